@@ -1,0 +1,10 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+
+/** SHA-256 in lower-case hex, 64 characters. The one digest of Holdfast: slots, manifests, chunks and keys are named by it. */
+export const digestShape = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 digest is 64 lower-case hex digits');
+export type Digest = z.infer<typeof digestShape>;
+
+export function sha256(bytes: Uint8Array | string): Digest {
+  return createHash('sha256').update(bytes).digest('hex');
+}

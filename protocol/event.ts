@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { componentShape } from './component.ts';
+import { digestShape } from './digest.ts';
+import { bootIdShape, uuidShape } from './ids.ts';
+import { wireEnum } from './wire-enum.ts';
+
+/** Events in one check-in, and the bytes of one text, so that a check-in stays within 16 KiB. */
+export const eventsPerCheckInMax = 24;
+export const eventTextMax = 2_000;
+
+export const eventKinds = [
+  'record', // something that the agent's duties made and the server must have
+  'order', // an order changed its state
+  'agent-crashed',
+  'agent-recovered',
+  'release-refused',
+  'release-installing',
+  'release-committed',
+  'release-rolled-back',
+  'safe-mode',
+  'note',
+] as const;
+
+/** The states of an order that an appliance may report; the server accepts no others (S4). */
+export const reportedOrderStates = [
+  'acknowledged',
+  'running',
+  'succeeded',
+  'failed',
+  'refused',
+  'unsupported',
+] as const;
+export const terminalOrderStates = ['succeeded', 'failed', 'refused', 'unsupported', 'expired'] as const;
+
+export const exitShape = z.object({ code: z.int().nullable(), signal: z.string().max(16).nullable() });
+export type Exit = z.infer<typeof exitShape>;
+
+const crashShape = z.object({
+  /** Crashes that nobody had reported before this event. */
+  count: z.int().min(1),
+  exit: exitShape,
+  version: z.string().max(64),
+  /** Head and tail of the last output (S32). */
+  output: z.string().max(4_000),
+});
+
+const releaseShape = z.object({
+  tx: z.int().min(1),
+  component: componentShape,
+  manifest: digestShape,
+  version: z.string().max(64),
+  from: z.string().max(64),
+  /** Named reason of a rollback or refusal, e.g. `stalled`, `crash-loop`, `bad-chunk`. */
+  reason: z.string().max(64).optional(),
+  fetchedMs: z.int().min(0).optional(),
+  downMs: z.int().min(0).optional(),
+  revertedMs: z.int().min(0).optional(),
+});
+
+/** One event. Sent until acknowledged; `n` rises without gaps for each sender, `id` makes a repetition harmless. */
+export const eventShape = z.object({
+  id: uuidShape,
+  n: z.int().min(1),
+  kind: wireEnum(eventKinds),
+  at: z.object({ boot: bootIdShape, monoMs: z.number().min(0) }),
+  text: z.string().max(eventTextMax).default(''),
+  order: z
+    .object({
+      id: uuidShape,
+      state: wireEnum(reportedOrderStates),
+      error: z.string().max(eventTextMax).optional(),
+      /** What the order was to find out, as the handler wrote it (JSON for most kinds). */
+      result: z.string().max(4_000).optional(),
+    })
+    .optional(),
+  crash: crashShape.optional(),
+  release: releaseShape.optional(),
+  /** What the agent acknowledged: a name and the digest of a row, for counting that none was lost. */
+  record: z.object({ name: z.string().max(200), sha256: digestShape }).optional(),
+});
+export type Event = z.infer<typeof eventShape>;
+/** An event as its sender writes it, before parsing. */
+export type EventInput = z.input<typeof eventShape>;

@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { digestShape } from './digest.ts';
+import { versionShape } from './version.ts';
+import { wireEnum } from './wire-enum.ts';
+
+/** A health answer is refused beyond this size and this time. */
+export const healthBytesMax = 64 * 1024;
+export const healthTimeoutMs = 2_000;
+
+export const checkStatuses = ['ok', 'warn', 'fail', 'unknown'] as const;
+export type CheckStatus = (typeof checkStatuses)[number];
+export const checkStatusShape = wireEnum(checkStatuses);
+
+/** check name -> status, at most 32 checks. */
+export const checksShape = z
+  .record(z.string().min(1).max(40), checkStatusShape)
+  .refine((checks) => Object.keys(checks).length <= 32, 'at most 32 checks');
+
+/** What launch leaves for the program that it starts: run/launched/app/start.json. */
+export const startShape = z.object({
+  /** 32 random bytes as hex; the health answer echoes it, so that nothing older can answer for this start. */
+  nonce: z.string().regex(/^[0-9a-f]{64}$/),
+  slot: z.string(),
+  manifest: digestShape,
+  version: versionShape,
+  /** Where the agent's state is: agent/, or agent-factory/ in safe mode. */
+  stateDir: z.string(),
+});
+export type Start = z.infer<typeof startShape>;
+
+/** One JSON object, written by the agent to whoever connects to agent.sock, then the end of the stream. */
+export const healthAnswerShape = z.object({
+  proto: z.int().min(1),
+  nonce: z.string().max(64),
+  version: versionShape,
+  /** Rises by the agent's own work loop, never by answering. */
+  progress: z.int().min(0),
+  state: z.object({ schema: z.int().min(0), migrated: z.boolean() }),
+  checks: checksShape,
+  /** Can the agent itself reach the server? */
+  server: checkStatusShape,
+  /** Why the agent asks not to be stopped now; null when it does not mind. */
+  inhibit: z.string().max(200).nullable().default(null),
+});
+export type HealthAnswer = z.infer<typeof healthAnswerShape>;

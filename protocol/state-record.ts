@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { componentShape, slotShape } from './component.ts';
+import { digestShape } from './digest.ts';
+import { checkStatuses } from './health.ts';
+import { versionShape } from './version.ts';
+
+/** Schema of {@link stateBodyShape}; a record of a newer schema still has the prefix of {@link statePrefixShape}. */
+export const stateSchema = 1;
+export const quarantineMax = 16;
+
+/** The rows of the state table (DESIGN section 4). */
+export const rows = [
+  'idle',
+  'resolved',
+  'fetching',
+  'writing',
+  'sealed',
+  'quiesced',
+  'snapped',
+  'armed',
+  'trial',
+  'committing',
+  'reverting',
+  'closing',
+  'safe',
+] as const;
+export type Row = (typeof rows)[number];
+
+const installedShape = z.object({
+  slot: slotShape,
+  version: versionShape,
+  manifest: digestShape,
+  securityVersion: z.int().min(0),
+});
+/** One version in one slot. */
+export type Installed = z.infer<typeof installedShape>;
+
+/** One component's slots that count: the others may be written. */
+const componentStateShape = z.object({ committed: installedShape, previous: installedShape.nullable() });
+
+export const quarantinedShape = z.object({
+  manifest: digestShape,
+  version: versionShape,
+  reason: z.enum(['trial', 'by hand']),
+  /** The named reason of the verdict. */
+  verdict: z.string().max(32),
+});
+export type Quarantined = z.infer<typeof quarantinedShape>;
+
+/** Why a trial ended badly. */
+export const failureReasons = [
+  'crash-loop',
+  'flap',
+  'wrong-version',
+  'stalled',
+  'no-answer',
+  'state-not-migrated',
+  'regression',
+  'server-not-reached',
+  'not-seen-by-server',
+  'deadline',
+  'inconclusive',
+  'by-hand',
+  'slot-damaged',
+] as const;
+export type FailureReason = (typeof failureReasons)[number];
+
+const transactionShape = z.object({
+  tx: z.int().min(1),
+  /** `return` goes back to a slot that was proven before; the others write a slot. */
+  kind: z.enum(['update', 'install', 'return']),
+  component: componentShape,
+  version: versionShape,
+  manifest: digestShape,
+  securityVersion: z.int().min(0),
+  /** Where the bundle comes from: a base path on the server, or a file in work/. */
+  source: z.object({ kind: z.enum(['server', 'file', 'slot']), path: z.string().max(200) }),
+  /** The slot that is written; chosen when `writing` begins. */
+  slot: slotShape.nullable(),
+  /** A dead agent, a file and a person do not wait for window and inhibitor. */
+  waits: z.boolean(),
+  trial: z.object({ healthyMs: z.int(), deadlineMs: z.int(), tries: z.int().min(1) }),
+  /** The agent's last health before the switch; null: it did not answer, so only the absolute conditions count. */
+  baseline: z.record(z.string().max(40), z.enum(checkStatuses)).nullable(),
+  /** Could the agent reach the server before the switch? */
+  baselineServer: z.enum(checkStatuses),
+  /** Healthy time so far and trial time used, monotonic, kept over restarts of the judge. */
+  healthyMs: z.int().min(0),
+  usedMs: z.int().min(0),
+  /** Facts for the report: durations of fetch, standstill and going back; 0 until known. */
+  fetchedMs: z.int().min(0),
+  downMs: z.int().min(0),
+  failure: z.object({ reason: z.enum(failureReasons), text: z.string().max(300) }).nullable(),
+});
+export type Transaction = z.infer<typeof transactionShape>;
+
+/** What every reader, launch included, understands of every schema for ever. */
+export const statePrefixShape = z.object({
+  row: z.string().max(20),
+  /** The committed slot of each component. */
+  committed: z.object({ app: slotShape, updater: slotShape }),
+  /** The slot on trial, from `armed` to the end of `committing`. */
+  trial: z.object({ tx: z.int(), component: componentShape, slot: slotShape, tries: z.int() }).nullable(),
+  floor: z.object({ app: z.int(), updater: z.int() }),
+});
+
+export const stateBodyShape = statePrefixShape.extend({
+  row: z.enum(rows),
+  app: componentStateShape,
+  updater: componentStateShape,
+  lastTx: z.int().min(0),
+  quarantine: z.array(quarantinedShape).max(quarantineMax),
+  transaction: transactionShape.nullable(),
+});
+export type StateBody = z.infer<typeof stateBodyShape>;
+
+/** Schema of the body of launch.0 and launch.1, written by launch only. */
+export const launchSchema = 1;
+
+/** Starts that launch counted, for each component's current transaction. Newest last; bounded by launch. */
+export const launchBodyShape = z.object({
+  app: z
+    .object({ tx: z.int(), slot: z.string(), starts: z.array(z.object({ boot: z.string(), n: z.int() })) })
+    .nullable(),
+  updater: z
+    .object({ tx: z.int(), slot: z.string(), starts: z.array(z.object({ boot: z.string(), n: z.int() })) })
+    .nullable(),
+});
+export type LaunchBody = z.infer<typeof launchBodyShape>;

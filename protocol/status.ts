@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { releaseNameShape } from './check-in.ts';
+import { componentShape, slotShape } from './component.ts';
+import { digestShape } from './digest.ts';
+import { exitShape } from './event.ts';
+import { checkStatusShape, checksShape } from './health.ts';
+import { quarantinedShape } from './state-record.ts';
+import { wireEnum } from './wire-enum.ts';
+
+/** The verdict in one word, for the colour of a page; the sentence is what counts. */
+export const verdictWords = ['ok', 'updating', 'trial', 'attention', 'blocked', 'safe', 'unknown'] as const;
+
+export const transactionLineShape = z.object({
+  tx: z.int(),
+  component: componentShape,
+  from: z.string().max(64),
+  to: z.string().max(64),
+  outcome: wireEnum(['committed', 'rolled-back', 'refused', 'running']),
+  reason: z.string().max(64).nullable(),
+  text: z.string().max(600),
+  /** Durations in milliseconds; null where it does not apply. */
+  fetchedMs: z.int().nullable(),
+  downMs: z.int().nullable(),
+  revertedMs: z.int().nullable(),
+  /** Wall clock of the appliance when it ended, for people only. */
+  wallS: z.int(),
+});
+export type TransactionLine = z.infer<typeof transactionLineShape>;
+
+/** run/status.json: written by the updater, all that the field page and the status command read. */
+export const statusShape = z.object({
+  v: z.literal(1),
+  appliance: z.string().nullable(),
+  name: z.string(),
+  server: z.string().nullable(),
+  verdict: z.object({ word: wireEnum(verdictWords), sentence: z.string().max(600) }),
+  /** The same sentence that the server shows: why this appliance is on what it is on. */
+  why: z.string().max(600),
+  row: z.string().max(20),
+  slots: z.array(
+    z.object({
+      component: componentShape,
+      slot: slotShape,
+      role: wireEnum(['committed', 'previous', 'incoming', 'on trial', 'factory', 'empty', 'damaged']),
+      version: z.string().nullable(),
+      manifest: digestShape.nullable(),
+    }),
+  ),
+  agent: z.object({
+    alive: z.boolean(),
+    pid: z.int().nullable(),
+    version: z.string().nullable(),
+    checks: checksShape,
+    server: checkStatusShape,
+    /** Crashes that were seen since this version was started on purpose. */
+    crashes: z.int().min(0),
+    lastExit: exitShape.nullable(),
+    lastOutput: z.string().max(4_000),
+  }),
+  updater: z.object({ version: z.string(), isolation: wireEnum(['users', 'none', 'systemd']) }),
+  checkIn: z.object({
+    /** Monotonic time and boot of the last answer that was verified; null: none in this boot's memory. */
+    last: z.object({ boot: z.string(), monoMs: z.number(), wallS: z.int() }).nullable(),
+    /** What went wrong with the last try; null: it worked. */
+    error: z.object({ code: z.string(), message: z.string(), next: z.string() }).nullable(),
+    nextInS: z.number().nullable(),
+  }),
+  desired: z.object({ release: releaseNameShape.nullable(), reasons: z.array(z.string()) }).nullable(),
+  quarantine: z.array(quarantinedShape),
+  floor: z.object({ app: z.int(), updater: z.int() }),
+  trial: z.object({ healthyMs: z.int(), needMs: z.int(), leftMs: z.int() }).nullable(),
+  /** Where the appliance's own settings shorten what a release asks for. */
+  settings: z.object({ trialHealthyMs: z.int(), trialDeadlineMs: z.int(), shortened: z.boolean() }),
+  transactions: z.array(transactionLineShape).max(20),
+  /** The answer to the last request of a person. */
+  lastRequest: z.object({ id: z.string(), outcome: z.string(), text: z.string() }).nullable(),
+  wallS: z.int(),
+});
+export type Status = z.infer<typeof statusShape>;
+export type StatusInput = z.input<typeof statusShape>;

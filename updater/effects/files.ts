@@ -1,0 +1,181 @@
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
+
+export interface FileFacts {
+  readonly kind: 'file' | 'directory' | 'link' | 'other';
+  readonly size: number;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly links: number;
+  readonly mtimeMs: number;
+}
+
+/** An open file; a number on the real disk. */
+export type Handle = number;
+
+/**
+ * Every operation on files of updater and launch, and the only file of `updater/` that imports node:fs. Small and
+ * synchronous, so that a test can record it, and fail, lose, tear or reorder any one step. Nothing here is durable
+ * until `sync` (content) and `syncDirectory` (names) have returned.
+ * Errors are those of the system, with their `code` (`ENOENT`, `ENOSPC`, `EROFS`, …).
+ */
+export interface Files {
+  /** null when there is nothing. Never follows a link. */
+  stat(path: string): FileFacts | null;
+  /** Names in a directory, sorted; empty when there is none. */
+  list(path: string): string[];
+  /** Opens for reading without following a link and without blocking; only what is a regular file. */
+  openRead(path: string): Handle;
+  /** Facts of what is open, which no rename can change any more. */
+  statHandle(handle: Handle): FileFacts;
+  /** Reads up to `length` bytes at `position`; fewer only at the end of the file. */
+  read(handle: Handle, position: number, length: number): Buffer;
+  /** Makes a new file; fails with EEXIST when the name is taken by anything. */
+  create(path: string, mode: number): Handle;
+  /** Opens an existing regular file for writing in place. */
+  openWrite(path: string): Handle;
+  /** Writes all of `bytes` at `position`. */
+  write(handle: Handle, bytes: Uint8Array, position: number): void;
+  sync(handle: Handle): void;
+  close(handle: Handle): void;
+  syncDirectory(path: string): void;
+  rename(from: string, to: string): void;
+  /** Removes one name; nothing happens when it is not there. */
+  unlink(path: string): void;
+  /** Removes a tree, whatever is in it; nothing happens when it is not there. */
+  removeTree(path: string): void;
+  /** Makes one directory; nothing happens when it is there already. */
+  makeDirectory(path: string, mode: number): void;
+  link(target: string, path: string): void;
+  readLink(path: string): string;
+  setMode(path: string, mode: number): void;
+  setOwner(path: string, uid: number, gid: number): void;
+  /** Sets the modification time to now. */
+  touch(path: string): void;
+  /** Bytes that an ordinary user could still write on the file system of `path`. */
+  freeBytes(path: string): number;
+}
+
+export class NotARegularFileError extends Error {
+  readonly code = 'not-a-regular-file';
+}
+
+type Stats = ReturnType<typeof fstatSync>;
+
+function factsOf(stats: Stats): FileFacts {
+  const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : stats.isSymbolicLink() ? 'link' : 'other';
+  return {
+    kind,
+    size: Number(stats.size),
+    mode: Number(stats.mode) & 0o7777,
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    links: Number(stats.nlink),
+    mtimeMs: Number(stats.mtimeMs),
+  };
+}
+
+function openRegular(path: string, flags: number): Handle {
+  // O_NONBLOCK: opening a FIFO that somebody put in a file's place must not wait for a writer.
+  const handle = openSync(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  if (!fstatSync(handle).isFile()) {
+    closeSync(handle);
+    throw new NotARegularFileError(`${path} is not a regular file`);
+  }
+  return handle;
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}
+
+function unlessMissing<T>(missing: T, operation: () => T): T {
+  try {
+    return operation();
+  } catch (error) {
+    if (isMissing(error)) return missing;
+    throw error;
+  }
+}
+
+function readFully(handle: Handle, position: number, length: number): Buffer {
+  const buffer = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const count = readSync(handle, buffer, filled, length - filled, position + filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  return buffer.subarray(0, filled);
+}
+
+function writeFully(handle: Handle, bytes: Uint8Array, position: number): void {
+  let written = 0;
+  while (written < bytes.length)
+    written += writeSync(handle, bytes, written, bytes.length - written, position + written);
+}
+
+export const realFiles: Files = {
+  stat: (path) => unlessMissing(null, () => factsOf(lstatSync(path))),
+  list: (path) => unlessMissing([], () => readdirSync(path).sort()),
+  openRead: (path) => openRegular(path, constants.O_RDONLY),
+  statHandle: (handle) => factsOf(fstatSync(handle)),
+  read: readFully,
+  create: (path, mode) => {
+    const handle = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
+    fchmodSync(handle, mode); // the umask must not decide what others may read
+    return handle;
+  },
+  openWrite: (path) => openRegular(path, constants.O_RDWR),
+  write: writeFully,
+  sync: fsyncSync,
+  close: closeSync,
+  syncDirectory: (path) => {
+    const handle = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+  },
+  rename: renameSync,
+  unlink: (path) => unlessMissing(undefined, () => unlinkSync(path)),
+  removeTree: (path) => rmSync(path, { recursive: true, force: true }),
+  makeDirectory: (path, mode) => {
+    const stats = unlessMissing(null, () => lstatSync(path));
+    if (stats?.isDirectory()) return;
+    mkdirSync(path, { mode });
+    chmodSync(path, mode);
+  },
+  link: (target, path) => symlinkSync(target, path),
+  readLink: (path) => readlinkSync(path),
+  setMode: chmodSync,
+  setOwner: lchownSync,
+  touch: (path) => utimesSync(path, new Date(), new Date()),
+  freeBytes: (path) => {
+    const facts = statfsSync(path);
+    return facts.bavail * facts.bsize;
+  },
+};
