@@ -18,6 +18,8 @@ export const counterBlock = 1_000;
 export const releaseNameShape = z.object({ component: componentShape, version: versionShape, manifest: digestShape });
 export type ReleaseName = z.infer<typeof releaseNameShape>;
 
+const haveShape = z.object({ version: versionShape, slot: slotShape, manifest: digestShape.optional() });
+
 /**
  * POST /v1/checkin. The same shape for agent and updater; the updater's is the lifeline, so a field that this
  * version calls required is required for ever, and what is added later is optional.
@@ -29,10 +31,8 @@ export const checkInRequestShape = z.object({
   /** Rises with every request of one key, over restarts. */
   seq: z.int().min(1),
   clock: z.object({ wallS: z.int(), monoMs: z.number().min(0) }),
-  have: z.partialRecord(
-    componentShape,
-    z.object({ version: versionShape, slot: slotShape, manifest: digestShape.optional() }),
-  ),
+  /** An object, not a record: a component that this version does not know is passed over, not refused. */
+  have: z.object({ app: haveShape.optional(), updater: haveShape.optional(), os: haveShape.optional() }),
   etag: z.string().max(100).nullable(),
   health: z.object({
     status: checkStatusShape,

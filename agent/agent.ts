@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import type { HealthAnswer, Start } from '../protocol/health.ts';
+import type { Layout } from '../protocol/layout.ts';
+import { Bell } from './bell.ts';
+import { CheckInCounter } from './check-in-counter.ts';
+import { CheckInLoop } from './check-in-loop.ts';
+import { Duty } from './duty.ts';
+import type { Effects } from './effects/effects.ts';
+import { HealthSocket } from './health.ts';
+import { Ledger } from './ledger.ts';
+import { orderHandler } from './order-kinds.ts';
+import { OrderQueue } from './orders.ts';
+import { type Outbox, openOutbox } from './outbox.ts';
+import { type ApplianceConfig, readSettings } from './settings.ts';
+import { openState, type State } from './state.ts';
+
+/** An order in the middle of its work is waited for this long at a stop, within the 5 s that a stop may take. */
+const stopWaitMs = 3_000;
+
+interface Parts {
+  readonly effects: Effects;
+  readonly layout: Layout;
+  readonly start: Start;
+  readonly version: string;
+}
+
+/**
+ * Runs the agent until the signal aborts, then closes its databases. Health answers first, the network comes after it.
+ * @throws AgentError when it can not start; anything else that is thrown is a bug, and the supervisor restarts
+ */
+export async function runAgent(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { effects, layout, start } = parts;
+  const config = await readSettings(effects.files, join(start.stateDir, 'agent.json'));
+  for (const problem of config.problems) effects.log.warn({ problem }, 'a setting is wrong; its standard holds');
+  const outbox = openOutbox(layout.outboxDb, () => ({ boot: effects.boot, monoMs: effects.clock.monoMs() }));
+  try {
+    const state = openState(join(start.stateDir, 'state.db'));
+    try {
+      await runWithStores(parts, { outbox, state, config }, signal);
+    } finally {
+      state.close();
+    }
+  } finally {
+    outbox.close();
+  }
+}
+
+async function runWithStores(
+  { effects, layout, start, version }: Parts,
+  { outbox, state, config }: { readonly outbox: Outbox; readonly state: State; readonly config: ApplianceConfig },
+  signal: AbortSignal,
+): Promise<void> {
+  const duty = new Duty(effects, { outbox, state, directory: start.stateDir }, config);
+  const ledger = new Ledger(outbox);
+  const checkInBell = new Bell();
+  const checks = () => duty.checks();
+  const handle = orderHandler({
+    effects,
+    config,
+    state,
+    version,
+    slot: start.slot,
+    hintPath: layout.hint,
+    credentialsPath: layout.agentCredentials,
+    checks,
+    server: () => checkIns.server,
+    checkInBell,
+    signal,
+  });
+  const orders = new OrderQueue(
+    { log: effects.log, outbox, ledger, handle },
+    { added: new Bell(), finished: checkInBell },
+  );
+  const checkIns: CheckInLoop = new CheckInLoop({
+    effects,
+    outbox,
+    counter: new CheckInCounter(outbox),
+    orders,
+    start,
+    version,
+    credentialsPath: layout.agentCredentials,
+    checks,
+  });
+  const health = new HealthSocket(
+    layout.agentSocket,
+    (): HealthAnswer => ({
+      proto: 1,
+      nonce: start.nonce,
+      version,
+      progress: duty.progress,
+      state: { schema: state.schema, migrated: true },
+      checks: duty.checks(),
+      server: checkIns.server,
+      inhibit: null,
+    }),
+  );
+
+  const unfinished = ledger.failUnfinished();
+  if (unfinished.length > 0) effects.log.warn({ orders: unfinished }, 'orders that a crash left half way are failed');
+  // The first reading before the first health answer, so that no check is unknown without need.
+  await duty.turn();
+  await health.open();
+  effects.log.info({ version, slot: start.slot, schema: state.schema, site: config.site_name }, 'the agent is up');
+  try {
+    await runLoops([duty.run(new Bell(), signal), orders.run(signal), checkIns.run(checkInBell, signal)], signal);
+  } finally {
+    health.close();
+  }
+  effects.log.info({ version }, 'the agent stops');
+}
+
+/** Until all ended after the stop, or the first one threw: a loop that is gone is never left standing beside the others. */
+async function runLoops(loops: readonly Promise<void>[], signal: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const overdue = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => {
+      timer = setTimeout(resolve, stopWaitMs);
+    });
+  });
+  await Promise.race([Promise.all(loops), overdue]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,55 @@
+import type { CheckStatus } from '../protocol/health.ts';
+
+/** Bytes that must be free for the agent's own files; below the lower bound SQLite begins to fail. */
+const freeBytesWarn = 64 * 1024 * 1024;
+const freeBytesFail = 8 * 1024 * 1024;
+/** Events that wait: about a day's at one a second. */
+const waitingWarn = 100_000;
+/** A measurement this old still counts: one slow moment of the machine is no broken sensor. */
+const measuredFreshMs = 60_000;
+/** A reading is late after three intervals, and never before this: a busy machine is no broken agent. */
+const readingFreshMsMin = 5_000;
+
+/** What the duty found, by its own clock; null: not yet. */
+export interface Observed {
+  readonly duty: { readonly outcome: 'ok' | 'failed'; readonly monoMs: number } | null;
+  readonly measuredMonoMs: number | null;
+  readonly stores: { readonly state: CheckStatus; readonly outbox: CheckStatus };
+  readonly waiting: number;
+  readonly space: { readonly freeBytes: number; readonly volatile: boolean } | null;
+  readonly settingsProblems: number;
+  readonly intervalMs: number;
+}
+
+/** Each check's status now. What is not known is `unknown`, never `ok`. */
+export function judge(seen: Observed, nowMs: number): Record<string, CheckStatus> {
+  return {
+    readings: judgeReadings(seen, nowMs),
+    sensor: seen.measuredMonoMs !== null && nowMs - seen.measuredMonoMs <= measuredFreshMs ? 'ok' : 'unknown',
+    // A state that is gone after a power cut is not healthy, however well it works until then (S7).
+    state: seen.stores.state === 'ok' && seen.space?.volatile === true ? 'warn' : seen.stores.state,
+    outbox: seen.stores.outbox === 'ok' && seen.waiting > waitingWarn ? 'warn' : seen.stores.outbox,
+    disk: judgeDisk(seen.space),
+    settings: seen.settingsProblems === 0 ? 'ok' : 'warn',
+  };
+}
+
+function judgeReadings({ duty, intervalMs }: Observed, nowMs: number): CheckStatus {
+  if (duty === null) return 'unknown';
+  const late = nowMs - duty.monoMs > Math.max(readingFreshMsMin, 3 * intervalMs);
+  return duty.outcome === 'ok' && !late ? 'ok' : 'fail';
+}
+
+function judgeDisk(space: Observed['space']): CheckStatus {
+  if (space === null) return 'unknown';
+  if (space.freeBytes < freeBytesFail) return 'fail';
+  return space.freeBytes < freeBytesWarn ? 'warn' : 'ok';
+}
+
+const severity: readonly CheckStatus[] = ['ok', 'unknown', 'warn', 'fail'];
+
+/** The worst of the checks, for the one word of a check-in. */
+export function worst(checks: Readonly<Record<string, CheckStatus>>): CheckStatus {
+  const statuses = Object.values(checks);
+  return severity.findLast((status) => statuses.includes(status)) ?? 'unknown';
+}

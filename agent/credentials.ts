@@ -1,0 +1,49 @@
+import type { KeyObject } from 'node:crypto';
+import { z } from 'zod';
+import { type AgentCredentials, agentCredentialsShape } from '../protocol/claim.ts';
+import { privateKeyFromPem } from '../protocol/trust/ed25519.ts';
+import type { AgentFiles } from './effects/effects.ts';
+import { systemCode } from './errors.ts';
+
+const credentialsBytesMax = 16 * 1024;
+
+export interface Credentials extends Omit<AgentCredentials, 'privateKey'> {
+  readonly key: KeyObject;
+}
+
+export class CredentialsError extends Error {
+  readonly code: 'credentials-missing' | 'credentials-invalid';
+  constructor(code: CredentialsError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * The one source of who the agent is and whom it trusts (S39), read for each check-in, so that a rotation needs no
+ * restart. No key material is ever part of a message.
+ * @throws CredentialsError
+ */
+export async function readCredentials(files: AgentFiles, path: string): Promise<Credentials> {
+  const text = await readOrRefuse(files, path);
+  if (text === null) {
+    throw new CredentialsError('credentials-missing', `there is no ${path}: this appliance is not set up yet`);
+  }
+  try {
+    const { privateKey, ...rest } = agentCredentialsShape.parse(JSON.parse(text));
+    return { ...rest, key: privateKeyFromPem(privateKey) };
+  } catch (error) {
+    // The text of a JSON error quotes what it read: the cause must not travel with a private key in it.
+    const what = error instanceof z.ZodError ? error.issues.map(({ path: at }) => at.join('.')).join(', ') : 'no JSON';
+    throw new CredentialsError('credentials-invalid', `${path} is not what setup writes (${what}): set up again`);
+  }
+}
+
+async function readOrRefuse(files: AgentFiles, path: string): Promise<string | null> {
+  try {
+    return await files.readText(path, credentialsBytesMax);
+  } catch (cause) {
+    if (systemCode(cause) === null) throw cause;
+    throw new CredentialsError('credentials-invalid', `${path} can not be read (${systemCode(cause)})`, { cause });
+  }
+}

@@ -1,0 +1,69 @@
+import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { dirname } from 'node:path';
+import { type HealthAnswer, healthTimeoutMs } from '../protocol/health.ts';
+import { AgentError, systemCode } from './errors.ts';
+
+/** sun_path of unix(7) has 108 bytes, one of them for the final zero. */
+const socketPathBytesMax = 107;
+/** Updater, and a person with a tool; more than this at once is nobody that asks for health. */
+const connectionsMax = 8;
+
+/** Answers whoever connects with one JSON object and the end of the stream. It reads nothing and counts nothing. */
+export class HealthSocket {
+  readonly #path: string;
+  readonly #answer: () => HealthAnswer;
+  readonly #server: Server;
+
+  constructor(path: string, answer: () => HealthAnswer) {
+    this.#path = path;
+    this.#answer = answer;
+    this.#server = createServer((socket) => {
+      // Who hangs up, or takes nothing, harms only its own connection.
+      socket.on('error', () => socket.destroy());
+      socket.setTimeout(healthTimeoutMs, () => socket.destroy());
+      socket.end(JSON.stringify(this.#answer()));
+      socket.resume();
+    });
+    this.#server.maxConnections = connectionsMax;
+  }
+
+  /** @throws AgentError `socket-path-too-long` | `socket-path-taken` */
+  async open(): Promise<void> {
+    const bytes = Buffer.byteLength(this.#path);
+    if (bytes > socketPathBytesMax) {
+      throw new AgentError(
+        'socket-path-too-long',
+        `${this.#path} has ${bytes} bytes, a socket's path has at most ${socketPathBytesMax}`,
+        'choose a shorter --root',
+      );
+    }
+    await mkdir(dirname(this.#path), { recursive: true });
+    await this.#removeStale();
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#path, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    await chmod(this.#path, 0o660);
+  }
+
+  /** Takes no more connections and removes the socket; those that are open end by themselves or by their timeout. */
+  close(): void {
+    if (this.#server.listening) this.#server.close();
+  }
+
+  /** A process that was killed leaves its socket behind; anything else at this path is not ours to remove. */
+  async #removeStale(): Promise<void> {
+    try {
+      if (!(await lstat(this.#path)).isSocket()) {
+        throw new AgentError('socket-path-taken', `${this.#path} is there and is no socket`, 'look at it; remove it');
+      }
+      await unlink(this.#path);
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+    }
+  }
+}

@@ -1,0 +1,143 @@
+import { existsSync } from 'node:fs';
+import Sqlite, { type Database } from 'better-sqlite3';
+import { type Digest, sha256 } from '../protocol/digest.ts';
+import { AgentError } from './errors.ts';
+import { migrations, stateSchema } from './migrations.ts';
+
+/** Somebody else's lock (a backup, a person with a shell) is waited for this long. */
+const busyMs = 2_000;
+/** Readings that state.db keeps: about a day at one a second, and about 12 MB. */
+const readingsMax = 100_000;
+
+export interface Reading {
+  readonly n: number;
+  readonly name: string;
+  /** null: the machine did not say. */
+  readonly value: number | null;
+  readonly sha256: Digest;
+}
+
+export function readingName(n: number): string {
+  return `reading-${n}`;
+}
+
+/** The digest of a row's canonical JSON: these fields, in this order, without blanks. */
+export function readingDigest(n: number, value: number | null): Digest {
+  return sha256(JSON.stringify({ n, name: readingName(n), value }));
+}
+
+/** The agent's state: what goes back with a slot when a release is rolled back. */
+export class State {
+  readonly schema: number;
+  readonly #database: Database;
+
+  constructor(database: Database, schema: number) {
+    this.#database = database;
+    this.schema = schema;
+  }
+
+  add(n: number, value: number | null): Reading {
+    const reading = { n, name: readingName(n), value, sha256: readingDigest(n, value) };
+    this.#database
+      .transaction(() => {
+        this.#database
+          .prepare('INSERT INTO readings (n, name, value, sha256) VALUES (?, ?, ?, ?)')
+          .run(reading.n, reading.name, reading.value, reading.sha256);
+        this.#database.prepare('DELETE FROM readings WHERE n <= ?').run(n - readingsMax);
+      })
+      .immediate();
+    return reading;
+  }
+
+  last(): Reading | null {
+    const row = this.#database.prepare<[], Reading>(
+      'SELECT n, name, value, sha256 FROM readings ORDER BY n DESC LIMIT 1',
+    );
+    return row.get() ?? null;
+  }
+
+  /** A digest over the lines `name sha256` of all readings up to `n`, in order: what was acknowledged is there. */
+  digestUpTo(n: number): { readonly count: number; readonly sha256: Digest; readonly first: number | null } {
+    const rows = this.#database
+      .prepare<[number], Reading>('SELECT n, name, sha256 FROM readings WHERE n <= ? ORDER BY n')
+      .all(n);
+    const lines = rows.map((row) => `${row.name} ${row.sha256}\n`);
+    return { count: rows.length, sha256: sha256(lines.join('')), first: rows[0]?.n ?? null };
+  }
+
+  close(): void {
+    closeDatabase(this.#database);
+  }
+}
+
+/** Brings the log into the file, so that a snapshot of the stopped agent is one file, and closes. */
+export function closeDatabase(database: Database): void {
+  if (!database.open) return;
+  database.pragma('wal_checkpoint(TRUNCATE)');
+  database.close();
+}
+
+/** Durable at each commit: what is acknowledged must be there after a power cut. */
+export function openDatabase(path: string): Database {
+  const database = new Sqlite(path, { timeout: busyMs });
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = FULL');
+  return database;
+}
+
+/** SQLite says that these bytes are no database, or a broken one. */
+export function isCorrupt(error: unknown): boolean {
+  return error instanceof Sqlite.SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code);
+}
+
+function schemaOf(database: Database): number {
+  const hasMeta = database.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'").get();
+  if (hasMeta === undefined) return 0;
+  return database.prepare<[], { schema: number }>('SELECT schema FROM meta').get()?.schema ?? 0;
+}
+
+function refuseNewer(schema: number, path: string): void {
+  if (schema <= stateSchema) return;
+  throw new AgentError(
+    'state-too-new',
+    `${path} has schema ${schema}, this version reads up to ${stateSchema}`,
+    'start the version that wrote it, or let the updater put the snapshot back',
+  );
+}
+
+/**
+ * Opens state.db and migrates it in one transaction: after a power cut it has the old schema or the new one.
+ * @throws AgentError `state-too-new` (the file is left as it was) | `state-unreadable`
+ */
+export function openState(path: string): State {
+  try {
+    // Looked at through a read-only handle first, so that a refused file is not even checkpointed.
+    if (existsSync(path)) {
+      const looking = new Sqlite(path, { readonly: true, timeout: busyMs });
+      try {
+        refuseNewer(schemaOf(looking), path);
+      } finally {
+        looking.close();
+      }
+    }
+    const database = openDatabase(path);
+    const migrate = database.transaction(() => {
+      const from = schemaOf(database);
+      refuseNewer(from, path);
+      if (from === 0) database.exec('CREATE TABLE IF NOT EXISTS meta (schema INTEGER NOT NULL) STRICT');
+      for (const step of migrations) if (step.schema > from) step.up(database);
+      database.prepare('DELETE FROM meta').run();
+      database.prepare('INSERT INTO meta (schema) VALUES (?)').run(stateSchema);
+    });
+    migrate.immediate();
+    return new State(database, stateSchema);
+  } catch (cause) {
+    if (!isCorrupt(cause)) throw cause;
+    throw new AgentError(
+      'state-unreadable',
+      `${path} is not a database that can be read`,
+      'go back to the previous version with its data on the field page; the file is left as it is',
+      { cause },
+    );
+  }
+}

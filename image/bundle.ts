@@ -1,0 +1,146 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Component } from '../protocol/component.ts';
+import { type Digest, sha256 } from '../protocol/digest.ts';
+import {
+  bundleName,
+  type FileEntry,
+  type ManifestInput,
+  manifestLimits,
+  manifestShape,
+  type Runtime,
+  treeDigestInput,
+} from '../protocol/manifest.ts';
+import { archiveEnd, archiveHeader, archivePadding } from './archive.ts';
+import { writeWhole } from './durable.ts';
+import { ImageError } from './errors.ts';
+import { type FrameStore, openFrameStore } from './frames.ts';
+import { ChunkList } from './payload.ts';
+import { addRelease, type OfflineMetadata, type Repository } from './repository.ts';
+import { type SourceFile, treeOf } from './tree.ts';
+
+/** A runtime to ship beside the payload. */
+export interface RuntimeSource {
+  /** For people, e.g. `node`. */
+  readonly name: string;
+  readonly files: readonly SourceFile[];
+  /** The interpreter's path within. */
+  readonly entry: string;
+}
+
+/** A runtime that is one Node binary. */
+export function nodeRuntime(binary: string): RuntimeSource {
+  const entry = 'bin/node';
+  return { name: 'node', files: [{ path: entry, source: binary, executable: true }], entry };
+}
+
+export interface BundleInput {
+  /** The tree that a slot will hold. */
+  readonly payloadDir: string;
+  readonly component: Component;
+  readonly version: string;
+  readonly securityVersion: number;
+  readonly entry: string;
+  /** null: the one that the operating system brings. */
+  readonly runtime: RuntimeSource | null;
+  readonly compatibility: ManifestInput['compatibility'];
+  readonly trial?: ManifestInput['trial'];
+  readonly stateBytesMax: number;
+  readonly source: ManifestInput['source'];
+  readonly sbom: Digest;
+  readonly repository: Repository;
+  readonly outDir: string;
+}
+
+export interface Bundle {
+  readonly path: string;
+  readonly bytes: number;
+  readonly manifest: Digest;
+  readonly chunks: number;
+  /** Digest of the runtime's tree; null without one. */
+  readonly runtime: Digest | null;
+}
+
+/**
+ * Describes a payload, releases it in the repository, and writes `<component>-<version>.hfb` (the format is section 6 of
+ * the design). The same input gives the same bytes, but for the metadata, which is dated.
+ * @throws ImageError
+ */
+export async function buildBundle(input: BundleInput): Promise<Bundle> {
+  const frames = await openFrameStore(input.repository.dir);
+  const chunks = new ChunkList(frames);
+  const files = await addTree(chunks, await treeOf(input.payloadDir));
+  const runtime = input.runtime === null ? null : await addRuntime(chunks, input.runtime);
+  const manifest = manifestBytes(input, files, runtime, chunks);
+  const { component, version } = input;
+  const metadata = await addRelease(input.repository, { component, version, manifest });
+  await mkdir(input.outDir, { recursive: true });
+  const path = join(input.outDir, bundleName(component, version));
+  const bytes = await writeBundle(path, metadata, manifest, chunks, frames);
+  return { path, bytes, manifest: sha256(manifest), chunks: chunks.chunks.length, runtime: runtime?.digest ?? null };
+}
+
+async function addTree(chunks: ChunkList, sources: readonly SourceFile[]): Promise<FileEntry[]> {
+  const files: FileEntry[] = [];
+  for (const source of sources) files.push(await chunks.addFile(source));
+  return files;
+}
+
+async function addRuntime(chunks: ChunkList, source: RuntimeSource): Promise<Runtime> {
+  const files = await addTree(chunks, source.files);
+  return { digest: sha256(treeDigestInput(files)), name: source.name, files, entry: source.entry };
+}
+
+function manifestBytes(input: BundleInput, files: FileEntry[], runtime: Runtime | null, chunks: ChunkList): Buffer {
+  const manifest: ManifestInput = {
+    format: 1,
+    component: input.component,
+    version: input.version,
+    securityVersion: input.securityVersion,
+    entry: input.entry,
+    runtime,
+    files,
+    chunks: [...chunks.chunks],
+    compatibility: input.compatibility,
+    ...(input.trial === undefined ? {} : { trial: input.trial }),
+    stateBytesMax: input.stateBytesMax,
+    source: input.source,
+    sbom: input.sbom,
+  };
+  // What an appliance would refuse is not built.
+  const parsed = manifestShape.safeParse(manifest);
+  const bytes = Buffer.from(JSON.stringify(parsed.success ? parsed.data : null));
+  if (parsed.success && bytes.length <= manifestLimits.manifestBytesMax) return bytes;
+  throw new ImageError(
+    'payload-invalid',
+    `${input.component} ${input.version} makes a manifest that no appliance accepts`,
+    'see the cause, and change the payload or the options',
+    { cause: parsed.error ?? new RangeError(`the manifest has ${bytes.length} bytes`) },
+  );
+}
+
+async function writeBundle(
+  path: string,
+  metadata: OfflineMetadata,
+  manifest: Buffer,
+  chunks: ChunkList,
+  frames: FrameStore,
+): Promise<number> {
+  let written = 0;
+  await writeWhole(path, 0o644, async (append) => {
+    const add = async (bytes: Uint8Array) => {
+      written += bytes.length;
+      await append(bytes);
+    };
+    const addEntry = async (name: string, bytes: Uint8Array) =>
+      add(Buffer.concat([archiveHeader(name, bytes.length), bytes, archivePadding(bytes.length)]));
+    for (const [index, root] of metadata.roots.entries()) await addEntry(`metadata/${index + 1}.root.json`, root);
+    await addEntry('metadata/targets.json', metadata.targets);
+    await addEntry('manifest.json', manifest);
+    await add(archiveHeader('chunks', chunks.storedBytes));
+    for (const chunk of chunks.chunks) await add(await frames.read(chunk.sha256));
+    await add(archivePadding(chunks.storedBytes));
+    await add(archiveEnd);
+  });
+  return written;
+}

@@ -1,0 +1,169 @@
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BuildOptions, build, type Metafile } from 'esbuild';
+import { execa } from 'execa';
+import { type Digest, sha256 } from '../protocol/digest.ts';
+import { ImageError } from './errors.ts';
+import { billOfMaterials, packageDirectories } from './sbom.ts';
+
+/** The components that this repository's own source makes. */
+export type ProgramComponent = 'app' | 'updater';
+
+/** release.json, beside the program: what it answers to `--version`. */
+export interface Release {
+  readonly component: ProgramComponent;
+  readonly version: string;
+  readonly commit: string;
+}
+
+export interface EmitInput extends Release {
+  /** A tree with `agent/`, `updater/`, `protocol/` and `node_modules/`: the checkout, or what `patchedSource` made. */
+  readonly sourceDir: string;
+  /** Must be empty or missing. */
+  readonly outDir: string;
+  /** The Node binary that proves the result by running it. */
+  readonly node: string;
+}
+
+export interface Program {
+  readonly entry: string;
+  readonly sbom: Digest;
+}
+
+/** A start of the program that only prints its version takes a fraction of a second; a build machine may be busy. */
+const versionTimeoutMs = 20_000;
+
+const native = 'better-sqlite3';
+const folders: Readonly<Record<ProgramComponent, string>> = { app: 'agent', updater: 'updater' };
+
+/** CommonJS inside an ES module still asks for these. */
+const commonJsBanner = [
+  "import { createRequire as holdfastCreateRequire } from 'node:module';",
+  'const require = holdfastCreateRequire(import.meta.url);',
+  'const __filename = import.meta.filename;',
+  'const __dirname = import.meta.dirname;',
+].join('\n');
+
+/** Options that every program is built with. Packages keep their own names, so that a stack trace can be read. */
+export function buildOptions(sourceDir: string): BuildOptions {
+  return {
+    absWorkingDir: sourceDir,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node26',
+    // A copy of the tree reaches its packages through a link; without this their real place would end up in the output.
+    preserveSymlinks: true,
+    legalComments: 'none',
+    charset: 'utf8',
+    logLevel: 'silent',
+    metafile: true,
+  };
+}
+
+/**
+ * Turns a program's source into what a slot runs: `main.js` and its parts, `release.json`, `sbom.json`, and the native
+ * module where it is used. The same tree gives the same bytes, wherever it lies. Then the result must say the version
+ * that was declared.
+ * @throws ImageError `build-failed`, `version-mismatch`, `payload-invalid`
+ */
+export async function emitProgram(input: EmitInput): Promise<Program> {
+  await prepareEmpty(input.outDir);
+  const { sourceDir, outDir } = input;
+  const folder = folders[input.component];
+  // The field page is a process of its own, from the updater's slot.
+  const page = join(folder, 'page', 'main.ts');
+  const entryPoints = {
+    main: join(folder, 'main.ts'),
+    ...(existsSync(join(sourceDir, page)) ? { page } : {}),
+  };
+  const metafile = await bundle({
+    ...buildOptions(sourceDir),
+    entryPoints,
+    outdir: outDir,
+    splitting: true,
+    // Beside main.js, so that import.meta.dirname is the slot in each part.
+    chunkNames: 'part-[hash]',
+    banner: { js: commonJsBanner },
+    external: [native],
+  });
+  const packages = [...packageDirectories(Object.keys(metafile.inputs))];
+  if (usesNative(metafile)) {
+    await copyNative(sourceDir, outDir);
+    packages.push(`node_modules/${native}`);
+  }
+  const release: Release = { component: input.component, version: input.version, commit: input.commit };
+  const sbom = await billOfMaterials(sourceDir, packages, release);
+  await writeFile(join(outDir, 'sbom.json'), sbom);
+  await writeFile(join(outDir, 'release.json'), `${JSON.stringify(release)}\n`);
+  await writeModuleMark(outDir);
+  await requireVersion(input);
+  return { entry: 'main.js', sbom: sha256(sbom) };
+}
+
+/** @throws ImageError `build-failed` with esbuild's words */
+export async function bundle(options: BuildOptions): Promise<Metafile> {
+  try {
+    const { metafile } = await build(options);
+    if (metafile === undefined) throw new TypeError('esbuild was not asked for its metafile');
+    return metafile;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ImageError('build-failed', `the source does not build: ${reason}`, 'repair the source', { cause });
+  }
+}
+
+/** Without it Node would read each file twice to find out that it is a module. */
+export async function writeModuleMark(directory: string): Promise<void> {
+  await writeFile(join(directory, 'package.json'), '{"private":true,"type":"module"}\n');
+}
+
+/** A part that an earlier build left behind would be shipped. */
+export async function prepareEmpty(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  if ((await readdir(directory)).length === 0) return;
+  throw new ImageError('payload-invalid', `${directory} is not empty`, 'give an empty directory');
+}
+
+function usesNative(metafile: Metafile): boolean {
+  return Object.values(metafile.outputs).some(({ imports }) =>
+    imports.some((imported) => imported.external === true && imported.path === native),
+  );
+}
+
+/** The module's JavaScript and the one binary for this architecture (glibc); not its C sources. */
+async function copyNative(sourceDir: string, outDir: string): Promise<void> {
+  const from = join(sourceDir, 'node_modules', native);
+  const to = join(outDir, 'node_modules', native);
+  const binary = join('prebuilds', `linux-${process.arch}.node`);
+  await mkdir(join(to, 'prebuilds'), { recursive: true });
+  await cp(join(from, 'package.json'), join(to, 'package.json'));
+  await cp(join(from, 'lib'), join(to, 'lib'), { recursive: true });
+  await cp(join(from, binary), join(to, binary));
+}
+
+/** A release whose content reports another version is refused: somebody bumped the wrong file. */
+async function requireVersion({ outDir, node, version }: EmitInput): Promise<void> {
+  const result = await execa(node, ['main.js', '--version'], {
+    cwd: outDir,
+    env: { NODE_OPTIONS: '' },
+    stdin: 'ignore',
+    timeout: versionTimeoutMs,
+    reject: false,
+  });
+  if (result.failed) {
+    const reason = `${result.stderr}`.trim().slice(0, 600) || result.shortMessage;
+    throw new ImageError(
+      'build-failed',
+      `the built program does not start: ${reason}`,
+      'repair the source, or what it imports',
+    );
+  }
+  if (result.stdout.trim() === version) return;
+  throw new ImageError(
+    'version-mismatch',
+    `the built program says that it is ${JSON.stringify(result.stdout.trim().slice(0, 80))}, declared was ${version}`,
+    'let the program read its version from release.json, beside it',
+  );
+}

@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { sha256 } from '../protocol/digest.ts';
+import { sourceParts } from './patch.ts';
+import { treeOf } from './tree.ts';
+
+/** Digits of a digest that are enough to find the one among all that were built. */
+const shortDigits = 12;
+
+/**
+ * Names the source of a build, so that no artefact's source is ever lost: the commit, then `+` and the digest of what was
+ * changed since or patched in. A tree without a history is named by its content.
+ */
+export async function sourceCommit(sourceDir: string, patchFile: string | null): Promise<string> {
+  const changes = patchFile === null ? [] : [await readFile(patchFile)];
+  const head = await execa('git', ['rev-parse', '--verify', 'HEAD'], { cwd: sourceDir, reject: false });
+  const dirty = await execa('git', ['status', '--porcelain', '--', ...sourceParts], { cwd: sourceDir, reject: false });
+  const known = !head.failed && !dirty.failed;
+  if (!known || dirty.stdout !== '') changes.push(Buffer.from(await contentOf(sourceDir)));
+  const suffix = changes.length === 0 ? '' : `+${sha256(Buffer.concat(changes)).slice(0, shortDigits)}`;
+  return `${known ? head.stdout.trim() : 'no-history'}${suffix}`;
+}
+
+async function contentOf(sourceDir: string): Promise<string> {
+  const lines: string[] = [];
+  for (const part of sourceParts.filter((name) => !name.endsWith('.json'))) {
+    for (const file of await treeOf(join(sourceDir, part))) {
+      lines.push(`${sha256(await readFile(file.source))} ${part}/${file.path}\n`);
+    }
+  }
+  return lines.join('');
+}

@@ -1,0 +1,126 @@
+import { Metadata, MetadataKind, Signature } from '@tufjs/models';
+import { type Digest, sha256 } from '../digest.ts';
+import { type KeyPair, type PublicKey, signBytes } from './ed25519.ts';
+import type { RoleBodies, RoleName } from './tuf-metadata.ts';
+import { type HoldfastFields, holdfastField, issuedAtField, type TargetFile } from './tuf-targets.ts';
+
+/**
+ * The other side of tuf.ts: makes signed metadata as bytes. Root and targets are made by the operator's repository,
+ * snapshot and timestamp by the server.
+ */
+const specVersion = '1.0.31';
+
+/** TUF 4.2.1: the digest of the key's canonical JSON, as securesystemslib computes it. */
+export function tufKeyId(publicKey: PublicKey): Digest {
+  return sha256(`{"keytype":"ed25519","keyval":{"public":"${publicKey}"},"scheme":"ed25519"}`);
+}
+
+interface Common {
+  readonly version: number;
+  readonly expires: Date;
+}
+
+/** TUF 4.2: ISO 8601 in UTC, whole seconds. */
+function dateText(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`;
+}
+
+function common({ version, expires }: Common) {
+  return { spec_version: specVersion, version, expires: dateText(expires) };
+}
+
+function signAll(metadata: Metadata<RoleBodies[RoleName]>, signers: readonly KeyPair[]): Buffer {
+  for (const signer of signers) {
+    metadata.sign(
+      (bytes) =>
+        new Signature({
+          keyID: tufKeyId(signer.publicKey),
+          sig: signBytes(bytes, signer.privateKey).toString('hex'),
+        }),
+    );
+  }
+  return Buffer.from(JSON.stringify(metadata.toJSON()));
+}
+
+export interface RoleKeys {
+  readonly keys: readonly PublicKey[];
+  readonly threshold: number;
+}
+
+export interface RootInput extends Common {
+  readonly roles: Readonly<Record<RoleName, RoleKeys>>;
+}
+
+/** @param signers keys of this root and, for all but the first, of the one before it */
+export function makeRoot(input: RootInput, signers: readonly KeyPair[]): Buffer {
+  const names = ['root', 'targets', 'snapshot', 'timestamp'] as const;
+  const publicKeys = [...new Set(names.flatMap((name) => input.roles[name].keys))];
+  const keys = Object.fromEntries(
+    publicKeys.map((key) => [tufKeyId(key), { keytype: 'ed25519', scheme: 'ed25519', keyval: { public: key } }]),
+  );
+  const roles = Object.fromEntries(
+    names.map((name) => [
+      name,
+      { keyids: input.roles[name].keys.map(tufKeyId), threshold: input.roles[name].threshold },
+    ]),
+  );
+  const signed = { _type: 'root', ...common(input), consistent_snapshot: true, keys, roles };
+  return signAll(Metadata.fromJSON(MetadataKind.Root, { signed, signatures: [] }), signers);
+}
+
+export interface TargetsInput extends Common {
+  /** Seconds since 1970. */
+  readonly issuedAt: number;
+  readonly targets: readonly TargetFile[];
+  readonly holdfast: HoldfastFields;
+}
+
+export function makeTargets(input: TargetsInput, signers: readonly KeyPair[]): Buffer {
+  const targets = Object.fromEntries(
+    input.targets.map((target) => [target.name, { length: target.length, hashes: { sha256: target.sha256 } }]),
+  );
+  const holdfast = { answerKeys: [...input.holdfast.answerKeys], operatorKeys: [...input.holdfast.operatorKeys] };
+  const signed = {
+    _type: 'targets',
+    ...common(input),
+    targets,
+    [holdfastField]: holdfast,
+    [issuedAtField]: input.issuedAt,
+  };
+  return signAll(Metadata.fromJSON(MetadataKind.Targets, { signed, signatures: [] }), signers);
+}
+
+/** A metadata file as the role above it names it. */
+export interface NamedFile {
+  readonly version: number;
+  readonly bytes: Uint8Array;
+}
+
+function named({ version, bytes }: NamedFile) {
+  return { version, length: bytes.length, hashes: { sha256: sha256(bytes) } };
+}
+
+export interface SnapshotInput extends Common {
+  readonly targets: NamedFile;
+}
+
+export function makeSnapshot(input: SnapshotInput, signers: readonly KeyPair[]): Buffer {
+  const signed = { _type: 'snapshot', ...common(input), meta: { 'targets.json': named(input.targets) } };
+  return signAll(Metadata.fromJSON(MetadataKind.Snapshot, { signed, signatures: [] }), signers);
+}
+
+export interface TimestampInput extends Common {
+  /** Seconds since 1970. */
+  readonly issuedAt: number;
+  readonly snapshot: NamedFile;
+}
+
+export function makeTimestamp(input: TimestampInput, signers: readonly KeyPair[]): Buffer {
+  const signed = {
+    _type: 'timestamp',
+    ...common(input),
+    meta: { 'snapshot.json': named(input.snapshot) },
+    [issuedAtField]: input.issuedAt,
+  };
+  return signAll(Metadata.fromJSON(MetadataKind.Timestamp, { signed, signatures: [] }), signers);
+}

@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { type Core, factsOf, fleetOf } from '../core.ts';
+import { stateOf } from '../fleet/appliance-state.ts';
+import { decide, type Fleet, isFresh } from '../fleet/decide.ts';
+import type { RolePresence } from '../fleet/presence.ts';
+import { sentenceCase, withoutFullStop } from '../fleet/words.ts';
+import type { ApplianceRow } from '../store/appliances.ts';
+import type { ApplianceView } from './shapes.ts';
+
+/** A crash counts as still going on for this long after it was reported, unless a recovery was. */
+const crashFreshMs = 10 * 60_000;
+
+const crashBodyShape = z.object({ crash: z.object({ output: z.string() }) });
+
+/** One appliance as people see it: on the dashboard, the command line and the API. */
+export function applianceView(core: Core, row: ApplianceRow, fleet: Fleet = fleetOf(core)): ApplianceView {
+  const nowMs = core.nowMs();
+  const facts = factsOf(core, row);
+  const { agent, updater, quarantine } = facts.presence;
+  const decision = decide(facts, fleet, nowMs);
+  const crash = lastCrash(core, row.id);
+  const goingOn = crash !== null && !crash.recovered && nowMs - crash.atMs <= crashFreshMs;
+  const circumstances = {
+    retired: row.retired_at !== null,
+    cloned: core.appliances.keysOf(row.id).some((key) => core.presence.looksCloned(key.key_id)),
+    crash: goingOn ? { text: crash.text } : null,
+  };
+  const { state, sentence } = stateOf(facts, decision, circumstances, fleet, nowMs);
+  const online = isFresh(agent, fleet, nowMs) || isFresh(updater, fleet, nowMs);
+  const said = isFresh(updater, fleet, nowMs) ? updater?.why : null;
+  return {
+    id: row.id,
+    name: row.name,
+    site: row.site,
+    state,
+    sentence: sentenceCase(sentence),
+    why: said || reasonsText(decision.reasons),
+    reasons: [...decision.reasons],
+    offer: decision.kind === 'offer' ? decision.release.version : null,
+    online,
+    versions: versionsOf(agent, updater, isFresh(agent, fleet, nowMs)),
+    reported: { agent: agent?.have ?? {}, updater: updater?.have ?? {} },
+    checkIns: { agent: lastOf(agent, nowMs), updater: lastOf(updater, nowMs) },
+    row: updater?.row ?? null,
+    agentAlive: updater?.agentAlive ?? null,
+    checks: { ...agent?.checks },
+    quarantine,
+    lastCrash: crash === null ? null : { atMs: crash.atMs, text: crash.text, output: crash.output },
+    ackUpto: { agent: core.events.ackUpto(row.id, 'agent'), updater: core.events.ackUpto(row.id, 'updater') },
+  };
+}
+
+export function applianceViews(core: Core): ApplianceView[] {
+  const fleet = fleetOf(core);
+  return core.appliances.list().map((row) => applianceView(core, row, fleet));
+}
+
+/** Reasons as one text, each a sentence. */
+export function reasonsText(reasons: readonly string[]): string {
+  return reasons.map((reason) => `${sentenceCase(withoutFullStop(reason))}.`).join(' ');
+}
+
+function lastOf(last: RolePresence | null, nowMs: number): { atMs: number; ageS: number } | null {
+  return last === null ? null : { atMs: last.atMs, ageS: Math.max(0, Math.round((nowMs - last.atMs) / 1000)) };
+}
+
+/** The agent knows best what it is, while it speaks; the updater knows the rest. */
+function versionsOf(
+  agent: RolePresence | null,
+  updater: RolePresence | null,
+  agentFresh: boolean,
+): ApplianceView['versions'] {
+  return agentFresh || updater === null ? { ...updater?.have, ...agent?.have } : { ...agent?.have, ...updater.have };
+}
+
+function lastCrash(
+  core: Core,
+  appliance: string,
+): { atMs: number; text: string; output: string; recovered: boolean } | null {
+  const event = core.events.list({ appliance, kind: 'agent-crashed', limit: 1 })[0];
+  if (event === undefined) return null;
+  const after = core.events.latest(appliance, ['agent-recovered', 'release-committed', 'release-rolled-back']);
+  const body = crashBodyShape.safeParse(JSON.parse(event.body));
+  return {
+    atMs: event.received_at,
+    text: event.text,
+    output: body.success ? body.data.crash.output : '',
+    recovered: after !== undefined && after.serial > event.serial,
+  };
+}

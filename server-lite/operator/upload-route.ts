@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable, Transform, type TransformCallback } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { FastifyInstance } from 'fastify';
+import type { Core } from '../core.ts';
+import { Refusal } from '../refusal.ts';
+import { type Publication, publishBundle } from '../release/publish.ts';
+import { releaseView } from './views.ts';
+
+/** An image of an operating system is the largest thing that is released; beyond this, something is wrong. */
+const bundleBytesMax = 4 * 1024 * 1024 * 1024;
+
+function capBytes(max: number): Transform {
+  let bytes = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done: TransformCallback) {
+      bytes += chunk.length;
+      if (bytes > max) done(new Refusal('bundle-too-large', `a bundle has at most ${max} bytes`));
+      else done(null, chunk);
+    },
+  });
+}
+
+/** POST /api/releases: the bundle's bytes go to disk as they come, then they are verified and published. */
+export function uploadRoute(core: Core) {
+  return (app: FastifyInstance, _options: object, done: () => void): void => {
+    // One publication at a time: each builds on the metadata that the one before it wrote.
+    let last: Promise<unknown> = Promise.resolve();
+    const inTurn = (work: () => Promise<Publication>): Promise<Publication> => {
+      const turn = last.then(work);
+      // The next one starts whatever came of this one; its own caller hears of the failure.
+      last = turn.then(
+        () => undefined,
+        () => undefined,
+      );
+      return turn;
+    };
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser('*', { bodyLimit: bundleBytesMax }, (_request, payload, parsed) => parsed(null, payload));
+    app.post('/api/releases', { config: { access: 'operator' }, bodyLimit: bundleBytesMax }, async (request, reply) => {
+      const upload = join(core.shelf.incoming, `${randomUUID()}.hfb`);
+      if (!(request.body instanceof Readable)) {
+        throw new Refusal('request-malformed', 'there is no bundle in the request', 'send its bytes as the body');
+      }
+      try {
+        await pipeline(request.body, capBytes(bundleBytesMax), createWriteStream(upload, { mode: 0o644, flush: true }));
+      } catch (error) {
+        await rm(upload, { force: true });
+        throw error;
+      }
+      const { outcome, release } = await inTurn(() => publishBundle(core, upload));
+      return reply.code(outcome === 'published' ? 201 : 200).send({ outcome, release: releaseView(release) });
+    });
+    done();
+  };
+}

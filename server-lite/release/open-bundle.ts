@@ -1,0 +1,102 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { Header } from 'tar';
+import { type Manifest, manifestLimits, manifestShape } from '../../protocol/manifest.ts';
+import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
+import { Refusal } from '../refusal.ts';
+
+const blockBytes = 512;
+/** Entries of a bundle: every root, the targets, the manifest, the chunks. */
+const entriesMax = metadataLimits.rootsPerWalkMax + 3;
+
+interface Entry {
+  readonly position: number;
+  readonly size: number;
+}
+
+/** A bundle's parts, read but not yet trusted. */
+export interface OpenedBundle {
+  readonly file: FileHandle;
+  readonly bytes: number;
+  /** `1.root.json` first, without gaps. */
+  readonly roots: readonly Buffer[];
+  readonly targets: Buffer;
+  readonly manifestBytes: Buffer;
+  readonly manifest: Manifest;
+  readonly chunks: Entry;
+}
+
+export function malformedBundle(message: string, cause?: unknown): Refusal {
+  const next = 'build the bundle anew, or copy it again';
+  return new Refusal('bundle-malformed', `the bundle is not whole: ${message}`, next, cause === undefined ? {} : { cause });
+}
+
+/** @throws Refusal `bundle-malformed` when the file ends before */
+export async function readExactly(file: FileHandle, position: number, size: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(size);
+  let filled = 0;
+  while (filled < size) {
+    const { bytesRead } = await file.read(bytes, filled, size - filled, position + filled);
+    if (bytesRead === 0) throw malformedBundle('it ends too early');
+    filled += bytesRead;
+  }
+  return bytes;
+}
+
+/** Walks the tar headers; nothing is unpacked. The caller closes `file`. */
+export async function openBundle(path: string): Promise<OpenedBundle> {
+  const file = await open(path, 'r');
+  try {
+    const { size: bytes } = await file.stat();
+    const entries = await readEntries(file, bytes);
+    const part = async (name: string, sizeMax: number): Promise<Buffer> => {
+      const entry = entries.get(name);
+      if (entry === undefined) throw malformedBundle(`it has no ${name}`);
+      if (entry.size > sizeMax) throw malformedBundle(`its ${name} has ${entry.size} bytes, more than ${sizeMax}`);
+      return readExactly(file, entry.position, entry.size);
+    };
+    const roots: Buffer[] = [];
+    for (let version = 1; entries.has(`metadata/${version}.root.json`); version += 1) {
+      roots.push(await part(`metadata/${version}.root.json`, metadataLimits.rootBytesMax));
+    }
+    const targets = await part('metadata/targets.json', metadataLimits.targetsBytesMax);
+    const manifestBytes = await part('manifest.json', manifestLimits.manifestBytesMax);
+    const chunks = entries.get('chunks');
+    if (chunks === undefined) throw malformedBundle('it has no chunks');
+    if (roots.length === 0) throw malformedBundle('it has no metadata/1.root.json');
+    if (entries.size !== roots.length + 3) throw malformedBundle('it has entries that do not belong there');
+    return { file, bytes, roots, targets, manifestBytes, manifest: parseManifest(manifestBytes), chunks };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function readEntries(file: FileHandle, bytes: number): Promise<Map<string, Entry>> {
+  const entries = new Map<string, Entry>();
+  let position = 0;
+  while (entries.size <= entriesMax) {
+    const header = new Header(await readExactly(file, position, blockBytes), 0);
+    if (header.nullBlock) {
+      if (bytes !== position + 2 * blockBytes) throw malformedBundle('something follows its end');
+      return entries;
+    }
+    const { path, size } = header;
+    if (!header.cksumValid || header.type !== 'File' || path === undefined || size === undefined || size < 0) {
+      throw malformedBundle(`the header at byte ${position} is not one of a plain file`);
+    }
+    if (entries.has(path)) throw malformedBundle(`it has two entries ${JSON.stringify(path.slice(0, 80))}`);
+    position += blockBytes;
+    if (position + size > bytes) throw malformedBundle('it ends too early');
+    entries.set(path, { position, size });
+    position += Math.ceil(size / blockBytes) * blockBytes;
+  }
+  throw malformedBundle('it has too many entries');
+}
+
+function parseManifest(bytes: Buffer): Manifest {
+  try {
+    return manifestShape.parse(JSON.parse(bytes.toString('utf8')));
+  } catch (cause) {
+    throw malformedBundle('its manifest is not one', cause);
+  }
+}

@@ -1,0 +1,83 @@
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { z } from 'zod';
+import { emitProgram } from '../../image/emit.ts';
+import { versionShape } from '../../protocol/version.ts';
+
+const stateSchemaShape = z.int().min(0);
+
+/** test/releases/<version>/release.json: what the build of this release is told. */
+export const releaseShape = z.strictObject({
+  version: versionShape,
+  from: versionShape.nullable(),
+  note: z.string(),
+  securityVersion: z.int().min(0),
+  state: z.strictObject({
+    reads: z.strictObject({ min: stateSchemaShape, max: stateSchemaShape }),
+    writes: stateSchemaShape,
+  }),
+});
+
+const checkout = resolve(import.meta.dirname, '../..');
+/** One directory a release: its patch, and what its build is told. */
+export const releasesDirectory = join(checkout, 'test', 'releases');
+
+/** The versions that have a patch, oldest first. */
+export const versions: readonly string[] = readdirSync(releasesDirectory, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map((entry) => entry.name)
+  .sort();
+
+/** A copy of the agent's sources with one release's patch, as its build has it. */
+export class PatchedAgent {
+  readonly directory = mkdtempSync(join(tmpdir(), 'hfr-'));
+  /** What a slot of this release would run. */
+  readonly program = join(this.directory, 'out', 'main.js');
+  readonly #version: string;
+
+  constructor(version: string) {
+    this.#version = version;
+  }
+
+  /** @throws when a hunk does not apply */
+  async make(): Promise<void> {
+    for (const name of ['agent', 'protocol', 'package.json']) {
+      cpSync(join(checkout, name), join(this.directory, name), { recursive: true });
+    }
+    symlinkSync(join(checkout, 'node_modules'), join(this.directory, 'node_modules'));
+    const patch = join(releasesDirectory, this.#version, 'release.patch');
+    // Were the temporary directory inside a repository, git would pass over the patch without a word: forbid the search.
+    const env = { GIT_CEILING_DIRECTORIES: tmpdir() };
+    await execa('git', ['apply', '--verbose', patch], { cwd: this.directory, env });
+  }
+
+  /** Builds it as the image does. */
+  async emit(): Promise<void> {
+    await emitProgram({
+      component: 'app',
+      version: this.#version,
+      commit: 'test',
+      sourceDir: this.directory,
+      outDir: join(this.directory, 'out'),
+      node: process.execPath,
+    });
+  }
+
+  /** @returns what the type checker says; empty when it says nothing */
+  async check(): Promise<string> {
+    const settings = z
+      .looseObject({ compilerOptions: z.record(z.string(), z.unknown()) })
+      .parse(JSON.parse(readFileSync(join(checkout, 'tsconfig.json'), 'utf8')));
+    const config = { compilerOptions: settings.compilerOptions, include: ['agent'] };
+    writeFileSync(join(this.directory, 'tsconfig.json'), JSON.stringify(config));
+    const tsc = join(checkout, 'node_modules', '.bin', 'tsc');
+    const { stdout } = await execa(tsc, ['-p', '.'], { cwd: this.directory, reject: false });
+    return stdout;
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

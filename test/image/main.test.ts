@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { Header } from 'tar';
+import { describe, expect, it } from 'vitest';
+import { manifestShape } from '../../protocol/manifest.ts';
+import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
+import { checkout, fixtureTree, nodeBinary, temporaryDirectory, writeTree } from './fixture-tree.ts';
+
+const main = join(checkout, 'image', 'main.ts');
+
+async function setUp(directory: string) {
+  const source = await fixtureTree(join(directory, 'source'));
+  const key = () => generateKeyPair().publicKey;
+  await writeTree(directory, {
+    'public-keys.json': JSON.stringify({ answer: key(), snapshot: key(), timestamp: key() }),
+    'release/release.json': JSON.stringify({
+      version: '1.0.53',
+      from: '1.0.52',
+      note: 'a story',
+      securityVersion: 2,
+      state: { reads: { min: 1, max: 2 }, writes: 2 },
+    }),
+    'release/release.patch': [
+      '--- a/protocol/greeting.ts',
+      '+++ b/protocol/greeting.ts',
+      '@@ -1 +1 @@',
+      "-export const greeting: string = 'hello';",
+      "+export const greeting: string = 'from the patch';",
+      '',
+    ].join('\n'),
+  });
+  const repository = [
+    ...['--repository', join(directory, 'repository'), '--server-keys', join(directory, 'public-keys.json'), '--json'],
+  ];
+  const run = (...args: string[]) => execa(nodeBinary, [main, ...args], { reject: false });
+  const build = (...args: string[]) =>
+    run('build', ...repository, '--source', source, '--out', join(directory, 'out'), '--component', 'app', ...args);
+  return { run, build, repository };
+}
+
+async function manifestIn(path: string) {
+  const archive = await readFile(path);
+  for (let at = 0; ; ) {
+    const header = new Header(archive, at);
+    if (header.path === 'manifest.json') {
+      return manifestShape.parse(JSON.parse(archive.toString('utf8', at + 512, at + 512 + (header.size ?? 0))));
+    }
+    at += 512 + Math.ceil((header.size ?? 0) / 512) * 512;
+  }
+}
+
+describe('the command line of the builder', () => {
+  it('builds releases at the same time, described or not, lists them and revokes one', async () => {
+    await using directory = await temporaryDirectory();
+    const { run, build, repository } = await setUp(directory.path);
+    const [plain, described] = await Promise.all([
+      build('--version', '1.0.52'),
+      build('--release', join(directory.path, 'release'), '--runtime', nodeBinary),
+    ]);
+    expect([plain.stderr, described.stderr]).toEqual(['', '']);
+    const one = await manifestIn(JSON.parse(plain.stdout).path);
+    expect([one.version, one.securityVersion, one.runtime]).toEqual(['1.0.52', 0, null]);
+    expect(one.compatibility.state).toEqual({ reads: { min: 0, max: 3 }, writes: 3 });
+    const two = await manifestIn(JSON.parse(described.stdout).path);
+    expect([two.version, two.securityVersion, two.runtime?.entry]).toEqual(['1.0.53', 2, 'bin/node']);
+    expect(two.compatibility.state).toEqual({ reads: { min: 1, max: 2 }, writes: 2 });
+    expect(two.source.commit).not.toBe(one.source.commit);
+    const digest = createHash('sha256')
+      .update(await readFile(nodeBinary))
+      .digest('hex');
+    expect(two.runtime?.files[0]?.sha256).toBe(digest);
+
+    const names = async () =>
+      JSON.parse((await run('list', ...repository)).stdout).releases.map((release: { name: string }) => release.name);
+    expect(await names()).toEqual(['app-1.0.52.manifest.json', 'app-1.0.53.manifest.json']);
+    expect((await run('revoke', 'app', '1.0.53', ...repository)).exitCode).toBe(0);
+    expect(await names()).toEqual(['app-1.0.52.manifest.json']);
+  });
+
+  it('says what happened and what to do, and exits with 1, when a release is refused', async () => {
+    await using directory = await temporaryDirectory();
+    const { run, build, repository } = await setUp(directory.path);
+    const missing = await build();
+    expect([missing.exitCode, missing.stdout]).toEqual([1, '']);
+    expect(missing.stderr).toContain('--version');
+    const wrong = await build('--version', '1.0');
+    expect([wrong.exitCode, wrong.stdout]).toEqual([1, '']);
+    expect(wrong.stderr).toContain('MAJOR.MINOR.PATCH');
+    const unknown = await run('revoke', 'app', '9.9.9', ...repository);
+    expect(unknown.exitCode).toBe(1);
+    expect(unknown.stderr).toMatch(/is not released \(release-unknown\)\nwhat to do: /);
+  });
+});

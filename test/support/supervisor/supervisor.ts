@@ -1,0 +1,198 @@
+import { chmodSync, chownSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { layoutOf } from '../../../protocol/layout.ts';
+import { AgentNotGoneError, Unit, type UnitSpec } from './unit.ts';
+
+const userShape = z.object({ uid: z.int(), gid: z.int() });
+
+/** One appliance as unit files would describe it. */
+export const supervisorConfigShape = z.object({
+  root: z.string(),
+  /** What the operating system's image brings: `node` and `launch.js`. */
+  os: z.string(),
+  logs: z.string(),
+  agentUser: userShape.nullable(),
+  pageUser: userShape.nullable(),
+  /** OnUnitInactiveSec of the updater's timer; null: the updater is switched off. */
+  timerMs: z.int().nullable(),
+  /** null: no field page. */
+  page: z.object({ port: z.int() }).nullable(),
+});
+export type SupervisorConfig = z.infer<typeof supervisorConfigShape>;
+
+export function controlSocketOf(root: string): string {
+  return join(root, 'run', 'control', 'supervisor.sock');
+}
+
+/** How often hint and requests are looked at; a path unit is told by the kernel. */
+const watchMs = 200;
+const lineBytesMax = 1_000;
+
+function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSpec; page: UnitSpec } {
+  const layout = layoutOf(config.root);
+  const node = join(config.os, 'node');
+  const count = (component: string) => [node, join(config.os, 'launch.js'), 'count', component, '--root', config.root];
+  const app = layout.launchedComponent('app');
+  const updater = layout.launchedComponent('updater');
+  const common = { restartAfterMs: 1_000, stopMs: 5_000 } as const;
+  return {
+    agent: {
+      ...common,
+      name: 'agent',
+      before: count('app'),
+      command: [join(app, 'runtime', 'bin', 'node'), join(app, 'slot', 'main.js'), '--root', config.root],
+      user: config.agentUser,
+      restart: 'always',
+      burst: { starts: 4, intervalMs: 30_000 },
+      logFile: join(config.logs, 'agent.log'),
+    },
+    updater: {
+      ...common,
+      name: 'updater',
+      before: count('updater'),
+      command: [node, join(updater, 'slot', 'main.js'), 'run', '--root', config.root],
+      user: null,
+      restart: 'on-failure',
+      burst: null,
+      logFile: join(config.logs, 'updater.log'),
+    },
+    page: {
+      ...common,
+      name: 'page',
+      before: count('updater'),
+      command: [
+        node,
+        join(updater, 'slot', 'main.js'),
+        'page',
+        '--root',
+        config.root,
+        '--port',
+        String(config.page?.port ?? 0),
+      ],
+      user: config.pageUser,
+      restart: 'always',
+      burst: null,
+      logFile: join(config.logs, 'page.log'),
+    },
+  };
+}
+
+/** What tmpfiles.d makes at each boot. */
+function makeRun(config: SupervisorConfig): void {
+  const layout = layoutOf(config.root);
+  const directory = (path: string, mode: number, owner: { uid: number; gid: number } | null) => {
+    mkdirSync(path, { recursive: true });
+    chmodSync(path, mode);
+    if (owner !== null) chownSync(path, owner.uid, owner.gid);
+  };
+  rmSync(layout.run, { recursive: true, force: true });
+  directory(layout.run, 0o755, null);
+  directory(layout.launched, 0o755, null);
+  directory(join(layout.run, 'control'), 0o700, null);
+  directory(layout.agentRun, 0o755, config.agentUser);
+  directory(layout.requests, 0o700, config.pageUser);
+  writeFileSync(layout.hint, '', { mode: 0o620 });
+  // The agent may set the time of the hint; it is never read.
+  if (config.agentUser !== null) chownSync(layout.hint, config.agentUser.uid, config.agentUser.gid);
+}
+
+/** The development supervisor of one appliance: does only what systemd would, and knows nothing of updates. */
+export class Supervisor {
+  readonly #config: SupervisorConfig;
+  readonly agent: Unit;
+  readonly updater: Unit;
+  readonly page: Unit;
+  #server: Server | null = null;
+  #timers: NodeJS.Timeout[] = [];
+  #seen = '';
+
+  constructor(config: SupervisorConfig) {
+    this.#config = config;
+    const specs = unitSpecs(config);
+    this.agent = new Unit(specs.agent, () => this.#runUpdater());
+    this.updater = new Unit(specs.updater, () => undefined);
+    this.page = new Unit(specs.page, () => undefined);
+  }
+
+  /** Boots: makes run/, then starts what is wanted at boot. */
+  async start(): Promise<void> {
+    mkdirSync(this.#config.logs, { recursive: true });
+    makeRun(this.#config);
+    await this.#listen();
+    this.#seen = this.#watched();
+    this.agent.start();
+    this.#runUpdater();
+    if (this.#config.page !== null) this.page.start();
+    if (this.#config.timerMs !== null) {
+      this.#timers.push(setInterval(() => this.#runUpdater(), this.#config.timerMs));
+      this.#timers.push(setInterval(() => this.#watch(), watchMs));
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await Promise.all([this.updater.stop(), this.page.stop()]);
+    await this.agent.stop();
+    this.#server?.close();
+  }
+
+  #runUpdater(): void {
+    if (this.#config.timerMs === null) return;
+    // One that waits for its restart after a failure keeps its second.
+    if (this.updater.state === 'inactive' || this.updater.state === 'failed') this.updater.start();
+  }
+
+  #watched(): string {
+    const layout = layoutOf(this.#config.root);
+    return [layout.hint, layout.requests].map((path) => statSync(path).mtimeMs).join(' ');
+  }
+
+  #watch(): void {
+    const now = this.#watched();
+    if (now === this.#seen) return;
+    this.#seen = now;
+    this.#runUpdater();
+  }
+
+  #listen(): Promise<void> {
+    const path = controlSocketOf(this.#config.root);
+    // The client half-closes after its line and waits for ours.
+    const server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket));
+    this.#server = server;
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, () => resolve());
+    });
+  }
+
+  #serve(socket: Socket): void {
+    let line = '';
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (bytes: Buffer) => {
+      line += bytes.toString('utf8');
+      if (line.length > lineBytesMax) socket.destroy();
+    });
+    socket.on('end', () => {
+      this.#answer(line).then(
+        (answer) => socket.end(JSON.stringify(answer)),
+        (error: unknown) => {
+          const code = error instanceof AgentNotGoneError ? error.code : 'failed';
+          socket.end(JSON.stringify({ ok: false, code, message: String(error) }));
+        },
+      );
+    });
+  }
+
+  async #answer(line: string): Promise<object> {
+    const { op } = z
+      .object({ op: z.enum(['agent', 'start-agent', 'stop-agent', 'run-updater']) })
+      .parse(JSON.parse(line));
+    if (op === 'start-agent') this.agent.start();
+    if (op === 'stop-agent') await this.agent.stop();
+    if (op === 'run-updater') this.#runUpdater();
+    const { state, pid, crashes, lastExit, lastOutput } = this.agent;
+    return { ok: true, agent: { state, pid, crashes, lastExit, lastOutput } };
+  }
+}

@@ -1,0 +1,207 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { killAll, type Owner, processesOf } from './processes-of.ts';
+
+/** One service as a unit file would describe it. */
+export interface UnitSpec {
+  readonly name: string;
+  /** `ExecStartPre=+`: run as ourselves before each start; a failure is a failed start. */
+  readonly before: readonly string[] | null;
+  readonly command: readonly string[];
+  readonly user: { readonly uid: number; readonly gid: number } | null;
+  readonly restart: 'always' | 'on-failure';
+  readonly restartAfterMs: number;
+  /** Starts within the interval before the unit is `failed`; null is no limit. */
+  readonly burst: { readonly starts: number; readonly intervalMs: number } | null;
+  readonly stopMs: number;
+  readonly logFile: string;
+  readonly fds?: readonly number[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+const outputBytesMax = 16 * 1024;
+const goneWithinMs = 2_000;
+
+type State = 'active' | 'starting' | 'waiting' | 'failed' | 'inactive';
+
+/** One unit's life: start, restart with a burst, stop with proof that nothing of it is left. */
+export class Unit {
+  readonly spec: UnitSpec;
+  readonly #onFailed: () => void;
+  #state: State = 'inactive';
+  #child: ChildProcess | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #starts: number[] = [];
+  #output = Buffer.alloc(0);
+  #stopping = false;
+  #ended: Promise<void> = Promise.resolve();
+  crashes = 0;
+  lastExit: Exit | null = null;
+  lastOutput = '';
+
+  constructor(spec: UnitSpec, onFailed: () => void) {
+    this.spec = spec;
+    this.#onFailed = onFailed;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get pid(): number | null {
+    return this.#state === 'active' ? (this.#child?.pid ?? null) : null;
+  }
+
+  /** `systemctl reset-failed` and `start`: does nothing when it runs or is about to. */
+  start(): void {
+    if (this.#stopping || this.#state === 'active' || this.#state === 'starting') return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#starts = [];
+    this.#begin();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    try {
+      if (this.#timer !== null) clearTimeout(this.#timer);
+      this.#timer = null;
+      const child = this.#child;
+      if (child?.pid !== undefined) {
+        signalGroup(child.pid, 'SIGTERM');
+        const killer = setTimeout(() => child.pid !== undefined && signalGroup(child.pid, 'SIGKILL'), this.spec.stopMs);
+        await this.#ended;
+        clearTimeout(killer);
+      }
+      await this.#proveGone(child?.pid ?? null);
+      this.#state = 'inactive';
+    } finally {
+      this.#stopping = false;
+    }
+  }
+
+  #owner(pgid: number | null): Owner | null {
+    if (this.spec.user !== null) return { by: 'user', uid: this.spec.user.uid };
+    return pgid === null ? null : { by: 'group', pgid };
+  }
+
+  async #proveGone(pgid: number | null): Promise<void> {
+    const owner = this.#owner(pgid);
+    if (owner === null) return;
+    for (const endsAt = performance.now() + goneWithinMs; performance.now() < endsAt; await delay(20)) {
+      if (processesOf(owner).length === 0) return;
+      killAll(owner);
+    }
+    throw new AgentNotGoneError(`processes of ${this.spec.name} outlive SIGKILL: ${processesOf(owner).join(', ')}`);
+  }
+
+  #begin(): void {
+    const now = performance.now();
+    const { burst } = this.spec;
+    if (burst !== null) {
+      this.#starts = [...this.#starts.filter((at) => now - at < burst.intervalMs), now];
+      if (this.#starts.length > burst.starts) {
+        this.#state = 'failed';
+        this.#onFailed();
+        return;
+      }
+    }
+    this.#state = 'starting';
+    this.#output = Buffer.alloc(0);
+    this.#ended = this.#run();
+    this.#ended.catch((error: unknown) => this.#log(`supervisor: ${String(error)}\n`));
+  }
+
+  async #run(): Promise<void> {
+    if (this.spec.before !== null) {
+      const exit = await this.#wait(this.#spawn(this.spec.before, null));
+      if (exit.code !== 0) return this.#over(exit, false);
+      if (this.#stopping) return;
+    }
+    this.#output = Buffer.alloc(0);
+    const child = this.#spawn(this.spec.command, this.spec.user);
+    this.#state = 'active';
+    const exit = await this.#wait(child);
+    // KillMode=control-group: what the main process leaves behind ends with it.
+    const owner = this.#owner(child.pid ?? null);
+    if (owner !== null) killAll(owner);
+    this.#over(exit, true);
+  }
+
+  #spawn(command: readonly string[], user: { uid: number; gid: number } | null): ChildProcess {
+    const [file, ...args] = command;
+    if (file === undefined) throw new RangeError(`${this.spec.name} has an empty command`);
+    const child = spawn(file, args, {
+      detached: true,
+      cwd: '/',
+      // Nothing of our own environment reaches a unit, as under systemd.
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', ...this.spec.env },
+      stdio: ['ignore', 'pipe', 'pipe', ...(user === this.spec.user ? (this.spec.fds ?? []) : [])],
+      ...(user ?? {}),
+    });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes: Buffer) => this.#collect(bytes));
+    return child;
+  }
+
+  #wait(child: ChildProcess): Promise<Exit> {
+    return new Promise((resolve) => {
+      child.on('error', (error) => {
+        this.#collect(Buffer.from(`supervisor: ${error.message}\n`));
+        resolve({ code: 203, signal: null }); // what systemd reports when a program cannot be executed
+      });
+      child.on('exit', (code, signal) => resolve({ code, signal }));
+    });
+  }
+
+  #over(exit: Exit, started: boolean): void {
+    this.#child = null;
+    this.lastExit = exit;
+    this.#log(`supervisor: ${this.spec.name} ended (${exit.signal ?? exit.code})\n`);
+    if (this.#stopping) return;
+    const failed = exit.code !== 0 || exit.signal !== null;
+    if (started && (failed || this.spec.restart === 'always')) {
+      this.crashes += 1;
+      // The pipes may still hold what the process wrote last.
+      setImmediate(() => {
+        this.lastOutput = this.#output.toString('utf8');
+      });
+    }
+    if (this.spec.restart === 'always' || failed) {
+      this.#state = 'waiting';
+      this.#timer = setTimeout(() => this.#begin(), this.spec.restartAfterMs);
+    } else this.#state = 'inactive';
+  }
+
+  #collect(bytes: Buffer): void {
+    const all = Buffer.concat([this.#output, bytes]);
+    this.#output = all.subarray(Math.max(0, all.length - outputBytesMax));
+    this.#log(bytes);
+  }
+
+  #log(bytes: Buffer | string): void {
+    const handle = openSync(this.spec.logFile, 'a');
+    try {
+      writeSync(handle, typeof bytes === 'string' ? Buffer.from(bytes) : bytes);
+    } finally {
+      closeSync(handle);
+    }
+  }
+}
+
+export class AgentNotGoneError extends Error {
+  readonly code = 'agent-not-gone';
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}

@@ -1,0 +1,191 @@
+import type { KeyObject } from 'node:crypto';
+import { z } from 'zod';
+import {
+  type CheckInAnswer,
+  type CheckInRequestInput,
+  checkInAnswerShape,
+  checkInBytesMax,
+  checkInPath,
+  clampDelayS,
+  counterConflictShape,
+  desiredShape,
+} from '../protocol/check-in.ts';
+import type { Layout } from '../protocol/layout.ts';
+import { SignatureError, signRequest, verifyAnswer } from '../protocol/trust/http-signature.ts';
+import type { Counter } from './counter.ts';
+import type { Clock } from './effects/clock.ts';
+import { readJson, replaceJson } from './effects/durable.ts';
+import type { Files } from './effects/files.ts';
+import { type Http, type HttpAnswer, HttpError } from './effects/http.ts';
+import type { EventQueue } from './events.ts';
+import type { Identity } from './identity.ts';
+
+/** What the last check-in said, kept in run/ (a reboot forgets it): a 204 refers to it, and it sets the pace. */
+const rememberedShape = z.object({
+  etag: z.string().nullable(),
+  desired: desiredShape.nullable(),
+  nextInS: z.number(),
+  boot: z.string(),
+  /** Monotonic time of the last try, and of the last verified answer. */
+  triedMs: z.number(),
+  answered: z.object({ boot: z.string(), monoMs: z.number(), wallS: z.int() }).nullable(),
+  failures: z.int(),
+  error: z.object({ code: z.string(), message: z.string(), next: z.string() }).nullable(),
+});
+export type Remembered = z.infer<typeof rememberedShape>;
+
+export const nothingRemembered: Remembered = {
+  etag: null,
+  desired: null,
+  nextInS: 0,
+  boot: '',
+  triedMs: 0,
+  answered: null,
+  failures: 0,
+  error: null,
+};
+
+const rememberedBytesMax = 64 * 1024;
+const defaultPaceS = 60;
+const requestTotalMs = 20_000;
+const answerBytesMax = 256 * 1024;
+/** Endless back-off after failures (S49): doubles from the first value to the last. */
+const backOffS = { first: 1, last: 300 } as const;
+/** A counter conflict is answered with the right number; a second one in a row means two are using the key. */
+const conflictRetries = 1;
+
+export interface CheckInDependencies {
+  readonly files: Files;
+  readonly layout: Layout;
+  readonly clock: Clock;
+  readonly http: Http;
+  readonly identity: Identity;
+  readonly key: KeyObject;
+  readonly counter: Counter;
+  readonly events: EventQueue;
+}
+
+/** The parts of the request that the caller knows. */
+export type Report = Pick<CheckInRequestInput, 'have' | 'health' | 'quarantine'>;
+
+export type CheckInOutcome =
+  | { readonly outcome: 'answered'; readonly desired: Remembered['desired']; readonly seen: CheckInAnswer['seen'] }
+  | { readonly outcome: 'unreachable' | 'not-trusted' | 'refused'; readonly remembered: Remembered };
+
+export function loadRemembered(files: Files, layout: Layout): Remembered {
+  const parsed = rememberedShape.safeParse(readJson(files, `${layout.run}/last-answer.json`, rememberedBytesMax));
+  return parsed.success ? parsed.data : nothingRemembered;
+}
+
+function save(deps: CheckInDependencies, remembered: Remembered): Remembered {
+  replaceJson(deps.files, `${deps.layout.run}/last-answer.json`, remembered, 0o600);
+  return remembered;
+}
+
+/** Is the next check-in due, by monotonic time of this boot? */
+export function isDue(remembered: Remembered, clock: Clock): boolean {
+  return remembered.boot !== clock.bootId() || clock.monoMs() - remembered.triedMs >= remembered.nextInS * 1000;
+}
+
+function requestBody(deps: CheckInDependencies, report: Report, etag: string | null): Buffer {
+  const request: CheckInRequestInput = {
+    ...report,
+    proto: 1,
+    features: ['update', 'events', 'seen'],
+    boot: deps.clock.bootId(),
+    seq: deps.counter.next(),
+    clock: { wallS: deps.clock.wallS(), monoMs: deps.clock.monoMs() },
+    etag,
+    events: deps.events.next(),
+  };
+  const bytes = Buffer.from(JSON.stringify(request));
+  if (bytes.length <= checkInBytesMax) return bytes;
+  // The lifeline goes out whatever the events weigh; they follow one by one.
+  return Buffer.from(JSON.stringify({ ...request, events: request.events.slice(0, 1) }));
+}
+
+interface Verified {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+function verified(answer: HttpAnswer, deps: CheckInDependencies, requestSignature: string): Verified {
+  const request = { method: 'POST', path: checkInPath };
+  verifyAnswer(answer, answer.headers, request, requestSignature, deps.identity.answerKeys);
+  return { status: answer.status, body: answer.body.length === 0 ? null : JSON.parse(answer.body.toString('utf8')) };
+}
+
+async function roundTrip(deps: CheckInDependencies, report: Report, etag: string | null): Promise<Verified> {
+  for (let attempt = 0; ; attempt += 1) {
+    const body = requestBody(deps, report, etag);
+    const signed = signRequest({ method: 'POST', path: checkInPath, body }, deps.key);
+    const url = new URL(checkInPath, deps.identity.url).href;
+    const headers = { 'content-type': 'application/json', ...signed };
+    const answer = await deps.http.fetch(
+      { method: 'POST', url, headers, body, totalMs: requestTotalMs },
+      answerBytesMax,
+    );
+    const trusted = verified(answer, deps, signed.signature);
+    if (trusted.status !== 409 || attempt >= conflictRetries) return trusted;
+    deps.counter.adopt(counterConflictShape.parse(trusted.body).next);
+  }
+}
+
+function accept(deps: CheckInDependencies, before: Remembered, trusted: Verified): CheckInOutcome {
+  const now = { boot: deps.clock.bootId(), triedMs: deps.clock.monoMs() };
+  const answered = { boot: now.boot, monoMs: now.triedMs, wallS: deps.clock.wallS() };
+  if (trusted.status === 204) {
+    save(deps, { ...before, ...now, answered, failures: 0, error: null });
+    return { outcome: 'answered', desired: before.desired, seen: {} };
+  }
+  if (trusted.status !== 200) {
+    const error = {
+      code: `http-${trusted.status}`,
+      message: 'the server refused the check-in',
+      next: 'see its log, or holdfast fleet',
+    };
+    return { outcome: 'refused', remembered: failed(deps, before, error, now) };
+  }
+  const answer = checkInAnswerShape.parse(trusted.body);
+  deps.events.acknowledge(answer.ackUpto);
+  const { etag, desired } = answer;
+  save(deps, { ...now, etag, desired, nextInS: clampDelayS(answer.nextInS), answered, failures: 0, error: null });
+  return { outcome: 'answered', desired, seen: answer.seen };
+}
+
+function failed(
+  deps: CheckInDependencies,
+  before: Remembered,
+  error: NonNullable<Remembered['error']>,
+  now = { boot: deps.clock.bootId(), triedMs: deps.clock.monoMs() },
+): Remembered {
+  const failures = before.failures + 1;
+  const backOff = Math.min(backOffS.first * 2 ** Math.min(failures - 1, 20), backOffS.last);
+  return save(deps, { ...before, ...now, failures, error, nextInS: Math.min(backOff, before.nextInS || defaultPaceS) });
+}
+
+/**
+ * One round trip; a `fresh` one wants the whole answer even when nothing changed. An answer that is not signed by this server for this request changes nothing but the time of the
+ * next try; whatever went wrong is remembered with its reason and never stops the caller.
+ */
+export async function checkIn(deps: CheckInDependencies, report: Report, fresh = false): Promise<CheckInOutcome> {
+  const before = loadRemembered(deps.files, deps.layout);
+  try {
+    return accept(deps, before, await roundTrip(deps, report, fresh ? null : before.etag));
+  } catch (error) {
+    if (error instanceof HttpError) {
+      const next = 'check cable, name resolution and proxy; the appliance goes on trying';
+      return {
+        outcome: 'unreachable',
+        remembered: failed(deps, before, { code: error.code, message: error.message, next }),
+      };
+    }
+    if (error instanceof SignatureError || error instanceof SyntaxError || error instanceof z.ZodError) {
+      const code = error instanceof SignatureError ? error.code : 'answer-malformed';
+      const message = `what answered is not the server of this appliance (${code})`;
+      const next = 'a captive portal or proxy may be in between; nothing that it said was believed';
+      return { outcome: 'not-trusted', remembered: failed(deps, before, { code, message, next }) };
+    }
+    throw error;
+  }
+}

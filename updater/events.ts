@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { type Event, type EventInput, eventShape, eventsPerCheckInMax } from '../protocol/event.ts';
+import type { Layout } from '../protocol/layout.ts';
+import type { Clock } from './effects/clock.ts';
+import { readJson, replaceJson } from './effects/durable.ts';
+import type { Files } from './effects/files.ts';
+
+/** What waits for the server at the most: the oldest notes go first, so that weeks offline can not fill the disk. */
+const waitingMax = 200;
+const fileBytesMax = 2 * 1024 * 1024;
+/** A check-in has 16 KiB for everything; events may take this much. */
+const sentBytesMax = 11 * 1024;
+
+const shape = z.object({ nextN: z.int().min(1), waiting: z.array(z.unknown()) });
+
+export type NewEvent = Omit<EventInput, 'id' | 'n' | 'at'>;
+
+/** The updater's events, durable until the server acknowledged them. */
+export interface EventQueue {
+  /** Durable when it returns. The same `name` twice is one event, so that a repeated step reports once. */
+  add(name: string, event: NewEvent): void;
+  /** The oldest that fit into one check-in. */
+  next(): EventInput[];
+  acknowledge(upto: number): void;
+  readonly waiting: number;
+}
+
+/** A UUID (RFC 9562, version 8) from a name: the same transaction's event has the same id for ever. */
+export function eventIdOf(name: string): string {
+  const hex = createHash('sha256').update(name).digest('hex');
+  const variant = ((Number.parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80).toString(16).padStart(2, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(18, 20)}-${hex.slice(20, 32)}`;
+}
+
+export function openEvents(files: Files, layout: Layout, clock: Clock, appliance: string): EventQueue {
+  const stored = shape.parse(readJson(files, layout.events, fileBytesMax) ?? { nextN: 1, waiting: [] });
+  let nextN = stored.nextN;
+  let waiting: Event[] = stored.waiting.map((event) => eventShape.parse(event));
+  const save = () => replaceJson(files, layout.events, { nextN, waiting: waiting.map(asWritten) }, 0o600);
+  return {
+    add(name, event) {
+      const id = eventIdOf(`${appliance} ${name}`);
+      if (waiting.some((other) => other.id === id)) return;
+      const full: EventInput = { ...event, id, n: nextN, at: { boot: clock.bootId(), monoMs: clock.monoMs() } };
+      waiting = [...waiting, eventShape.parse(full)].slice(-waitingMax);
+      nextN += 1;
+      save();
+    },
+    next() {
+      const fitting: EventInput[] = [];
+      let bytes = 0;
+      for (const event of waiting.slice(0, eventsPerCheckInMax)) {
+        bytes += Buffer.byteLength(JSON.stringify(asWritten(event)));
+        if (bytes > sentBytesMax && fitting.length > 0) break;
+        fitting.push(asWritten(event));
+      }
+      return fitting;
+    },
+    acknowledge(upto) {
+      if (!waiting.some((event) => event.n <= upto)) return;
+      waiting = waiting.filter((event) => event.n > upto);
+      save();
+    },
+    get waiting() {
+      return waiting.length;
+    },
+  };
+}
+
+/** Back to what travels: a word that this version does not know was kept as it came. */
+function asWritten(event: Event): EventInput {
+  const { order: _never, ...rest } = event;
+  return { ...rest, kind: typeof event.kind === 'string' ? event.kind : event.kind.raw };
+}

@@ -1,0 +1,160 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
+import type { Layout } from '../protocol/layout.ts';
+import { readFile, writeNewFile } from './effects/durable.ts';
+import type { Files } from './effects/files.ts';
+import { chooseSlot, type LaunchChoice, type LaunchCount, readPrefix } from './launch-table.ts';
+import { readRecord, writeRecord } from './record-store.ts';
+
+/** `launch count`: chooses, counts and syncs, then points a root-owned link on tmpfs at the choice. Imports only Node. */
+
+const sealBytesMax = 8 * 1024 * 1024;
+/** Starts that are kept of one transaction; more than tries and boots together can be. */
+const startsMax = 64;
+
+export interface LaunchEffects {
+  readonly files: Files;
+  readonly bootId: () => string;
+}
+
+export type LaunchOutcome =
+  | { readonly outcome: 'chosen'; readonly slot: string; readonly version: string }
+  | { readonly outcome: 'nothing'; readonly why: string };
+
+interface QuickSeal {
+  readonly version: string;
+  readonly manifest: string;
+  readonly entry: string;
+  readonly runtime: { readonly digest: string; readonly entry: string } | null;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The seal, when every file that it lists is there with its size. The full hash is the updater's work, not a start's. */
+export function quickSeal(files: Files, directory: string): QuickSeal | null {
+  const bytes = readFile(files, join(directory, '.seal'), sealBytesMax);
+  if (bytes === null) return null;
+  let seal: unknown;
+  try {
+    seal = JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) return null; // a rotten seal is no seal
+    throw error;
+  }
+  if (!isObject(seal) || !Array.isArray(seal.files)) return null;
+  const { version, manifest, entry, runtime } = seal;
+  if (typeof version !== 'string' || typeof manifest !== 'string' || typeof entry !== 'string') return null;
+  for (const file of seal.files) {
+    if (!isObject(file) || typeof file.path !== 'string') return null;
+    const facts = files.stat(join(directory, file.path));
+    if (facts?.kind !== 'file' || facts.size !== file.size) return null;
+  }
+  if (runtime === null) return { version, manifest, entry, runtime };
+  if (!isObject(runtime) || typeof runtime.digest !== 'string' || typeof runtime.entry !== 'string') return null;
+  return { version, manifest, entry, runtime: { digest: runtime.digest, entry: runtime.entry } };
+}
+
+function readCount(body: unknown, component: string): LaunchCount | null {
+  const count = isObject(body) ? body[component] : null;
+  if (
+    !isObject(count) ||
+    typeof count.tx !== 'number' ||
+    typeof count.slot !== 'string' ||
+    !Array.isArray(count.starts)
+  ) {
+    return null;
+  }
+  const starts = count.starts.flatMap((start: unknown) =>
+    isObject(start) && typeof start.boot === 'string' && typeof start.n === 'number'
+      ? [{ boot: start.boot, n: start.n }]
+      : [],
+  );
+  return { tx: count.tx, slot: count.slot, starts };
+}
+
+function countThisStart(effects: LaunchEffects, layout: Layout, component: string, tx: number, slot: string): void {
+  const record = readRecord(effects.files, layout.launchRecords);
+  const body = isObject(record?.body) ? record.body : {};
+  const before = readCount(body, component);
+  const starts = before?.tx === tx ? before.starts : [];
+  const n = (starts.at(-1)?.n ?? 0) + 1;
+  const counted = { tx, slot, starts: [...starts, { boot: effects.bootId(), n }].slice(-startsMax) };
+  // Synced before anything of the new version runs: a try that is counted afterwards can be lost with the power.
+  writeRecord(effects.files, layout.launchRecords, 1, { app: null, updater: null, ...body, [component]: counted });
+}
+
+/** Points run/launched/<component> at a fresh directory with the links of this start. */
+function pointLink(
+  files: Files,
+  layout: Layout,
+  component: string,
+  start: { directory: string; runtime: string | null; json: Record<string, unknown> },
+): void {
+  const link = layout.launchedComponent(component);
+  files.makeDirectory(dirname(link), 0o755);
+  const name = `${basename(link)}.${randomBytes(6).toString('hex')}`;
+  const fresh = join(dirname(link), name);
+  files.makeDirectory(fresh, 0o755);
+  files.link(start.directory, join(fresh, 'slot'));
+  if (start.runtime !== null) files.link(start.runtime, join(fresh, 'runtime'));
+  writeNewFile(files, join(fresh, 'start.json'), Buffer.from(JSON.stringify(start.json)), 0o644);
+  const temporary = `${link}.link`;
+  files.unlink(temporary);
+  files.link(name, temporary);
+  files.rename(temporary, link);
+  for (const old of files.list(dirname(link))) {
+    if (old.startsWith(`${basename(link)}.`) && old !== name) files.removeTree(join(dirname(link), old));
+  }
+}
+
+function decide(effects: LaunchEffects, layout: Layout, component: 'app' | 'updater'): LaunchChoice & { tx: number } {
+  const record = readRecord(effects.files, layout.stateRecords);
+  const prefix = record === null ? null : readPrefix(record.body);
+  // Without a record nothing is known of any slot but factory (I1, S6).
+  if (prefix === null) return { start: 'factory', tx: 0 };
+  const launch = readRecord(effects.files, layout.launchRecords);
+  const choice = chooseSlot(component, prefix, readCount(launch?.body, component), effects.bootId());
+  return { ...choice, tx: prefix.trial?.tx ?? 0 };
+}
+
+/** Chooses what to start now. `nothing` means: only the updater starts it out of this state. */
+export function launchCount(effects: LaunchEffects, layout: Layout, component: 'app' | 'updater'): LaunchOutcome {
+  const { files } = effects;
+  const choice = decide(effects, layout, component);
+  if (choice.start === 'nothing') return { outcome: 'nothing', why: choice.why };
+  let slot = choice.start === 'slot' ? choice.slot : 'factory';
+  let own = choice.start === 'factory';
+  let directory = layout.slot(component, slot);
+  let seal = quickSeal(files, directory);
+  if (choice.start === 'slot' && choice.counted) countThisStart(effects, layout, component, choice.tx, slot);
+  else if (seal === null && slot !== 'factory') {
+    // The committed slot does not look whole. Factory always can be launched, on its own state (I1, I3).
+    slot = 'factory';
+    own = true;
+    directory = layout.slot(component, slot);
+    seal = quickSeal(files, directory);
+  }
+  if (seal === null) return { outcome: 'nothing', why: `slot ${slot} of ${component} is not sealed or not whole` };
+  const nonce = randomBytes(32).toString('hex');
+  pointLink(files, layout, component, {
+    directory,
+    runtime: seal.runtime === null ? null : layout.runtime(seal.runtime.digest),
+    json: {
+      nonce,
+      slot,
+      manifest: seal.manifest,
+      version: seal.version,
+      stateDir: own ? layout.agentFactory : layout.agent,
+      entry: seal.entry,
+      runtimeEntry: seal.runtime?.entry ?? null,
+    },
+  });
+  return { outcome: 'chosen', slot, version: seal.version };
+}
+
+/** What an agent's check-in calls its start: the digest of the nonce, so that the nonce itself never travels. */
+export function startDigest(nonce: string): string {
+  return createHash('sha256').update(nonce).digest('hex');
+}

@@ -1,0 +1,96 @@
+import type { StateBody } from '../protocol/state-record.ts';
+import { type Appliance, freshMemory, type RunMemory } from './appliance.ts';
+import { afterCrash, type Effect, type MachineEvent, next, table } from './machine.ts';
+import { saveState } from './state-store.ts';
+import { ask } from './steps/ask.ts';
+import { judgeTrial } from './steps/judge.ts';
+import { fetchRelease, resolveTransaction, writeRelease } from './steps/release.ts';
+import { revert, serveAgain } from './steps/revert.ts';
+import { awaitWindow, commit, snapshot, startTrial, stopAgent } from './steps/switch.ts';
+
+/** Steps of one run: far more than one transaction has, a trial of 30 minutes with its notes of time included. */
+const stepsMax = 100_000;
+
+export type RunEffect = (effect: Effect, state: StateBody) => Promise<MachineEvent>;
+export type Persist = (state: StateBody) => void;
+
+/** The effects of the table, wired to this appliance. */
+export function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
+  return async (effect, state) => {
+    switch (effect) {
+      case 'ask':
+        return ask(appliance, state, memory);
+      case 'resolve':
+        return resolveTransaction(appliance, state, memory);
+      case 'fetch':
+        return fetchRelease(appliance, state, memory);
+      case 'write':
+        return writeRelease(appliance, state);
+      case 'await-window':
+        return awaitWindow(appliance, state, memory);
+      case 'stop-agent':
+        return stopAgent(appliance, memory);
+      case 'snapshot':
+        return snapshot(appliance, state);
+      case 'start-trial':
+        return startTrial(appliance);
+      case 'judge':
+        return judgeTrial(appliance, state, memory);
+      case 'commit':
+        return commit(appliance, state);
+      case 'revert':
+        return revert(appliance, state);
+      case 'close':
+        return { kind: 'closed' };
+      default:
+        return effect satisfies never;
+    }
+  };
+}
+
+/** Rows in which a run has nothing more to do once their effect says so. */
+function isRest(event: MachineEvent): boolean {
+  return event.kind === 'nothing' || event.kind === 'interrupted' || event.kind === 'agent-stays';
+}
+
+/**
+ * One run: effect, event, next state, persist, and only then the next effect. A crash anywhere leaves a row whose effect
+ * can be repeated, or which says itself where to carry on.
+ */
+export async function runLoop(
+  loaded: StateBody,
+  run: RunEffect,
+  persist: Persist,
+  onRow: (before: StateBody, after: StateBody) => Promise<void>,
+): Promise<StateBody> {
+  let state = afterCrash(loaded);
+  if (state !== loaded) persist(state);
+  for (let step = 0; step < stepsMax; step += 1) {
+    const event = await run(table[state.row].effect, state);
+    const after = next(state, event);
+    if (after !== state) persist(after);
+    const before = state;
+    state = after;
+    if (after.row !== before.row) await onRow(before, after);
+    if (isRest(event)) return state;
+  }
+  return state;
+}
+
+/** One run of the updater on this appliance, from the state that it finds to rest. */
+export async function runUpdater(appliance: Appliance, loaded: StateBody, forced: boolean): Promise<StateBody> {
+  const memory = freshMemory(forced);
+  const onRow = async (before: StateBody, after: StateBody) => {
+    appliance.log(
+      `${before.row} -> ${after.row}${after.transaction === null ? '' : ` (${after.transaction.version})`}`,
+    );
+    if (before.row === 'reverting') await serveAgain(appliance, before, memory);
+    if (after.row !== 'idle' || before.row === 'closing') return;
+    // A transaction ended: the next one starts from nothing, and the server hears of this one at once.
+    Object.assign(memory, freshMemory(true));
+  };
+  const persist = (state: StateBody) => {
+    saveState(appliance.files, appliance.layout, state);
+  };
+  return runLoop(loaded, effectsOf(appliance, memory), persist, onRow);
+}

@@ -1,0 +1,33 @@
+import type { Exit } from '../../protocol/event.ts';
+
+/** What the machine's process control knows of the agent; nothing in it was written by the agent but `lastOutput`. */
+export interface AgentFacts {
+  /** `failed`: it crashed more often than its burst allows, and only the updater starts it again. */
+  readonly state: 'active' | 'starting' | 'waiting' | 'failed' | 'inactive';
+  readonly pid: number | null;
+  /** Ends that nobody ordered, since process control itself started. */
+  readonly crashes: number;
+  readonly lastExit: Exit | null;
+  /** The last 16 KiB that the last ended process wrote. */
+  readonly lastOutput: string;
+}
+
+/** systemd in the field, a local supervisor in development. Neither knows what an update is. */
+export interface ProcessControl {
+  readonly isolation: 'users' | 'none' | 'systemd';
+  agent(): Promise<AgentFacts>;
+  /** Starts the agent through launch, and forgets the crashes that counted towards its burst. Does nothing when it runs. */
+  startAgent(): Promise<void>;
+  /** @throws ProcessControlError `agent-not-gone` when anything of the agent is still there after its time to stop */
+  stopAgent(): Promise<void>;
+  /** Asks for one updater run soon. */
+  requestRun(): Promise<void>;
+}
+
+export class ProcessControlError extends Error {
+  readonly code: 'agent-not-gone' | 'process-control-unreachable' | 'process-control-refused';
+  constructor(code: ProcessControlError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,123 @@
+import type { Files } from '../effects/files.ts';
+import type { Http, HttpHead } from '../effects/http.ts';
+import { ReleaseError } from './release-error.ts';
+
+/** Bytes of a bundle, wherever they are. Nobody trusts them before their digest was checked. */
+export interface ByteSource {
+  /** The path or address, for messages. */
+  readonly name: string;
+  readonly size: number;
+  /** Exactly `length` bytes at `position`, or a {@link ReleaseError} `truncated`. */
+  read(position: number, length: number): Promise<Buffer>;
+  /** The same, handed over in pieces as they arrive; what `take` throws ends it. */
+  stream(position: number, length: number, take: (piece: Buffer) => void): Promise<void>;
+  close(): void;
+}
+
+/** One piece of a file. */
+const pieceBytes = 1024 * 1024;
+/** For one range of at most 8 MiB; a line of 10 KiB/s does it in time. */
+const rangeTotalMs = 15 * 60_000;
+/** What is asked of a server first: it tells the size, and holds all that comes before the chunks of a small release. */
+export const firstRangeBytes = 256 * 1024;
+
+/**
+ * A local file, opened once and held: whatever is renamed, linked or written to its name later is not looked at.
+ * @throws ReleaseError `no-file`
+ */
+export function fileSource(files: Files, path: string): ByteSource {
+  let handle: number;
+  try {
+    handle = files.openRead(path);
+  } catch (cause) {
+    throw new ReleaseError('no-file', `${path} can not be opened as a file`, { cause });
+  }
+  const { size } = files.statHandle(handle);
+  const readExactly = (position: number, length: number): Buffer => {
+    const bytes = files.read(handle, position, length);
+    if (bytes.length !== length) throw new ReleaseError('truncated', `${path} ends before byte ${position + length}`);
+    return bytes;
+  };
+  return {
+    name: path,
+    size,
+    read: async (position, length) => readExactly(position, length),
+    stream: async (position, length, take) => {
+      for (let done = 0; done < length; done += pieceBytes) {
+        take(readExactly(position + done, Math.min(pieceBytes, length - done)));
+      }
+    },
+    close: () => files.close(handle),
+  };
+}
+
+/** A file on a server that answers ranges (RFC 9110 section 14). */
+export async function httpSource(http: Http, url: string): Promise<ByteSource> {
+  const first = await readFirst(http, url);
+  const { size } = first;
+  return {
+    name: url,
+    size,
+    read: async (position, length) => {
+      if (position + length <= first.bytes.length) return first.bytes.subarray(position, position + length);
+      const parts: Buffer[] = [];
+      await readRange(http, { url, position, length, size }, (part) => parts.push(part));
+      return Buffer.concat(parts);
+    },
+    stream: async (position, length, take) => {
+      await readRange(http, { url, position, length, size }, take);
+    },
+    close: () => undefined,
+  };
+}
+
+/** The first bytes, and the size of the whole, which every later answer must repeat: else it is about another file. */
+async function readFirst(http: Http, url: string): Promise<{ bytes: Buffer; size: number }> {
+  const parts: Buffer[] = [];
+  const size = await readRange(http, { url, position: 0, length: firstRangeBytes, size: null }, (part) =>
+    parts.push(part),
+  );
+  return { bytes: Buffer.concat(parts), size };
+}
+
+interface Range {
+  readonly url: string;
+  readonly position: number;
+  readonly length: number;
+  /** null: not known yet, and fewer bytes than `length` may be all there are. */
+  readonly size: number | null;
+}
+
+/** @returns the size of the whole file */
+function readRange(http: Http, range: Range, take: (part: Buffer) => void): Promise<number> {
+  const { url, position, length } = range;
+  const headers = { range: `bytes=${position}-${position + length - 1}` };
+  return http.stream({ url, headers, totalMs: rangeTotalMs }, async (answer) => {
+    const size = sizeOf(answer, range);
+    const expected = Math.min(length, size - position);
+    let received = 0;
+    for await (const part of answer.body) {
+      received += part.length;
+      if (received > expected) throw new ReleaseError('bad-bundle', `${url} sent more than the range asked for`);
+      take(part);
+    }
+    if (received < expected) {
+      throw new ReleaseError('truncated', `${url} sent ${received} of ${expected} bytes at ${position}`);
+    }
+    return size;
+  });
+}
+
+function sizeOf({ status, headers }: HttpHead, { url, position, length, size }: Range): number {
+  if (status === 200) throw new ReleaseError('range-ignored', `${url} sends the whole file where a part was asked for`);
+  if (status !== 206) throw new ReleaseError('http-status', `${url} answers with status ${status}`);
+  const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(String(headers['content-range']));
+  const [from, to, total] = (match ?? []).slice(1).map(Number);
+  if (from === undefined || to === undefined || total === undefined) {
+    throw new ReleaseError('range-ignored', `${url} does not say which part of the file it sends`);
+  }
+  if (from !== position || to !== Math.min(position + length, total) - 1 || (size !== null && total !== size)) {
+    throw new ReleaseError('bad-bundle', `${url} sends another part, or a part of another file, than was asked for`);
+  }
+  return total;
+}

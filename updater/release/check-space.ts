@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import type { Layout } from '../../protocol/layout.ts';
+import { installedBytes, type Manifest } from '../../protocol/manifest.ts';
+import type { Files } from '../effects/files.ts';
+import { workDirectory } from './chunk-store.ts';
+import { asReleaseError, ReleaseError } from './release-error.ts';
+import { verifyRuntime } from './verify-slot.ts';
+
+/** Room for records, logs and the file system's own bookkeeping. */
+const marginBytes = 16 * 1024 * 1024;
+/** Names looked at while old trees are measured: more than a slot and a transaction's work can hold. */
+const entriesMax = 100_000;
+
+export interface SpacePlace {
+  readonly files: Files;
+  readonly layout: Layout;
+  readonly tx: number;
+  /** Directory of the slot that will be written; what is in it is given up first. */
+  readonly slot: string;
+}
+
+/**
+ * Every place that an install writes to can really be written (S3), before anything depends on it.
+ * @throws ReleaseError `read-only`, `no-space`, `disk`
+ */
+export function probeWritable({ files, layout, slot }: Omit<SpacePlace, 'tx'>): void {
+  for (const directory of [
+    layout.updater,
+    layout.trust,
+    layout.work,
+    layout.slots,
+    join(slot, '..'),
+    layout.runtimes,
+  ]) {
+    if (files.stat(directory) === null) continue; // its parent was probed, and it is made there
+    const probe = join(directory, '.probe');
+    try {
+      files.unlink(probe);
+      const handle = files.create(probe, 0o600);
+      try {
+        files.write(handle, Buffer.from('probe'), 0);
+        files.sync(handle);
+      } finally {
+        files.close(handle);
+      }
+      files.unlink(probe);
+    } catch (error) {
+      throw asReleaseError(error, `${directory} can not be written`);
+    }
+  }
+}
+
+/**
+ * @param reserveBytes what the rest of the transaction will need, e.g. for the snapshot
+ * @throws ReleaseError `no-space`
+ */
+export function requireSpace(place: SpacePlace, manifest: Manifest, reserveBytes: number): void {
+  const { files, layout, tx, slot } = place;
+  const { runtime } = manifest;
+  const runtimeIsHere = runtime === null || verifyRuntime(files, layout, runtime.digest).sound;
+  const runtimeBytes = runtimeIsHere ? 0 : installedBytes(runtime.files);
+  const frames = new Set([...manifest.files, ...(runtimeIsHere ? [] : runtime.files)].flatMap((file) => file.chunks));
+  const frameBytes = [...frames].reduce((sum, index) => sum + (manifest.chunks[index]?.stored ?? 0), 0);
+  const needed = installedBytes(manifest.files) + runtimeBytes + frameBytes + reserveBytes + marginBytes;
+  const given = [
+    workDirectory(layout, tx),
+    slot,
+    ...(runtime === null ? [] : [`${layout.runtime(runtime.digest)}.tmp`]),
+  ];
+  const free = files.freeBytes(layout.root) + given.reduce((sum, directory) => sum + treeBytes(files, directory), 0);
+  if (free < needed) {
+    throw new ReleaseError(
+      'no-space',
+      `${manifest.component} ${manifest.version} needs ${megabytes(needed)} MB on the data partition, ${megabytes(free)} MB are free`,
+    );
+  }
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1_000_000).toFixed(1);
+}
+
+/** What a directory holds that the transaction has written already, or will give up before it writes. */
+function treeBytes(files: Files, directory: string): number {
+  let sum = 0;
+  const pending = [directory];
+  for (let looked = 0; looked < entriesMax; looked += 1) {
+    const path = pending.pop();
+    if (path === undefined) break;
+    const facts = files.stat(path);
+    if (facts?.kind === 'file') sum += facts.size;
+    if (facts?.kind === 'directory') pending.push(...files.list(path).map((name) => join(path, name)));
+  }
+  return sum;
+}

@@ -1,0 +1,110 @@
+import type { Layout } from '../../protocol/layout.ts';
+import type { Chunk, Manifest } from '../../protocol/manifest.ts';
+import type { Files } from '../effects/files.ts';
+import { type ChunkStore, chunkStore, unpackFrame, workDirectory } from './chunk-store.ts';
+import type { Bundle } from './open-bundle.ts';
+import { asReleaseError, ReleaseError } from './release-error.ts';
+import { verifyRuntime } from './verify-slot.ts';
+
+/** One ranged read: few requests, and a range that breaks is asked for again from the chunk that it broke in. */
+const rangeBytesMax = 8 * 1024 * 1024;
+/** Bytes that nobody needs, read over rather than asked around: less than a round trip costs on a slow line. */
+const gapBytesMax = 32 * 1024;
+
+export interface Fetched {
+  /** Bytes of frames that came from the bundle. */
+  readonly fetchedBytes: number;
+  /** Raw bytes that were here already: fetched before an interruption, or part of what is installed. */
+  readonly reusedBytes: number;
+}
+
+export interface FetchPlace {
+  readonly files: Files;
+  readonly layout: Layout;
+  readonly tx: number;
+  /** Directory of the slot that will be written: it is no source of chunks. */
+  readonly slot: string;
+}
+
+/**
+ * Brings every chunk that is missing here into work/<tx>/. May be repeated: what is verified is not fetched again.
+ * @throws ReleaseError
+ */
+export async function fetchChunks(place: FetchPlace, manifest: Manifest, bundle: Bundle): Promise<Fetched> {
+  const { files, layout, tx, slot } = place;
+  try {
+    files.makeDirectory(layout.work, 0o700);
+    files.makeDirectory(workDirectory(layout, tx), 0o700);
+    files.syncDirectory(layout.work);
+    const store = chunkStore(files, layout, tx, slot);
+    const needed = neededChunks(files, layout, manifest);
+    const missing = needed.filter((chunk) => store.read(chunk) === null).sort((a, b) => a.offset - b.offset);
+    for (const range of ranges(missing)) await fetchRange(bundle, range, store);
+    const wanted = new Set(missing);
+    return {
+      fetchedBytes: missing.reduce((sum, chunk) => sum + chunk.stored, 0),
+      reusedBytes: needed.reduce((sum, chunk) => sum + (wanted.has(chunk) ? 0 : chunk.size), 0),
+    };
+  } catch (error) {
+    throw asReleaseError(error, `fetching ${manifest.component} ${manifest.version}`);
+  }
+}
+
+/** Chunks of the slot, and of the runtime unless it is here, whole; each once. */
+export function neededChunks(files: Files, layout: Layout, manifest: Manifest): Chunk[] {
+  const { runtime } = manifest;
+  const runtimeFiles = runtime === null || verifyRuntime(files, layout, runtime.digest).sound ? [] : runtime.files;
+  const indexes = new Set([...manifest.files, ...runtimeFiles].flatMap((file) => file.chunks));
+  return [...indexes].flatMap((index) => manifest.chunks[index] ?? []);
+}
+
+/** Joins what lies close together. */
+function ranges(chunks: readonly Chunk[]): Chunk[][] {
+  const joined: Chunk[][] = [];
+  for (const chunk of chunks) {
+    const range = joined.at(-1);
+    const first = range?.[0];
+    const last = range?.at(-1);
+    const fits =
+      first !== undefined &&
+      last !== undefined &&
+      chunk.offset - (last.offset + last.stored) <= gapBytesMax &&
+      chunk.offset + chunk.stored - first.offset <= rangeBytesMax;
+    if (fits) range?.push(chunk);
+    else joined.push([chunk]);
+  }
+  return joined;
+}
+
+/** Verifies and keeps each chunk as soon as its last byte is here. */
+async function fetchRange(bundle: Bundle, range: readonly Chunk[], store: ChunkStore): Promise<void> {
+  const first = range[0];
+  const last = range.at(-1);
+  if (first === undefined || last === undefined) return;
+  let held: Buffer[] = [];
+  /** Offset of the first held byte, and of the first byte that has not arrived. */
+  let from = first.offset;
+  let to = first.offset;
+  let next = 0;
+  const take = (piece: Buffer): void => {
+    held.push(piece);
+    to += piece.length;
+    let chunk = range[next];
+    if (chunk === undefined || to < chunk.offset + chunk.stored) return;
+    const bytes = Buffer.concat(held);
+    for (; chunk !== undefined && to >= chunk.offset + chunk.stored; chunk = range[next]) {
+      const frame = bytes.subarray(chunk.offset - from, chunk.offset - from + chunk.stored);
+      unpackFrame(frame, chunk);
+      store.keep(chunk, frame);
+      next += 1;
+    }
+    // The rest begins a frame, or is a gap that the next chunk's position steps over.
+    const done = range[next - 1];
+    const used = done === undefined ? from : done.offset + done.stored;
+    held = [bytes.subarray(used - from)];
+    from = used;
+  };
+  const length = last.offset + last.stored - first.offset;
+  await bundle.source.stream(bundle.chunks.position + first.offset, length, take);
+  if (next < range.length) throw new ReleaseError('truncated', `${bundle.source.name} ends within a chunk`);
+}

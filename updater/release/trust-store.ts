@@ -1,0 +1,121 @@
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { type Digest, sha256 } from '../../protocol/digest.ts';
+import type { Layout } from '../../protocol/layout.ts';
+import { loadTrusted, type Trusted, timestampKeyWasReplaced, trustRoot } from '../../protocol/trust/tuf.ts';
+import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
+import { targetsExpireAt } from '../../protocol/trust/tuf-targets.ts';
+import { readFile, replaceFile, replaceJson } from '../effects/durable.ts';
+import type { Files } from '../effects/files.ts';
+import { ReleaseError } from './release-error.ts';
+
+/** TUF metadata below updater/trust: root.json and every N.root.json, timestamp.json, snapshot.json, targets.json. */
+
+const mode = 0o600;
+const timeBytesMax = 1024;
+const timeShape = z.object({ v: z.literal(1), seconds: z.int().min(0) });
+
+export interface TrustPlace {
+  readonly files: Files;
+  readonly layout: Layout;
+}
+
+/**
+ * What setup trusts first: the root that the claim pinned. Repeating it changes nothing.
+ * @throws ReleaseError `root-not-pinned`
+ */
+export function installFirstRoot(place: TrustPlace, bytes: Buffer, pinned: Digest): Trusted {
+  if (sha256(bytes) !== pinned) {
+    throw new ReleaseError(
+      'root-not-pinned',
+      'the root of trust that the server sent is not the one of the claim code',
+    );
+  }
+  if (place.files.stat(join(place.layout.trust, 'root.json')) !== null) return loadTrust(place);
+  const trusted = trustRoot(bytes);
+  place.files.makeDirectory(place.layout.trust, 0o700);
+  place.files.syncDirectory(dirname(place.layout.trust));
+  saveRoot(place, trusted);
+  return trusted;
+}
+
+/** @throws ReleaseError `root-not-pinned` before setup; TrustError when the stored root is not whole */
+export function loadTrust(place: TrustPlace): Trusted {
+  const root = read(place, 'root.json', metadataLimits.rootBytesMax);
+  if (root === null) throw new ReleaseError('root-not-pinned', 'this appliance has no root of trust yet: run setup');
+  return loadTrusted({
+    root,
+    timestamp: read(place, 'timestamp.json', metadataLimits.timestampBytesMax),
+    snapshot: read(place, 'snapshot.json', metadataLimits.snapshotBytesMax),
+    targets: read(place, 'targets.json', metadataLimits.targetsBytesMax),
+  });
+}
+
+/** The bytes of a root that this appliance went through; null for one before its first, or after its current one. */
+export function storedRoot(place: TrustPlace, version: number): Buffer | null {
+  return read(place, `${version}.root.json`, metadataLimits.rootBytesMax);
+}
+
+function read({ files, layout }: TrustPlace, name: string, bytesMax: number): Buffer | null {
+  return readFile(files, join(layout.trust, name), bytesMax);
+}
+
+function saveRoot({ files, layout }: TrustPlace, { root }: Trusted): void {
+  replaceFile(files, join(layout.trust, `${root.version}.root.json`), root.bytes, mode);
+  replaceFile(files, join(layout.trust, 'root.json'), root.bytes, mode);
+}
+
+/**
+ * Stores what one step of the workflow made trusted. Call it after each step, in the order of the steps, so that a
+ * power cut leaves a prefix of that order, which is a legal set (TUF 5.3.8, 5.4.5, 5.5.7, 5.6.6).
+ */
+export function promote(place: TrustPlace, before: Trusted, after: Trusted): void {
+  const { files, layout } = place;
+  if (after.root !== before.root) {
+    // 5.3.11. The time goes before the new root, what the replaced key signed goes after it: a power cut between leaves
+    // a root that does not vouch for them, and loading drops them.
+    if (timestampKeyWasReplaced(before, after)) forget(place, ['trusted-time.json']);
+    saveRoot(place, after);
+    if (after.timestamp === null && before.timestamp !== null) forget(place, ['timestamp.json', 'snapshot.json']);
+  }
+  for (const role of ['timestamp', 'snapshot', 'targets'] as const) {
+    const { [role]: metadata } = after;
+    if (metadata !== null && metadata !== before[role]) {
+      replaceFile(files, join(layout.trust, `${role}.json`), metadata.bytes, mode);
+    }
+  }
+}
+
+function forget({ files, layout }: TrustPlace, names: readonly string[]): void {
+  for (const name of names) files.unlink(join(layout.trust, name));
+  files.syncDirectory(layout.trust);
+}
+
+/** The trusted time, in whole seconds since 1970; null: none yet. Never the system's clock. */
+export function trustedTime(place: TrustPlace): Date | null {
+  const bytes = read(place, 'trusted-time.json', timeBytesMax);
+  const parsed = bytes === null ? null : timeShape.safeParse(parseJson(bytes));
+  return parsed?.success === true ? new Date(parsed.data.seconds * 1000) : null;
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) return null; // rotten: as if no time were known, and the next answer brings one
+    throw error;
+  }
+}
+
+/**
+ * Raises the trusted time to what verified metadata or a signed answer says, never lowers it. The targets' expiry, which
+ * offline keys sign, is as far as an online key can move it.
+ */
+export function raiseTrustedTime(place: TrustPlace, trusted: Trusted, issuedAtS: number): Date | null {
+  const known = trustedTime(place);
+  const boundMs = targetsExpireAt(trusted)?.getTime() ?? issuedAtS * 1000;
+  const seconds = Math.floor(Math.min(issuedAtS, boundMs / 1000));
+  if (!(seconds > (known?.getTime() ?? 0) / 1000)) return known;
+  replaceJson(place.files, join(place.layout.trust, 'trusted-time.json'), { v: 1, seconds }, mode);
+  return new Date(seconds * 1000);
+}

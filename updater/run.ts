@@ -1,0 +1,58 @@
+import type { Appliance } from './appliance.ts';
+import type { CommandLine } from './cli.ts';
+import { openCounter } from './counter.ts';
+import { makeHttp } from './effects/http.ts';
+import { openEvents } from './events.ts';
+import { loadIdentity } from './identity.ts';
+import { takeLock } from './lock.ts';
+import { runUpdater } from './loop.ts';
+import { type ProcessControl, ProcessControlError } from './processes/process-control.ts';
+import { supervisorControl } from './processes/supervisor-control.ts';
+import { loadSettings, type Settings } from './settings.ts';
+import { loadState } from './state-store.ts';
+
+function processControlOf(settings: Settings): ProcessControl {
+  const { processControl } = settings;
+  if (processControl.kind === 'supervisor') return supervisorControl(processControl.socket, processControl.isolation);
+  throw new ProcessControlError('process-control-unreachable', 'this updater can not speak to systemd yet');
+}
+
+/** Wires one run on this appliance. */
+export function openAppliance(
+  line: Pick<CommandLine, 'files' | 'clock' | 'layout' | 'version'>,
+  log: (text: string) => void,
+): Appliance {
+  const { files, clock, layout, version } = line;
+  const settings = loadSettings(files, layout);
+  const { identity, key } = loadIdentity(files, layout);
+  return {
+    files,
+    clock,
+    layout,
+    version,
+    settings,
+    identity,
+    key,
+    log,
+    http: makeHttp(),
+    processes: processControlOf(settings),
+    counter: openCounter(files, layout),
+    events: openEvents(files, layout, clock, identity.appliance),
+  };
+}
+
+/** `run`: one run, from the state that it finds to rest. Another one at work is no error. */
+export async function runOnce(line: CommandLine): Promise<number> {
+  const lock = takeLock(line.layout);
+  if (lock === null) {
+    line.print('another updater is at work');
+    return 0;
+  }
+  try {
+    const appliance = openAppliance(line, (text) => line.print(`${line.clock.monoMs()} ${text}`));
+    await runUpdater(appliance, loadState(line.files, line.layout), false);
+    return 0;
+  } finally {
+    lock.release();
+  }
+}

@@ -1,0 +1,95 @@
+import type { FailureReason, Quarantined, StateBody } from '../protocol/state-record.ts';
+import type { AgentFacts } from './processes/process-control.ts';
+
+/** What each named reason means, for people; the same words on page, command line and dashboard. */
+export const reasonTexts: Readonly<Record<FailureReason, string>> = {
+  'crash-loop': 'it crashed at each of its starts',
+  flap: 'it was healthy and then crashed again and again',
+  'wrong-version': 'it reported another version than its release',
+  stalled: 'its work stood still while it went on answering',
+  'no-answer': 'it did not answer the health check',
+  'state-not-migrated': 'it did not finish migrating its state',
+  regression: 'a check failed that was good before',
+  'server-not-reached': 'it could not reach the server, which it could before',
+  'not-seen-by-server': 'the server did not see two check-ins of it',
+  deadline: 'it was not healthy for long enough before its deadline',
+  inconclusive: 'the power failed too often during its trial',
+  'by-hand': 'a person went back from it',
+  'slot-damaged': 'its files were damaged',
+};
+
+export interface Situation {
+  readonly state: StateBody;
+  readonly agent: AgentFacts | null;
+  /** Recent crashes of the committed version. */
+  readonly crashes: number;
+  readonly reasons: readonly string[];
+  readonly serverError: string | null;
+}
+
+function lastRollback(state: StateBody): Quarantined | undefined {
+  return state.quarantine.at(-1);
+}
+
+function during(state: StateBody): string | null {
+  const { transaction } = state;
+  if (transaction === null) return null;
+  const { version, kind, healthyMs, trial } = transaction;
+  const seconds = (ms: number) => `${Math.floor(ms / 1000)} s`;
+  switch (state.row) {
+    case 'resolved':
+    case 'fetching':
+      return `${version} is being fetched.`;
+    case 'writing':
+    case 'sealed':
+      return `${version} is being prepared; ${state.app.committed.version} runs.`;
+    case 'quiesced':
+    case 'snapped':
+    case 'armed':
+      return kind === 'return' ? `Going back to ${version}.` : `Switching to ${version}.`;
+    case 'trial':
+      return `${version} is on trial: healthy for ${seconds(healthyMs)} of ${seconds(trial.healthyMs)}.`;
+    case 'committing':
+      return `${version} passed its trial.`;
+    case 'reverting':
+      return `${version} failed its trial; going back to ${state.app.committed.version}.`;
+    case 'idle':
+    case 'closing':
+    case 'safe':
+      return null;
+    default:
+      return state.row satisfies never;
+  }
+}
+
+function crashing({ state, agent, crashes }: Situation): string | null {
+  const { version } = state.app.committed;
+  if (agent === null) return `Whether ${version} runs is not known: process control does not answer.`;
+  if (crashes === 0)
+    return agent.state === 'active' || agent.state === 'starting' ? null : `${version} is not running.`;
+  const times = crashes === 1 ? 'once' : `${crashes} times`;
+  const exit = agent.lastExit;
+  return `${version} crashed ${times}${exit === null ? '' : ` (last exit: ${exit.signal ?? exit.code})`}.`;
+}
+
+function rolledBack(state: StateBody): string | null {
+  const entry = lastRollback(state);
+  if (entry === undefined) return null;
+  const runs = `${state.app.committed.version} runs`;
+  if (entry.reason === 'by hand') return `${runs}: a person went back from ${entry.version}.`;
+  const verdict = entry.verdict as FailureReason;
+  return `${runs}: ${entry.version} was rolled back, because ${reasonTexts[verdict] ?? entry.verdict} (${entry.verdict}).`;
+}
+
+/** Why this appliance is on what it is on, in one sentence or two. */
+export function whySentence(situation: Situation): string {
+  const { state, reasons, serverError } = situation;
+  const found = during(state) ?? [crashing(situation), rolledBack(state)].filter((part) => part !== null).join(' ');
+  const sentence = found === '' ? `${state.app.committed.version} runs and is healthy.` : found;
+  const more = serverError === null ? reasons[0] : `The server can not be reached: ${serverError}`;
+  const whole =
+    state.row === 'safe'
+      ? `Safe mode: no proven version can be started; the factory agent runs. ${sentence}`
+      : sentence;
+  return (more === undefined || during(state) !== null ? whole : `${whole} ${more}`).slice(0, 600);
+}

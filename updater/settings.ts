@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import type { Layout } from '../protocol/layout.ts';
+import type { Transaction } from '../protocol/state-record.ts';
+import { readJson } from './effects/durable.ts';
+import type { Files } from './effects/files.ts';
+
+const userShape = z.object({ uid: z.int().min(1), gid: z.int().min(1) });
+export type User = z.infer<typeof userShape>;
+
+const settingsBytesMax = 16 * 1024;
+
+/** updater/settings.json: root's own word about this appliance. Only it may shorten a trial. */
+export const settingsShape = z.object({
+  processControl: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('supervisor'), socket: z.string(), isolation: z.enum(['users', 'none']) }),
+    z.object({ kind: z.literal('systemd') }),
+  ]),
+  agentUser: userShape.nullable().default(null),
+  pageUser: userShape.nullable().default(null),
+  trial: z
+    .object({
+      healthyMs: z.int().min(0),
+      deadlineMs: z.int().min(1),
+      /** Below the floor of 5 minutes only where somebody says that this is a story or a soak. */
+      belowFloor: z.boolean().default(false),
+    })
+    .nullable()
+    .default(null),
+  /** How often a trial is looked at, and how long work may stand still or an answer be missing in it. */
+  sampleMs: z.int().min(50).default(1_000),
+  stallMs: z.int().min(500).default(60_000),
+  answerMs: z.int().min(500).default(60_000),
+  /** How long a check may fail in a trial before it counts as a regression. */
+  graceMs: z.int().min(0).default(30_000),
+  /** Time for going back to the previous version by hand, in healthy time after a commit. */
+  rollbackWindowMs: z
+    .int()
+    .min(0)
+    .default(7 * 24 * 60 * 60 * 1000),
+});
+export type Settings = z.infer<typeof settingsShape>;
+
+/** Healthy time and deadline of a trial where the release does not say. */
+export const defaultTrial = { healthyMs: 10 * 60_000, deadlineMs: 30 * 60_000, tries: 3 } as const;
+export const trialFloorMs = 5 * 60_000;
+
+export class SettingsError extends Error {
+  readonly code = 'settings-invalid';
+}
+
+/** @throws SettingsError */
+export function loadSettings(files: Files, layout: Layout): Settings {
+  const parsed = settingsShape.safeParse(
+    readJson(files, layout.settings, settingsBytesMax) ?? { processControl: { kind: 'systemd' } },
+  );
+  if (!parsed.success) throw new SettingsError(`${layout.settings} does not have its shape`, { cause: parsed.error });
+  return parsed.data;
+}
+
+/**
+ * A manifest may lengthen a trial; only the appliance's own settings may shorten it, to the floor, or below it where
+ * they say so.
+ */
+export function trialLength(
+  asked: { healthyMs: number; deadlineMs: number } | undefined,
+  settings: Settings,
+): Transaction['trial'] & { shortened: boolean } {
+  const wanted = {
+    healthyMs: Math.max(asked?.healthyMs ?? 0, defaultTrial.healthyMs),
+    deadlineMs: Math.max(asked?.deadlineMs ?? 0, defaultTrial.deadlineMs),
+  };
+  const own = settings.trial;
+  if (own === null) return { ...wanted, tries: defaultTrial.tries, shortened: false };
+  const floor = own.belowFloor ? 0 : trialFloorMs;
+  const healthyMs = Math.min(wanted.healthyMs, Math.max(own.healthyMs, floor));
+  const deadlineMs = Math.max(healthyMs, Math.min(wanted.deadlineMs, own.deadlineMs));
+  return { healthyMs, deadlineMs, tries: defaultTrial.tries, shortened: healthyMs < wanted.healthyMs };
+}

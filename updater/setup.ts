@@ -1,0 +1,267 @@
+import { dirname, join } from 'node:path';
+import {
+  type Claim,
+  type EnrolAnswer,
+  type EnrolRequest,
+  encodeClaim,
+  enrolAnswerShape,
+  enrolPath,
+  vouchPayloadType,
+} from '../protocol/claim.ts';
+import { sha256 } from '../protocol/digest.ts';
+import { applianceIdOf, keyIdOf } from '../protocol/ids.ts';
+import type { Layout } from '../protocol/layout.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import {
+  generateKeyPair,
+  type PublicKey,
+  privateKeyFromPem,
+  privateKeyToPem,
+  publicKeyOf,
+} from '../protocol/trust/ed25519.ts';
+import { sealEnvelope } from '../protocol/trust/envelope.ts';
+import { signRequest, verifyAnswer } from '../protocol/trust/http-signature.ts';
+import { readFile, replaceFile, replaceJson } from './effects/durable.ts';
+import type { Files } from './effects/files.ts';
+import type { Http } from './effects/http.ts';
+import { identityShape } from './identity.ts';
+import { makePin } from './page/pin.ts';
+import { createRecordFiles, readRecord, writeRecord } from './record-store.ts';
+import { fetchChunks } from './release/fetch-chunks.ts';
+import { resolveFromFile } from './release/resolve-release.ts';
+import { installFirstRoot } from './release/trust-store.ts';
+import { verifyInstalled } from './release/verify-slot.ts';
+import { sealSlot, writeSlot } from './release/write-slot.ts';
+import { loadSettings, type User } from './settings.ts';
+import { firstState, saveState } from './state-store.ts';
+
+/** From an empty data partition to a claimed appliance. Repeating it finishes what was cut off and changes nothing else. */
+
+export interface SetUpOrder {
+  readonly files: Files;
+  readonly http: Http;
+  readonly layout: Layout;
+  readonly claim: Claim;
+  /** The directory with the bundles that the operating system's image brings: app-*.hfb and updater-*.hfb. */
+  readonly factory: string;
+  readonly version: string;
+  log(line: string): void;
+}
+
+export interface SetUpResult {
+  readonly appliance: string;
+  readonly name: string;
+  readonly app: string;
+  readonly updater: string;
+  /** Shown once; only its scrypt hash is kept. null: there is one already. */
+  readonly pin: string | null;
+}
+
+export class SetUpError extends Error {
+  readonly code: 'already-claimed' | 'enrol-refused' | 'server-not-pinned' | 'factory-missing';
+  readonly next: string;
+  constructor(code: SetUpError['code'], message: string, next: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.next = next;
+  }
+}
+
+const enrolTotalMs = 30_000;
+const answerBytesMax = 256 * 1024;
+const keyBytesMax = 4 * 1024;
+
+function makeDirectories(files: Files, layout: Layout, agentUser: User | null, pageUser: User | null): void {
+  const own = (path: string, mode: number, user: User | null) => {
+    files.makeDirectory(path, mode);
+    if (user !== null) files.setOwner(path, user.uid, user.gid);
+  };
+  files.makeDirectory(layout.root, 0o755);
+  own(layout.updater, 0o700, null);
+  for (const path of [layout.work, layout.snapshots, layout.evidence, layout.trust]) own(path, 0o700, null);
+  for (const path of [layout.slots, layout.runtimes]) own(path, 0o755, null);
+  for (const path of [layout.agent, layout.agentKeys, layout.agentFactory]) own(path, 0o700, agentUser);
+  for (const path of [layout.page, layout.uploads]) own(path, 0o700, pageUser);
+  files.syncDirectory(layout.root);
+}
+
+/** The key that is there, or a new one that is on disk before anybody hears of it. */
+function ownKey(files: Files, path: string) {
+  const pem = readFile(files, path, keyBytesMax);
+  if (pem !== null) return privateKeyFromPem(pem.toString('ascii'));
+  const { privateKey } = generateKeyPair();
+  replaceFile(files, path, Buffer.from(privateKeyToPem(privateKey)), 0o600);
+  return privateKey;
+}
+
+/** The keys of the answer that the claim pinned: only what one of them signed is believed. */
+function pinnedKeys(claim: Claim, body: Buffer): PublicKey[] {
+  const parsed = enrolAnswerShape.safeParse(parseJson(body));
+  return parsed.success ? parsed.data.answerKeys.filter((key) => keyIdOf(Buffer.from(key, 'hex')) === claim.key) : [];
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+async function enrol(
+  { http, claim }: SetUpOrder,
+  keys: { updater: ReturnType<typeof ownKey>; agent: ReturnType<typeof ownKey> },
+): Promise<EnrolAnswer> {
+  const updaterKey = publicKeyOf(keys.updater);
+  const appliance = applianceIdOf(Buffer.from(updaterKey, 'hex'));
+  const vouch = sealEnvelope(vouchPayloadType, { v: 1, appliance, agentKey: publicKeyOf(keys.agent) }, keys.updater);
+  const request: EnrolRequest = { proto: 1, secret: claim.secret, updaterKey, vouch };
+  const body = Buffer.from(JSON.stringify(request));
+  const signed = signRequest({ method: 'POST', path: enrolPath, body }, keys.updater);
+  const headers = { 'content-type': 'application/json', ...signed };
+  const url = new URL(enrolPath, claim.url).href;
+  const answer = await http.fetch({ method: 'POST', url, headers, body, totalMs: enrolTotalMs }, answerBytesMax);
+  if (answer.status !== 200) {
+    const text = answer.body.toString('utf8').slice(0, 300);
+    throw new SetUpError(
+      'enrol-refused',
+      `the server refused the claim (${answer.status}): ${text}`,
+      'Make a new claim code on the server.',
+    );
+  }
+  try {
+    verifyAnswer(
+      answer,
+      answer.headers,
+      { method: 'POST', path: enrolPath },
+      signed.signature,
+      pinnedKeys(claim, answer.body),
+    );
+  } catch (cause) {
+    throw new SetUpError(
+      'server-not-pinned',
+      `what answers at ${claim.url} is not the server of the claim code`,
+      'Check the address, and that no proxy is in between.',
+      { cause },
+    );
+  }
+  return enrolAnswerShape.parse(parseJson(answer.body));
+}
+
+async function installFactory(order: SetUpOrder, component: 'app' | 'updater'): Promise<Manifest & { digest: string }> {
+  const { files, layout, factory } = order;
+  const name = files.list(factory).find((file) => file.startsWith(`${component}-`) && file.endsWith('.hfb'));
+  if (name === undefined) {
+    throw new SetUpError(
+      'factory-missing',
+      `${factory} holds no bundle of ${component}`,
+      'Use the directory that came with the image.',
+    );
+  }
+  const acceptance = {
+    floor: { app: 0, updater: 0 },
+    isQuarantined: () => false,
+    updater: order.version,
+    hardware: null,
+  };
+  const { manifest, manifestBytes, manifestDigest, bundle } = await resolveFromFile(
+    order,
+    join(factory, name),
+    acceptance,
+  );
+  try {
+    if (!verifyInstalled(files, layout, component, 'factory', manifestDigest).sound) {
+      await fetchChunks({ files, layout, tx: 0, slot: layout.slot(component, 'factory') }, manifest, bundle);
+      const slot = { files, layout, tx: 0, slot: 'factory', manifest, manifestBytes } as const;
+      writeSlot(slot);
+      sealSlot(slot);
+    }
+    return { ...manifest, digest: manifestDigest };
+  } finally {
+    bundle.source.close();
+    files.removeTree(join(layout.work, '0'));
+  }
+}
+
+function writeCredentials(order: SetUpOrder, answer: EnrolAnswer, agentKeyPem: string, agentUser: User | null): void {
+  const { files, layout, claim } = order;
+  const credentials = {
+    appliance: answer.appliance,
+    url: claim.url,
+    answerKeys: answer.answerKeys,
+    privateKey: agentKeyPem,
+  };
+  replaceFile(files, layout.agentCredentials, Buffer.from(JSON.stringify(credentials)), 0o600, agentUser ?? undefined);
+  if (files.stat(layout.agentSettings) === null) {
+    replaceFile(
+      files,
+      layout.agentSettings,
+      Buffer.from(`${JSON.stringify({ site_name: answer.site })}\n`),
+      0o600,
+      agentUser ?? undefined,
+    );
+  }
+}
+
+/** @returns the PIN, when there was none yet */
+function setPin(files: Files, layout: Layout, pageUser: User | null): string | null {
+  if (files.stat(layout.pin) !== null) return null;
+  const { pin, record } = makePin();
+  replaceFile(files, layout.pin, Buffer.from(JSON.stringify(record)), 0o600, pageUser ?? undefined);
+  return pin;
+}
+
+/** @throws SetUpError, and what fetching and verifying the factory bundles throws */
+export async function setUp(order: SetUpOrder): Promise<SetUpResult> {
+  const { files, layout, claim, log } = order;
+  refuseOtherOwner(files, layout, claim);
+  const settings = loadSettings(files, layout);
+  makeDirectories(files, layout, settings.agentUser, settings.pageUser);
+  const keys = { updater: ownKey(files, layout.identityKey), agent: ownKey(files, join(layout.updater, 'agent.key')) };
+  const answer = await enrol(order, keys);
+  log(`claimed as ${answer.name} (${answer.appliance})`);
+  installFirstRoot(order, Buffer.from(answer.root, 'base64'), claim.root);
+  const app = await installFactory(order, 'app');
+  const updater = await installFactory(order, 'updater');
+  log(`factory: app ${app.version}, updater ${updater.version}`);
+  writeCredentials(order, answer, privateKeyToPem(keys.agent), settings.agentUser);
+  const pin = setPin(files, layout, settings.pageUser);
+  for (const records of [layout.stateRecords, layout.launchRecords]) createRecordFiles(files, records, layout.updater);
+  const installed = ({ version, digest, securityVersion }: typeof app) => ({
+    version,
+    manifest: digest,
+    securityVersion,
+  });
+  if (readRecord(files, layout.launchRecords) === null)
+    writeRecord(files, layout.launchRecords, 1, { app: null, updater: null });
+  if (readRecord(files, layout.stateRecords) === null)
+    saveState(files, layout, firstState(installed(app), installed(updater)));
+  const { appliance, name, site, answerKeys } = answer;
+  // Last: an appliance with an identity is set up whole.
+  const claimDigest = sha256(encodeClaim(claim));
+  replaceJson(
+    files,
+    layout.identity,
+    {
+      ...identityShape.parse({ appliance, name, site, url: claim.url, answerKeys, rootDigest: claim.root }),
+      claim: claimDigest,
+    },
+    0o600,
+  );
+  files.syncDirectory(dirname(layout.identity));
+  return { appliance, name, app: app.version, updater: updater.version, pin };
+}
+
+/** A device with data belongs to somebody: another claim does not take it over (S45). */
+function refuseOtherOwner(files: Files, layout: Layout, claim: Claim): void {
+  const bytes = readFile(files, layout.identity, 16_384);
+  if (bytes === null) return;
+  const identity = identityShape.parse(JSON.parse(bytes.toString('utf8')));
+  if (identity.rootDigest === claim.root) return;
+  throw new SetUpError(
+    'already-claimed',
+    `this appliance belongs to ${identity.url} as ${identity.name}`,
+    'Retire it there first, or use an empty data partition.',
+  );
+}

@@ -1,0 +1,125 @@
+import { z } from 'zod';
+import type { SlotName } from '../../protocol/component.ts';
+import { rows, type StateBody } from '../../protocol/state-record.ts';
+import { type Status, type StatusInput, statusShape } from '../../protocol/status.ts';
+import { readHealth } from '../agent-health.ts';
+import type { Appliance } from '../appliance.ts';
+import { loadRemembered } from '../check-in.ts';
+import { readJson, replaceJson } from '../effects/durable.ts';
+import { readHistory } from '../history.ts';
+import { quickSeal } from '../launch-count.ts';
+import type { AgentFacts } from '../processes/process-control.ts';
+import { whySentence } from '../sentences.ts';
+import { trialLength } from '../settings.ts';
+import { headAndTail } from '../text.ts';
+import { agentFacts, recentCrashes } from './crashes.ts';
+
+/** Lines of history that the page shows. */
+const linesMax = 10;
+const outputMax = 4_000;
+
+export const lastRequestShape = z.object({ id: z.string(), outcome: z.string(), text: z.string() });
+
+type SlotLine = StatusInput['slots'][number];
+
+function roleOf(state: StateBody, component: 'app' | 'updater', slot: SlotName, sealed: boolean): SlotLine['role'] {
+  const kept = state[component];
+  if (kept.committed.slot === slot) return sealed ? 'committed' : 'damaged';
+  if (state.trial?.component === component && state.trial.slot === slot) return 'on trial';
+  const { transaction } = state;
+  if (transaction?.component === component && transaction.slot === slot) return 'incoming';
+  if (kept.previous?.slot === slot) return sealed ? 'previous' : 'damaged';
+  return slot === 'factory' ? 'factory' : 'empty';
+}
+
+function slotLines(appliance: Appliance, state: StateBody): SlotLine[] {
+  const names = { app: ['0', '1', '2', 'factory'], updater: ['0', '1', 'factory'] } as const;
+  return (['app', 'updater'] as const).flatMap((component) =>
+    names[component].map((slot): SlotLine => {
+      // Proven from the seal, not remembered (S6).
+      const seal = quickSeal(appliance.files, appliance.layout.slot(component, slot));
+      const role = roleOf(state, component, slot, seal !== null);
+      return { component, slot, role, version: seal?.version ?? null, manifest: seal?.manifest ?? null };
+    }),
+  );
+}
+
+function verdictWord(
+  state: StateBody,
+  agent: AgentFacts | null,
+  crashes: number,
+  offline: boolean,
+): Status['verdict']['word'] {
+  if (agent === null) return 'unknown';
+  if (state.row === 'safe') return 'safe';
+  if (state.row === 'trial' || state.row === 'armed' || state.row === 'committing') return 'trial';
+  if (state.transaction !== null) return 'updating';
+  if (crashes > 0 || agent.state !== 'active') return 'blocked';
+  return offline || state.quarantine.length > 0 ? 'attention' : 'ok';
+}
+
+function trialLine(state: StateBody): StatusInput['trial'] {
+  const { transaction } = state;
+  if (state.row !== 'trial' || transaction === null) return null;
+  const leftMs = Math.max(0, transaction.trial.deadlineMs - transaction.usedMs);
+  return { healthyMs: transaction.healthyMs, needMs: transaction.trial.healthyMs, leftMs };
+}
+
+async function agentLine(
+  appliance: Appliance,
+  agent: AgentFacts | null,
+  crashes: number,
+): Promise<StatusInput['agent']> {
+  const { answer } = agent?.state === 'active' ? await readHealth(appliance.layout.agentSocket) : { answer: null };
+  const word = (status: string | { raw: string }) => (typeof status === 'string' ? status : status.raw);
+  return {
+    alive: agent?.state === 'active',
+    pid: agent?.pid ?? null,
+    version: answer?.version ?? null,
+    checks: Object.fromEntries(Object.entries(answer?.checks ?? {}).map(([name, status]) => [name, word(status)])),
+    server: answer === null ? 'unknown' : word(answer.server),
+    crashes,
+    lastExit: agent?.lastExit ?? null,
+    lastOutput: headAndTail(agent?.lastOutput ?? '', outputMax),
+  };
+}
+
+/** Writes run/status.json: all that the field page and the status command read. */
+export async function publishStatus(appliance: Appliance, state: StateBody): Promise<void> {
+  const { files, layout, clock, identity, settings, processes } = appliance;
+  const agent = await agentFacts(appliance);
+  const crashes = agent === null ? 0 : recentCrashes(appliance, agent);
+  const remembered = loadRemembered(files, layout);
+  const reasons = remembered.desired?.reasons ?? [];
+  const why = whySentence({ state, agent, crashes, reasons, serverError: remembered.error?.message ?? null });
+  const length = trialLength(undefined, settings);
+  const status: StatusInput = {
+    v: 1,
+    appliance: identity.appliance,
+    name: identity.name,
+    server: identity.url,
+    verdict: { word: verdictText(verdictWord(state, agent, crashes, remembered.error !== null)), sentence: why },
+    why,
+    row: rows.find((row) => row === state.row) ?? 'unknown',
+    slots: slotLines(appliance, state),
+    agent: await agentLine(appliance, agent, crashes),
+    updater: { version: appliance.version, isolation: processes.isolation },
+    checkIn: { last: remembered.answered, error: remembered.error, nextInS: remembered.nextInS },
+    desired: remembered.desired === null ? null : { release: remembered.desired.release, reasons },
+    quarantine: state.quarantine,
+    floor: state.floor,
+    trial: trialLine(state),
+    settings: { trialHealthyMs: length.healthyMs, trialDeadlineMs: length.deadlineMs, shortened: length.shortened },
+    transactions: readHistory(files, layout)
+      .slice(-linesMax)
+      .map((line) => ({ ...line, outcome: typeof line.outcome === 'string' ? line.outcome : line.outcome.raw })),
+    lastRequest: lastRequestShape.nullable().parse(readJson(files, `${layout.run}/last-request.json`, 16_000)),
+    wallS: clock.wallS(),
+  };
+  statusShape.parse(status);
+  replaceJson(files, layout.status, status, 0o644);
+}
+
+function verdictText(word: Status['verdict']['word']): string {
+  return typeof word === 'string' ? word : word.raw;
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import type { Appliance } from '../appliance.ts';
+import { readJson, replaceJson } from '../effects/durable.ts';
+
+/** After a release was refused, it is looked at again after this long, doubling up to the last value. */
+const refusedBackOffMs = { first: 60_000, last: 6 * 60 * 60_000 } as const;
+const refusedShape = z.object({ manifest: z.string(), times: z.int(), boot: z.string(), atMs: z.number() });
+
+function refusedPath(appliance: Appliance): string {
+  return `${appliance.layout.run}/refused.json`;
+}
+
+function refusedBefore(appliance: Appliance): z.infer<typeof refusedShape> | null {
+  const parsed = refusedShape.safeParse(readJson(appliance.files, refusedPath(appliance), 2_000));
+  return parsed.success ? parsed.data : null;
+}
+
+/** Remembers (until a reboot) that a release was refused, so that it is not fetched again at every run (S33). */
+export function noteRefused(appliance: Appliance, manifest: string): void {
+  const before = refusedBefore(appliance);
+  const times = before?.manifest === manifest ? before.times + 1 : 1;
+  const note = { manifest, times, boot: appliance.clock.bootId(), atMs: appliance.clock.monoMs() };
+  replaceJson(appliance.files, refusedPath(appliance), note, 0o600);
+}
+
+export function isBackingOff(appliance: Appliance, manifest: string): boolean {
+  const before = refusedBefore(appliance);
+  if (before === null || before.manifest !== manifest || before.boot !== appliance.clock.bootId()) return false;
+  const waitMs = Math.min(refusedBackOffMs.first * 2 ** Math.min(before.times - 1, 20), refusedBackOffMs.last);
+  return appliance.clock.monoMs() - before.atMs < waitMs;
+}

@@ -1,0 +1,130 @@
+import { join } from 'node:path';
+import type { StateBody, Transaction } from '../../protocol/state-record.ts';
+import type { Appliance, RunMemory } from '../appliance.ts';
+import { loadRemembered } from '../check-in.ts';
+import { incomingSlot, type MachineEvent, transactionOf } from '../machine.ts';
+import { requireSpace } from '../release/check-space.ts';
+import { fetchChunks } from '../release/fetch-chunks.ts';
+import { ReleaseError } from '../release/release-error.ts';
+import {
+  keepManifest,
+  keptManifest,
+  type ResolvedRelease,
+  resolveFromFile,
+  resolveFromServer,
+} from '../release/resolve-release.ts';
+import { writeSlot } from '../release/write-slot.ts';
+import { trialLength } from '../settings.ts';
+import { acceptanceOf } from './acceptance.ts';
+import { recordOutcome } from './outcome.ts';
+import { noteRefused } from './refused.ts';
+
+/** The rows in which a release becomes a written slot. */
+
+/** Kept free for records, evidence and history beside what a transaction needs. */
+const reserveBytes = 64 * 1024 * 1024;
+
+/** What the network did to us says nothing about the release: the next run carries on where this one stopped. */
+const networkCodes = new Set<string>(['unreachable', 'stalled', 'timed-out', 'truncated', 'http-status']);
+
+function resolved(appliance: Appliance, state: StateBody, transaction: Transaction): Promise<ResolvedRelease> {
+  const { source, component, version, manifest, kind } = transaction;
+  const acceptance = acceptanceOf(appliance, state, kind === 'install');
+  if (source.kind === 'file') return resolveFromFile(appliance, join(appliance.layout.work, source.path), acceptance);
+  const base = appliance.identity.url.replace(/\/$/, '') + source.path;
+  return resolveFromServer(appliance, base, { component, version, manifest }, acceptance);
+}
+
+/** A person, or a newer decision of the server, goes before an update that has not been written yet (S60). */
+function isSuperseded(appliance: Appliance, transaction: Transaction): boolean {
+  if (appliance.files.list(appliance.layout.requests).length > 0) return transaction.kind === 'update';
+  const wanted = loadRemembered(appliance.files, appliance.layout).desired?.release;
+  return transaction.kind === 'update' && wanted !== undefined && wanted?.manifest !== transaction.manifest;
+}
+
+async function guarded(
+  appliance: Appliance,
+  state: StateBody,
+  work: (transaction: Transaction) => Promise<MachineEvent>,
+): Promise<MachineEvent> {
+  const transaction = transactionOf(state);
+  if (isSuperseded(appliance, transaction)) {
+    appliance.log(`${transaction.version} is left for something newer`);
+    return { kind: 'refused' };
+  }
+  try {
+    return await work(transaction);
+  } catch (error) {
+    if (!(error instanceof ReleaseError)) throw error;
+    const text = `${transaction.version} was not installed: ${error.message} (${error.code}). ${error.next}`;
+    appliance.log(text);
+    if (networkCodes.has(error.code) && transaction.kind === 'update') return { kind: 'interrupted' };
+    noteRefused(appliance, transaction.manifest);
+    recordOutcome(appliance, state, transaction, {
+      outcome: 'refused',
+      reason: error.code,
+      text,
+      downMs: null,
+      revertedMs: null,
+    });
+    return { kind: 'refused' };
+  }
+}
+
+/** Metadata verified, manifest trusted, compatibility and all sizes known, space there; nothing was changed yet. */
+export function resolveTransaction(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
+  return guarded(appliance, state, async (transaction) => {
+    const release = await resolved(appliance, state, transaction);
+    memory.release = release;
+    const slot = incomingSlot(state, slotComponent(transaction));
+    const { files, layout, settings } = appliance;
+    keepManifest(appliance, transaction.tx, release.manifestBytes);
+    requireSpace(
+      { files, layout, tx: transaction.tx, slot: layout.slot(transaction.component, slot) },
+      release.manifest,
+      reserveBytes,
+    );
+    const { shortened: _shortened, ...trial } = trialLength(release.manifest.trial, settings);
+    return { kind: 'resolved', securityVersion: release.manifest.securityVersion, trial };
+  });
+}
+
+function slotComponent(transaction: Transaction): 'app' | 'updater' {
+  if (transaction.component === 'os') throw new ReleaseError('incompatible', 'this updater can not write os slots');
+  return transaction.component;
+}
+
+export function fetchRelease(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
+  return guarded(appliance, state, async (transaction) => {
+    const startedMs = appliance.clock.monoMs();
+    const release = memory.release ?? (await resolved(appliance, state, transaction));
+    memory.release = null;
+    const { files, layout } = appliance;
+    const slot = layout.slot(transaction.component, incomingSlot(state, slotComponent(transaction)));
+    try {
+      const { fetchedBytes } = await fetchChunks(
+        { files, layout, tx: transaction.tx, slot },
+        release.manifest,
+        release.bundle,
+      );
+      const fetchedMs = Math.max(1, Math.round(appliance.clock.monoMs() - startedMs));
+      appliance.log(`${transaction.version}: ${fetchedBytes} bytes fetched in ${fetchedMs} ms`);
+      return { kind: 'fetched', fetchedMs };
+    } finally {
+      release.bundle.source.close();
+    }
+  });
+}
+
+export function writeRelease(appliance: Appliance, state: StateBody): Promise<MachineEvent> {
+  return guarded(appliance, state, async (transaction) => {
+    const { files, layout } = appliance;
+    const { tx, slot } = transaction;
+    const kept = keptManifest(files, layout, tx, transaction.manifest);
+    if (kept === null || slot === null) {
+      throw new ReleaseError('chunk-missing', 'the manifest of the transaction is not here any more');
+    }
+    writeSlot({ files, layout, tx, slot, ...kept });
+    return { kind: 'written' };
+  });
+}

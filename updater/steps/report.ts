@@ -1,0 +1,65 @@
+import type { StateBody } from '../../protocol/state-record.ts';
+import type { Appliance, RunMemory } from '../appliance.ts';
+import { type CheckInOutcome, checkIn, isDue, loadRemembered, type Remembered, type Report } from '../check-in.ts';
+import type { AgentFacts } from '../processes/process-control.ts';
+import { whySentence } from '../sentences.ts';
+import { agentFacts, recentCrashes, reportCrashes } from './crashes.ts';
+import { publishStatus } from './publish-status.ts';
+
+function report(state: StateBody, agent: AgentFacts | null, why: string): Report {
+  const alive = agent?.state === 'active';
+  return {
+    have: {
+      app: {
+        version: state.app.committed.version,
+        slot: state.app.committed.slot,
+        manifest: state.app.committed.manifest,
+      },
+      updater: {
+        version: state.updater.committed.version,
+        slot: state.updater.committed.slot,
+        manifest: state.updater.committed.manifest,
+      },
+    },
+    health: { status: agent === null ? 'unknown' : alive ? 'ok' : 'fail', row: state.row, why, agentAlive: alive },
+    quarantine: state.quarantine.map((entry) => entry.manifest),
+  };
+}
+
+/** News does not wait for the pace, but leaves this much between two check-ins, and never works against a back-off. */
+const newsAfterMs = 2_000;
+
+function isUrgent({ events, clock }: Appliance, remembered: Remembered): boolean {
+  return events.waiting > 0 && remembered.failures === 0 && clock.monoMs() - remembered.triedMs >= newsAfterMs;
+}
+
+/** One check-in when it is due (or wanted), and a fresh status.json in any case. */
+export async function reportToServer(
+  appliance: Appliance,
+  state: StateBody,
+  memory: RunMemory,
+  options: { fresh: boolean },
+): Promise<CheckInOutcome | null> {
+  const agent = await agentFacts(appliance);
+  const remembered = loadRemembered(appliance.files, appliance.layout);
+  // In a trial crashes belong to the verdict.
+  if (agent !== null && state.row !== 'trial' && state.row !== 'armed') reportCrashes(appliance, state, agent);
+  const crashes = agent === null ? 0 : recentCrashes(appliance, agent);
+  const situation = {
+    state,
+    agent,
+    crashes,
+    reasons: remembered.desired?.reasons ?? [],
+    serverError: remembered.error?.message ?? null,
+  };
+  let outcome: CheckInOutcome | null = null;
+  if (memory.forced || isDue(remembered, appliance.clock) || isUrgent(appliance, remembered)) {
+    memory.forced = false;
+    outcome = await checkIn(appliance, report(state, agent, whySentence(situation)), options.fresh);
+    memory.serverReached = outcome.outcome === 'answered';
+    if (outcome.outcome === 'answered') memory.seen = { ...memory.seen, ...outcome.seen };
+    else appliance.log(`check-in: ${outcome.remembered.error?.message ?? outcome.outcome}`);
+  }
+  await publishStatus(appliance, state);
+  return outcome;
+}

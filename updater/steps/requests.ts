@@ -1,0 +1,215 @@
+import { randomUUID } from 'node:crypto';
+import { basename, dirname, join, resolve } from 'node:path';
+import { type Request, requestBytesMax, requestShape } from '../../protocol/request.ts';
+import type { StateBody } from '../../protocol/state-record.ts';
+import type { Appliance } from '../appliance.ts';
+import { readJson, replaceJson } from '../effects/durable.ts';
+import type { FileFacts } from '../effects/files.ts';
+import type { Choice, MachineEvent } from '../machine.ts';
+import { ReleaseError } from '../release/release-error.ts';
+import { resolveFromFile } from '../release/resolve-release.ts';
+import { acceptanceOf } from './acceptance.ts';
+import { canRead } from './switch.ts';
+
+/** Requests that one run looks at; more wait for the next one. */
+const requestsMax = 16;
+/** A bundle that a person brings, copied here before anything of it is believed. */
+const uploadBytesMax = 2 * 1024 * 1024 * 1024;
+const copyBytesAtOnce = 1024 * 1024;
+
+export type RequestOutcome = 'done' | 'begun' | 'refused';
+
+/** Tells the person who asked; page and command line print it. */
+export function answerRequest(appliance: Appliance, id: string, outcome: RequestOutcome, text: string): void {
+  replaceJson(
+    appliance.files,
+    `${appliance.layout.run}/last-request.json`,
+    { id, outcome, text: text.slice(0, 600) },
+    0o600,
+  );
+  appliance.log(`request ${id}: ${outcome}: ${text}`);
+}
+
+/** Only root and the page's user may ask; without users there is nobody else. */
+function mayAsk(appliance: Appliance, facts: FileFacts): boolean {
+  const { pageUser } = appliance.settings;
+  const self = process.getuid?.() ?? 0;
+  return facts.kind === 'file' && facts.links === 1 && (facts.uid === self || facts.uid === pageUser?.uid);
+}
+
+interface Waiting {
+  readonly path: string;
+  readonly byRoot: boolean;
+  readonly request: Request;
+}
+
+/** The next valid request; what is not one is removed with a line in the log. */
+function nextRequest(appliance: Appliance): Waiting | null {
+  const { files, layout } = appliance;
+  for (const name of files.list(layout.requests).slice(0, requestsMax)) {
+    const path = join(layout.requests, name);
+    if (!/^[0-9a-f-]{36}\.json$/.test(name)) continue; // half written, or nothing of ours
+    const facts = files.stat(path);
+    if (facts === null) continue;
+    const parsed = mayAsk(appliance, facts) ? requestShape.safeParse(parseOrNull(appliance, path)) : null;
+    if (parsed?.success && parsed.data.id === basename(name, '.json')) {
+      return { path, byRoot: facts.uid === (process.getuid?.() ?? 0), request: parsed.data };
+    }
+    appliance.log(`${path} is not a request: removed`);
+    files.removeTree(path);
+  }
+  return null;
+}
+
+function parseOrNull(appliance: Appliance, path: string): unknown {
+  try {
+    return readJson(appliance.files, path, requestBytesMax);
+  } catch (error) {
+    if (error instanceof SyntaxError || (error instanceof Error && 'code' in error)) return null;
+    throw error;
+  }
+}
+
+/**
+ * Takes the next request of a person.
+ * @returns what the machine has to do for it, `asked` when somebody wants a look at the server now, null when there is none
+ */
+export async function takeRequest(appliance: Appliance, state: StateBody): Promise<MachineEvent | 'asked' | null> {
+  const waiting = nextRequest(appliance);
+  if (waiting === null) return null;
+  const { request, path } = waiting;
+  try {
+    switch (request.kind) {
+      case 'check':
+        answerRequest(appliance, request.id, 'done', 'looking for a release now');
+        return 'asked';
+      case 'retry':
+        return retry(appliance, state, request.id, request.manifest ?? null);
+      case 'rollback':
+        return rollBack(appliance, state, request.id);
+      case 'install':
+        return await install(appliance, state, waiting, request);
+      default:
+        return request satisfies never;
+    }
+  } finally {
+    // Begun or refused, it is not done twice: a crash from here on loses at most a request that can be made again.
+    appliance.files.unlink(path);
+    appliance.files.syncDirectory(dirname(path));
+  }
+}
+
+function retry(appliance: Appliance, state: StateBody, id: string, manifest: string | null): MachineEvent | 'asked' {
+  const newest = state.quarantine.at(-1);
+  const lifted = manifest === null ? newest : state.quarantine.find((entry) => entry.manifest === manifest);
+  if (lifted === undefined) {
+    answerRequest(appliance, id, 'done', 'no release is in quarantine; looking at the server now');
+    return 'asked';
+  }
+  answerRequest(appliance, id, 'begun', `${lifted.version} may be tried again`);
+  return { kind: 'lift', manifest: lifted.manifest };
+}
+
+function rollBack(appliance: Appliance, state: StateBody, id: string): MachineEvent | null {
+  const { previous, committed } = state.app;
+  if (previous === null) {
+    answerRequest(
+      appliance,
+      id,
+      'refused',
+      'There is no previous version to go back to. Install a bundle from a file instead.',
+    );
+    return null;
+  }
+  if (!canRead(appliance, previous.slot, committed.slot)) {
+    const text =
+      `${previous.version} can not read the data that ${committed.version} writes, so going back would lose it. ` +
+      'Nothing was changed. Install a newer release instead.';
+    answerRequest(appliance, id, 'refused', text);
+    return null;
+  }
+  answerRequest(
+    appliance,
+    id,
+    'begun',
+    `going back from ${committed.version} to ${previous.version}; the data is kept`,
+  );
+  return { kind: 'return' };
+}
+
+async function install(
+  appliance: Appliance,
+  state: StateBody,
+  waiting: Waiting,
+  request: Extract<Request, { kind: 'install' }>,
+): Promise<MachineEvent | null> {
+  const { files, layout } = appliance;
+  const file = resolve(request.file);
+  if (!waiting.byRoot && dirname(file) !== layout.uploads) {
+    answerRequest(appliance, request.id, 'refused', 'The page may only install what was uploaded through it.');
+    return null;
+  }
+  const copy = join(layout.work, `upload-${randomUUID()}.hfb`);
+  try {
+    files.makeDirectory(layout.work, 0o700);
+    copyUpload(appliance, file, copy);
+    const choice = await chosenFile(appliance, state, copy);
+    answerRequest(appliance, request.id, 'begun', `installing ${choice.component} ${choice.version} from a file`);
+    return { kind: 'take', choice };
+  } catch (error) {
+    files.unlink(copy);
+    const known = error instanceof ReleaseError ? `${error.message} ${error.next}` : systemText(error);
+    if (known === null) throw error;
+    answerRequest(appliance, request.id, 'refused', known);
+    return null;
+  } finally {
+    if (!waiting.byRoot) files.unlink(file);
+  }
+}
+
+function systemText(error: unknown): string | null {
+  return error instanceof Error && 'code' in error
+    ? `The file can not be read (${String(error.code)}): ${error.message}`
+    : null;
+}
+
+async function chosenFile(appliance: Appliance, state: StateBody, copy: string): Promise<Choice> {
+  const { manifest, manifestDigest, bundle } = await resolveFromFile(
+    appliance,
+    copy,
+    acceptanceOf(appliance, state, true),
+  );
+  bundle.source.close();
+  const { component, version } = manifest;
+  return {
+    kind: 'install',
+    component,
+    version,
+    manifest: manifestDigest,
+    source: { kind: 'file', path: basename(copy) },
+    waits: false,
+  };
+}
+
+/** Copied through an open handle: whatever happens to the name afterwards, what is verified is what is installed. */
+function copyUpload(appliance: Appliance, from: string, to: string): void {
+  const { files } = appliance;
+  const source = files.openRead(from);
+  try {
+    const target = files.create(to, 0o600);
+    try {
+      for (let at = 0; ; ) {
+        const bytes = files.read(source, at, copyBytesAtOnce);
+        if (bytes.length === 0) break;
+        files.write(target, bytes, at);
+        at += bytes.length;
+        if (at > uploadBytesMax) throw new ReleaseError('not-a-bundle', 'the file is larger than any bundle may be');
+      }
+      files.sync(target);
+    } finally {
+      files.close(target);
+    }
+  } finally {
+    files.close(source);
+  }
+}

@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import type { Layout } from '../../protocol/layout.ts';
+import type { Files } from '../effects/files.ts';
+import type { User } from '../settings.ts';
+import { digestFile, readSnapshot, type SnapshotIndex, snapshotDirectory } from './snapshot.ts';
+
+/** Beside the state files, what SQLite leaves: it belongs to the trial's database and must not meet the restored one. */
+const sideFiles = ['state.db-shm', 'state.db-journal'] as const;
+
+/** Names that one file of a trial may get in quarantine, when somebody filled the first one. */
+const quarantineNamesMax = 8;
+
+export class RestoreError extends Error {
+  readonly code: 'snapshot-missing' | 'restored-differs';
+  constructor(code: RestoreError['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export function quarantineDirectory(layout: Layout, tx: number): string {
+  return join(snapshotDirectory(layout, tx), 'trial');
+}
+
+function moveToQuarantine(files: Files, layout: Layout, tx: number, name: string): void {
+  const from = join(layout.agent, name);
+  if (files.stat(from) === null) return;
+  const directory = quarantineDirectory(layout, tx);
+  for (let i = 0; i < quarantineNamesMax; i += 1) {
+    const to = join(directory, i === 0 ? name : `${name}.${i}`);
+    if (files.stat(to) !== null) continue;
+    files.rename(from, to);
+    return;
+  }
+  throw new RestoreError('restored-differs', `${directory} has no room for another ${name}`);
+}
+
+/** Was this file put back already, in a run that was cut off? Then what is in agent/ is the snapshot's. */
+function isRestored(files: Files, layout: Layout, tx: number, entry: SnapshotIndex['entries'][number]): boolean {
+  return entry.found === 'copied' && files.stat(join(snapshotDirectory(layout, tx), entry.name)) === null;
+}
+
+/**
+ * The trial's state goes to quarantine by rename, the snapshot comes back by rename, then every byte of it is verified.
+ * May be repeated after a cut at any point, as long as no agent ran in between; needs no space.
+ * @throws RestoreError `snapshot-missing`, `restored-differs`
+ */
+export function restoreSnapshot(files: Files, layout: Layout, tx: number, owner: User | null): SnapshotIndex {
+  const index = readSnapshot(files, layout, tx);
+  if (index === null) throw new RestoreError('snapshot-missing', `there is no whole snapshot of transaction ${tx}`);
+  files.makeDirectory(quarantineDirectory(layout, tx), 0o700);
+  for (const name of sideFiles) moveToQuarantine(files, layout, tx, name);
+  for (const entry of index.entries) {
+    // What was odd was never copied: it stays as it is, for a person to look at.
+    if (entry.found === 'odd' || isRestored(files, layout, tx, entry)) continue;
+    moveToQuarantine(files, layout, tx, entry.name);
+  }
+  // The old names must be gone for good before the new ones appear: a left-over -wal would be replayed.
+  files.syncDirectory(quarantineDirectory(layout, tx));
+  files.syncDirectory(layout.agent);
+  for (const entry of index.entries) {
+    if (entry.found !== 'copied' || isRestored(files, layout, tx, entry)) continue;
+    const copy = join(snapshotDirectory(layout, tx), entry.name);
+    if (owner !== null) files.setOwner(copy, owner.uid, owner.gid);
+    files.rename(copy, join(layout.agent, entry.name));
+  }
+  files.syncDirectory(snapshotDirectory(layout, tx));
+  files.syncDirectory(layout.agent);
+  verifyRestored(files, layout, index);
+  return index;
+}
+
+/** @throws RestoreError `restored-differs` when agent/ is not byte for byte what the snapshot says */
+export function verifyRestored(files: Files, layout: Layout, index: SnapshotIndex): void {
+  for (const name of sideFiles) {
+    if (files.stat(join(layout.agent, name)) !== null) {
+      throw new RestoreError('restored-differs', `${name} of the trial is still beside the restored state`);
+    }
+  }
+  for (const entry of index.entries) {
+    const path = join(layout.agent, entry.name);
+    const facts = files.stat(path);
+    if (entry.found === 'missing' && facts !== null) {
+      throw new RestoreError('restored-differs', `${entry.name} was not there before the trial, and is there now`);
+    }
+    if (entry.found !== 'copied') continue;
+    if (facts?.kind !== 'file' || digestFile(files, path).sha256 !== entry.sha256) {
+      throw new RestoreError('restored-differs', `${entry.name} is not what the snapshot holds`);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import type { StateBody } from '../../protocol/state-record.ts';
+import { readHealth } from '../agent-health.ts';
+import type { Appliance, RunMemory } from '../appliance.ts';
+import { replaceJson } from '../effects/durable.ts';
+import { type MachineEvent, transactionOf } from '../machine.ts';
+import { reasonTexts } from '../sentences.ts';
+import { agentFacts, forgetCrashes } from './crashes.ts';
+import { currentNonce } from './judge.ts';
+import { recordOutcome } from './outcome.ts';
+import { quarantineDirectory, restoreSnapshot } from './restore.ts';
+
+/** Evidence of the newest failed trials that is kept. */
+const evidenceMax = 5;
+/** How long the version before may take to serve again before the report goes out without that figure. */
+const servesWithinMs = 15_000;
+const lookEveryMs = 100;
+
+async function keepEvidence(appliance: Appliance, state: StateBody): Promise<void> {
+  const { files, layout } = appliance;
+  const transaction = transactionOf(state);
+  const directory = join(layout.evidence, String(transaction.tx));
+  if (files.stat(join(directory, 'verdict.json')) !== null) return; // the first look is the one at the trial's processes
+  files.makeDirectory(layout.evidence, 0o700);
+  files.makeDirectory(directory, 0o700);
+  const agent = await agentFacts(appliance);
+  const { answer } = await readHealth(layout.agentSocket);
+  const evidence = { transaction, agent, answer, boot: appliance.clock.bootId(), wallS: appliance.clock.wallS() };
+  replaceJson(files, join(directory, 'verdict.json'), evidence, 0o600);
+  const old = files
+    .list(layout.evidence)
+    .filter((name) => /^\d+$/.test(name))
+    .sort((a, b) => Number(a) - Number(b));
+  for (const name of old.slice(0, -evidenceMax)) files.removeTree(join(layout.evidence, name));
+}
+
+/**
+ * Stop; keep the evidence; the trial's state to quarantine and the snapshot back, verified. May be repeated; never goes
+ * forward to the version that failed.
+ */
+export async function revert(appliance: Appliance, state: StateBody): Promise<MachineEvent> {
+  const transaction = transactionOf(state);
+  await keepEvidence(appliance, state);
+  await appliance.processes.stopAgent();
+  restoreSnapshot(appliance.files, appliance.layout, transaction.tx, appliance.settings.agentUser);
+  const { failure } = transaction;
+  if (failure === null) throw new RangeError('reverting without a verdict');
+  const text =
+    `${transaction.version} was rolled back, because ${reasonTexts[failure.reason]} (${failure.reason}): ${failure.text}. ` +
+    `Its data is kept in ${quarantineDirectory(appliance.layout, transaction.tx)}.`;
+  appliance.log(text);
+  const downMs = null;
+  recordOutcome(appliance, state, transaction, {
+    outcome: 'rolled-back',
+    reason: failure.reason,
+    text,
+    downMs,
+    revertedMs: null,
+  });
+  const agent = await agentFacts(appliance);
+  if (agent !== null) forgetCrashes(appliance, agent);
+  return { kind: 'reverted' };
+}
+
+/** After the record says idle: starts the version before, and reports how long that took. */
+export async function serveAgain(appliance: Appliance, before: StateBody, memory: RunMemory): Promise<void> {
+  const { clock, files, layout, processes, events } = appliance;
+  await processes.startAgent();
+  const transaction = transactionOf(before);
+  for (const startedMs = clock.monoMs(); clock.monoMs() - startedMs < servesWithinMs; await clock.delay(lookEveryMs)) {
+    const { answer } = await readHealth(layout.agentSocket);
+    if (answer === null || answer.nonce !== currentNonce(files, layout)) continue;
+    const now = clock.monoMs();
+    const { tx, component, manifest, version } = transaction;
+    const since = (ms: number | null) => (ms === null ? {} : { ms: Math.round(now - ms) });
+    const [reverted, down] = [since(memory.verdictMs), since(memory.stoppedMs)];
+    events.add(`recovered ${tx}`, {
+      kind: 'agent-recovered',
+      text: `${before.app.committed.version} serves again`,
+      release: {
+        tx,
+        component,
+        manifest,
+        version: before.app.committed.version,
+        from: version,
+        ...('ms' in reverted ? { revertedMs: reverted.ms } : {}),
+        ...('ms' in down ? { downMs: down.ms } : {}),
+      },
+    });
+    return;
+  }
+  appliance.log(`${before.app.committed.version} did not answer within ${servesWithinMs / 1000} s after the rollback`);
+}
