@@ -1,6 +1,8 @@
 import { z } from 'zod';
 
-const pattern = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?$/;
+// SemVer 2.0.0 clause 9: an identifier of digits alone has no leading zero.
+const pattern =
+  /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(?:-((?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*))*))?$/;
 
 /** A version by Semantic Versioning 2.0.0, without build metadata, at most 64 characters. */
 export const versionShape = z
@@ -25,8 +27,9 @@ function comparePreRelease(a: readonly string[], b: readonly string[]): number {
     if (right === undefined) return 1;
     const numeric = [left, right].map((part) => /^\d+$/.test(part));
     if (numeric[0] && numeric[1]) {
-      const difference = Math.sign(Number(left) - Number(right));
-      if (difference !== 0) return difference;
+      // Without leading zeros the longer number is the greater one, however many digits it has.
+      if (left.length !== right.length) return Math.sign(left.length - right.length);
+      if (left !== right) return left < right ? -1 : 1;
     } else if (numeric[0] !== numeric[1]) return numeric[0] ? -1 : 1;
     else if (left !== right) return left < right ? -1 : 1;
   }

@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { ApplianceFacts, Fleet } from './fleet/decide.ts';
 import { type PresenceBoard, presenceBoardOf } from './fleet/presence.ts';
 import type { OnlineKeys } from './keys.ts';
-import { type ReleaseShelf, openShelf } from './release/shelf.ts';
+import { openShelf, type ReleaseShelf } from './release/shelf.ts';
 import { type ApplianceRow, type Appliances, appliancesOf } from './store/appliances.ts';
 import { type Claims, claimsOf } from './store/claims.ts';
 import type { Db } from './store/database.ts';

@@ -1,6 +1,22 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
-import { generateKeyPair, type KeyPair, privateKeyFromPem, privateKeyToPem, publicKeyOf } from '../protocol/trust/ed25519.ts';
+import {
+  generateKeyPair,
+  type KeyPair,
+  privateKeyFromPem,
+  privateKeyToPem,
+  publicKeyOf,
+} from '../protocol/trust/ed25519.ts';
 
 const names = ['answer', 'snapshot', 'timestamp'] as const;
 

@@ -1,6 +1,7 @@
 import type { StateBody } from '../protocol/state-record.ts';
 import { type Appliance, freshMemory, type RunMemory } from './appliance.ts';
-import { afterCrash, type Effect, type MachineEvent, next, table } from './machine.ts';
+import { afterCrash, next, table } from './machine.ts';
+import type { Effect, MachineEvent } from './machine-event.ts';
 import { saveState } from './state-store.ts';
 import { ask } from './steps/ask.ts';
 import { judgeTrial } from './steps/judge.ts';

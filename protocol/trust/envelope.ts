@@ -15,7 +15,7 @@ export const envelopeShape = z.object({
 export type Envelope = z.infer<typeof envelopeShape>;
 
 /** DSSE pre-authentication encoding: lengths in front, so that no two (type, payload) pairs share their bytes. */
-function preAuthenticationEncoding(payloadType: string, payload: Buffer): Buffer {
+export function preAuthenticationEncoding(payloadType: string, payload: Buffer): Buffer {
   const type = Buffer.from(payloadType);
   return Buffer.concat([Buffer.from(`DSSEv1 ${type.length} `), type, Buffer.from(` ${payload.length} `), payload]);
 }

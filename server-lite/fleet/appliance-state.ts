@@ -41,15 +41,20 @@ export function stateOf(
     return { state: 'attention', sentence: 'two devices use its key: find the copy and enrol it anew' };
   }
   if (!updaterFresh) {
-    const waiting = decision.kind === 'hold' && decision.waiting !== null ? `; ${decision.waiting} can not reach it` : '';
+    const waiting =
+      decision.kind === 'hold' && decision.waiting !== null ? `; ${decision.waiting} can not reach it` : '';
     return { state: 'blocked', sentence: `on ${on}, and its updater does not check in${waiting}` };
   }
   const row = updater?.row ?? null;
   if (row === 'safe') return { state: 'attention', sentence: 'safe mode: no slot is valid, the factory agent runs' };
   if (row === 'reverting') return { state: 'updating', sentence: `going back to ${on}` };
-  if (row === 'trial' || row === 'armed') return { state: 'updating', sentence: `a new version is on trial; ${on} is kept` };
+  if (row === 'trial' || row === 'armed')
+    return { state: 'updating', sentence: `a new version is on trial; ${on} is kept` };
   if (row !== null && row !== 'idle' && row !== 'closing') {
-    return { state: 'updating', sentence: `an update is under way (${row}); ${on} ${isSettledRow(row) ? 'runs' : 'is kept'}` };
+    return {
+      state: 'updating',
+      sentence: `an update is under way (${row}); ${on} ${isSettledRow(row) ? 'runs' : 'is kept'}`,
+    };
   }
   const crashed = circumstances.crash === null ? '' : `: ${circumstances.crash.text}`;
   if (updater?.agentAlive === false) return { state: 'attention', sentence: `its agent ${on} is down${crashed}` };

@@ -1,5 +1,5 @@
-import { type Component, components } from '../../protocol/component.ts';
 import type { ReleaseName } from '../../protocol/check-in.ts';
+import { type Component, components } from '../../protocol/component.ts';
 import { compareVersions } from '../../protocol/version.ts';
 import type { Rollout } from '../store/rollouts.ts';
 import { isSettledRow, type Presence } from './presence.ts';
@@ -26,7 +26,12 @@ export interface Fleet {
 }
 
 export type Decision =
-  | { readonly kind: 'offer'; readonly release: ReleaseName; readonly rollout: number; readonly reasons: readonly string[] }
+  | {
+      readonly kind: 'offer';
+      readonly release: ReleaseName;
+      readonly rollout: number;
+      readonly reasons: readonly string[];
+    }
   | {
       readonly kind: 'hold';
       readonly reasons: readonly string[];
@@ -41,7 +46,10 @@ export function isFresh(last: { readonly atMs: number } | null, fleet: Fleet, no
 }
 
 /** What an appliance has of a component: its updater knows; before that has said anything, its agent. */
-export function installedOf(presence: Presence, component: Component): { version: string; manifest?: string | undefined } | undefined {
+export function installedOf(
+  presence: Presence,
+  component: Component,
+): { version: string; manifest?: string | undefined } | undefined {
   return presence.updater?.have[component] ?? presence.agent?.have[component];
 }
 
@@ -87,7 +95,8 @@ function findRollout(facts: ApplianceFacts, component: Component, fleet: Fleet, 
       return { kind: 'hold', reasons };
     }
     const quarantined = facts.presence.quarantine.includes(rollout.manifest);
-    if (rollout.state === 'paused') reasons.push(`the rollout of ${which} is paused: ${withoutFullStop(rollout.reason)}`);
+    if (rollout.state === 'paused')
+      reasons.push(`the rollout of ${which} is paused: ${withoutFullStop(rollout.reason)}`);
     if (precedence === 0) {
       reasons.push(`it has ${which}, the version that is rolled out`);
       return { kind: 'hold', reasons };
@@ -95,7 +104,9 @@ function findRollout(facts: ApplianceFacts, component: Component, fleet: Fleet, 
     if (quarantined) reasons.push(`${which} is in quarantine here: it was tried and did not prove itself`);
     if (rollout.withdrawn) reasons.push(`${which} was withdrawn`);
     if (quarantined || rollout.withdrawn || rollout.state === 'paused') continue;
-    const stage: StageView = rollout.canaries.includes(facts.id) ? { open: true } : everyoneStage(rollout, fleet, nowMs);
+    const stage: StageView = rollout.canaries.includes(facts.id)
+      ? { open: true }
+      : everyoneStage(rollout, fleet, nowMs);
     if (stage.open) return { kind: 'offer', rollout, reasons };
     reasons.push(stage.reason);
   }

@@ -6,6 +6,7 @@ import { times } from './words.ts';
 const openStates = ['queued', 'sent', 'acknowledged', 'running'] as const;
 export type OrderState = (typeof openStates)[number] | (typeof terminalOrderStates)[number];
 
+const ranks: readonly OrderState[] = openStates;
 const terminal: ReadonlySet<string> = new Set(terminalOrderStates);
 
 export function isTerminal(state: OrderState): boolean {
@@ -39,7 +40,7 @@ export function stepOrder(current: OrderState, report: OrderReport): OrderStep {
     return { outcome: 'refused', reason: `the appliance reported ${state} after the order was ${current}` };
   }
   if (isTerminal(state)) return { outcome: 'moved', state };
-  const rank = (one: OrderState): number => openStates.findIndex((open) => open === one);
+  const rank = (one: OrderState): number => ranks.indexOf(one);
   return rank(state) > rank(current) ? { outcome: 'moved', state } : { outcome: 'same' };
 }
 

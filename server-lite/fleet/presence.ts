@@ -48,7 +48,9 @@ export function isSettledRow(row: string | null): boolean {
 }
 
 function versionsOf(have: RolePresence['have']): string {
-  return JSON.stringify(Object.entries(have).map(([component, { version, manifest }]) => [component, version, manifest]));
+  return JSON.stringify(
+    Object.entries(have).map(([component, { version, manifest }]) => [component, version, manifest]),
+  );
 }
 
 /** The presence after one more check-in. */
@@ -114,8 +116,7 @@ export function presenceBoardOf(appliances: Appliances, inTransaction: (work: ()
     noteCounter: (keyId, accepted) => {
       counters.set(keyId, [...(counters.get(keyId) ?? []), accepted].slice(-counterHistory));
     },
-    looksCloned: (keyId) =>
-      (counters.get(keyId) ?? []).filter((accepted) => !accepted).length >= cloneConflictsMin,
+    looksCloned: (keyId) => (counters.get(keyId) ?? []).filter((accepted) => !accepted).length >= cloneConflictsMin,
     flush: () => {
       if (changed.size === 0) return;
       inTransaction(() => {

@@ -1,5 +1,5 @@
 import { newId } from '../../protocol/ids.ts';
-import { harmlessOrderKinds, operatorOrderKinds, type OrderInput, orderPayloadType } from '../../protocol/order.ts';
+import { harmlessOrderKinds, type OrderInput, operatorOrderKinds, orderPayloadType } from '../../protocol/order.ts';
 import { sealEnvelope } from '../../protocol/trust/envelope.ts';
 import { addServerEvent, type Core } from '../core.ts';
 import { Refusal } from '../refusal.ts';
@@ -27,10 +27,18 @@ export function sendOrder(core: Core, order: NewOrder): OrderRow {
   }
   const kind = harmlessOrderKinds.find((one) => one === order.kind);
   if (kind === undefined) {
-    throw new Refusal('order-kind-unknown', `there is no order ${order.kind}`, `one of: ${harmlessOrderKinds.join(', ')}`);
+    throw new Refusal(
+      'order-kind-unknown',
+      `there is no order ${order.kind}`,
+      `one of: ${harmlessOrderKinds.join(', ')}`,
+    );
   }
   if (core.orders.countOpen(order.appliance) >= openOrdersMax) {
-    throw new Refusal('orders-full', `${openOrdersMax} orders are open for this appliance`, 'wait until some have ended');
+    throw new Refusal(
+      'orders-full',
+      `${openOrdersMax} orders are open for this appliance`,
+      'wait until some have ended',
+    );
   }
   const nowMs = core.nowMs();
   const expiresAtS = Math.floor(nowMs / 1000) + order.validForS;

@@ -19,7 +19,8 @@ export function startRollout(core: Core, asked: NewRollout): Rollout {
   if (release === undefined) {
     throw new Refusal('release-unknown', `${which} is not published`, 'holdfast release publish FILE');
   }
-  if (release.withdrawn_at !== null) throw new Refusal('release-withdrawn', `${which} was withdrawn`, 'roll out a newer one');
+  if (release.withdrawn_at !== null)
+    throw new Refusal('release-withdrawn', `${which} was withdrawn`, 'roll out a newer one');
   const canaries = asked.canaries.length > 0 ? asked.canaries : chooseCanary(core);
   return requireRollout(core, core.rollouts.add(release.serial, canaries, core.nowMs()));
 }
@@ -31,7 +32,8 @@ export function startRollout(core: Core, asked: NewRollout): Rollout {
 function chooseCanary(core: Core): string[] {
   const fleet = fleetOf(core);
   const rows = core.appliances.list().filter((row) => row.retired_at === null);
-  if (rows.length === 0) throw new Refusal('fleet-empty', 'no appliance is enrolled', 'enrol one: holdfast claim create');
+  if (rows.length === 0)
+    throw new Refusal('fleet-empty', 'no appliance is enrolled', 'enrol one: holdfast claim create');
   const there = rows.filter((row) => isFresh(factsOf(core, row).presence.updater, fleet, core.nowMs()));
   const ids = (there.length > 0 ? there : rows).map(({ id }) => id);
   return ids.sort((a, b) => (sha256(a) < sha256(b) ? -1 : 1)).slice(0, 1);

@@ -64,10 +64,16 @@ function applyReleaseReport(core: Core, key: KeyRow, event: Event): void {
     (kind === 'release-refused' && (trustRefusals.has(reason) || reason.startsWith('tuf-')));
   if (!bad || release === undefined) return;
   const name = core.appliances.find(key.appliance)?.name ?? key.appliance;
-  const said = event.text || `${release.version} ${kind === 'release-refused' ? 'was refused' : 'was rolled back'} (${reason})`;
+  const said =
+    event.text || `${release.version} ${kind === 'release-refused' ? 'was refused' : 'was rolled back'} (${reason})`;
   for (const rollout of core.rollouts.list()) {
     if (rollout.manifest !== release.manifest || rollout.state !== 'running') continue;
     core.rollouts.setState(rollout.id, 'paused', clip(`${name}: ${said}`, reasonMax), core.nowMs());
-    addServerEvent(core, key.appliance, 'rollout-paused', `rollout ${rollout.id} of ${rollout.version} paused by itself`);
+    addServerEvent(
+      core,
+      key.appliance,
+      'rollout-paused',
+      `rollout ${rollout.id} of ${rollout.version} paused by itself`,
+    );
   }
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { CheckInAnswerInput, CheckInRequest, Desired } from '../../protocol/check-in.ts';
-import { claimedKeyId } from '../../protocol/trust/http-signature.ts';
 import { envelopeShape } from '../../protocol/trust/envelope.ts';
+import { claimedKeyId } from '../../protocol/trust/http-signature.ts';
 import { addServerEvent, type Core, factsOf, fleetOf } from '../core.ts';
 import { decide } from '../fleet/decide.ts';
 import type { Presence } from '../fleet/presence.ts';
@@ -21,7 +21,12 @@ const openForS = 3_600;
 const paceSpread = 0.2;
 
 /** POST /v1/checkin: one round trip of an agent or an updater. */
-export function handleCheckIn(core: Core, counters: Counters, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function handleCheckIn(
+  core: Core,
+  counters: Counters,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
   const keyId = claimedKeyId(request.headers);
   const key = keyId === null ? undefined : core.appliances.key(keyId);
   requireSignature(request, key?.public_key);
@@ -30,7 +35,8 @@ export function handleCheckIn(core: Core, counters: Counters, request: FastifyRe
   }
   return answerSigned(core, request, reply, () => {
     const name = core.appliances.find(key.appliance);
-    if (name?.retired_at) throw new Refusal('appliance-retired', 'this appliance is retired', 'keep running, ask daily');
+    if (name?.retired_at)
+      throw new Refusal('appliance-retired', 'this appliance is retired', 'keep running, ask daily');
     return checkIn(core, counters, key, Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
   });
 }
@@ -55,7 +61,12 @@ function noteCounter(core: Core, key: KeyRow, accepted: boolean): void {
   const before = core.presence.looksCloned(key.key_id);
   core.presence.noteCounter(key.key_id, accepted);
   if (!before && core.presence.looksCloned(key.key_id)) {
-    addServerEvent(core, key.appliance, 'clone', `two devices seem to use the ${key.role}'s key: their counters alternate`);
+    addServerEvent(
+      core,
+      key.appliance,
+      'clone',
+      `two devices seem to use the ${key.role}'s key: their counters alternate`,
+    );
   }
 }
 
@@ -69,11 +80,15 @@ function answerTo(
 ): Answer {
   const orders = key.role === 'agent' ? takeOrders(core, key.appliance) : [];
   const desired = key.role === 'updater' ? desiredFor(core, key.appliance) : null;
-  const seen = Object.fromEntries(presence.starts.map(({ start, version, checkIns }) => [start, { version, checkIns }]));
+  const seen = Object.fromEntries(
+    presence.starts.map(({ start, version, checkIns }) => [start, { version, checkIns }]),
+  );
   const nextInS = paceOf(core, key.appliance);
   const { epoch } = core;
   // Everything but the time of the answer and the orders, which are sent until they are taken.
-  const etag = createHash('sha256').update(JSON.stringify({ epoch, nextInS, ackUpto, desired, seen })).digest('base64url');
+  const etag = createHash('sha256')
+    .update(JSON.stringify({ epoch, nextInS, ackUpto, desired, seen }))
+    .digest('base64url');
   if (request.etag === etag && !hasEvents && orders.length === 0) return { status: 204 };
   const issuedAt = Math.floor(core.nowMs() / 1000);
   const body: CheckInAnswerInput = { etag, issuedAt, epoch, nextInS, ackUpto, orders, desired, seen };

@@ -1,6 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { type EnrolAnswer, type EnrolRequest, enrolRequestShape, vouchPayloadType, vouchShape } from '../../protocol/claim.ts';
+import {
+  type EnrolAnswer,
+  type EnrolRequest,
+  enrolRequestShape,
+  vouchPayloadType,
+  vouchShape,
+} from '../../protocol/claim.ts';
 import { sha256 } from '../../protocol/digest.ts';
 import { applianceIdOf, keyIdOf } from '../../protocol/ids.ts';
 import type { PublicKey } from '../../protocol/trust/ed25519.ts';
@@ -65,9 +71,11 @@ function enrol(core: Core, asked: EnrolRequest): EnrolAnswer {
 
 function redeemable(core: Core, asked: EnrolRequest, id: string): ClaimRow {
   const claim = core.claims.findBySecretHash(sha256(asked.secret));
-  if (claim === undefined) throw new Refusal('claim-unknown', 'this claim code is not known here, or was replaced', newClaim);
+  if (claim === undefined)
+    throw new Refusal('claim-unknown', 'this claim code is not known here, or was replaced', newClaim);
   if (claim.used_by !== null) {
-    if (claim.used_by !== id) throw new Refusal('claim-used', 'this claim code was used by another appliance', newClaim);
+    if (claim.used_by !== id)
+      throw new Refusal('claim-used', 'this claim code was used by another appliance', newClaim);
   } else if (claim.expires_at <= core.nowMs()) {
     throw new Refusal('claim-expired', 'this claim code is too old', newClaim);
   }

@@ -56,7 +56,9 @@ export function readCheckIn(body: Buffer): ReceivedCheckIn {
 }
 
 function malformed(cause: unknown): Refusal {
-  return new Refusal('check-in-malformed', 'the check-in is not one that this server understands', undefined, { cause });
+  return new Refusal('check-in-malformed', 'the check-in is not one that this server understands', undefined, {
+    cause,
+  });
 }
 
 function parseJson(body: Buffer): unknown {
@@ -71,7 +73,10 @@ function readEvent(value: unknown, faults: string[]): ReceivedEvent[] {
   const raw = JSON.stringify(value) ?? 'null';
   const parsed = eventShape.safeParse(value);
   if (parsed.success) return [{ kind: 'readable', event: parsed.data, raw }];
-  const why = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ').slice(0, 300);
+  const why = parsed.error.issues
+    .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+    .join('; ')
+    .slice(0, 300);
   const numbered = numberedShape.safeParse(value);
   faults.push(`event ${numbered.success ? numbered.data.n : 'without a number'}: ${why}`);
   if (!numbered.success) return [];

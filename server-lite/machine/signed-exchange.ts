@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type PublicKey } from '../../protocol/trust/ed25519.ts';
+import type { PublicKey } from '../../protocol/trust/ed25519.ts';
 import { type RequestParts, SignatureError, signAnswer, verifyRequest } from '../../protocol/trust/http-signature.ts';
 import type { Core } from '../core.ts';
 import { Refusal } from '../refusal.ts';
@@ -25,7 +25,12 @@ export function requireSignature(request: FastifyRequest, key: PublicKey | undef
     verifyRequest(partsOf(request), request.headers, key);
   } catch (error) {
     if (!(error instanceof SignatureError)) throw error;
-    const code = error.code === 'key-unknown' ? 'key-unknown' : error.code === 'signature-missing' ? 'key-missing' : 'signature-wrong';
+    const code =
+      error.code === 'key-unknown'
+        ? 'key-unknown'
+        : error.code === 'signature-missing'
+          ? 'key-missing'
+          : 'signature-wrong';
     throw new Refusal(code, `the request is not signed by a key that is known here: ${error.message}`, undefined, {
       cause: error,
     });
@@ -36,7 +41,12 @@ export function requireSignature(request: FastifyRequest, key: PublicKey | undef
  * Answers a request whose signature was verified: whatever `work` returns or throws goes out signed and bound to the
  * request, so that nobody in between can say no in the server's name.
  */
-export function answerSigned(core: Core, request: FastifyRequest, reply: FastifyReply, work: () => Answer): FastifyReply {
+export function answerSigned(
+  core: Core,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  work: () => Answer,
+): FastifyReply {
   const answer = answerOf(request, work);
   const body = answer.body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(answer.body));
   const { signature } = request.headers;

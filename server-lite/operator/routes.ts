@@ -12,7 +12,7 @@ import { Refusal } from '../refusal.ts';
 import type { Rollout } from '../store/rollouts.ts';
 import { applianceView, applianceViews } from './appliance-view.ts';
 import { findAppliance } from './find-appliance.ts';
-import { type Sessions, requireOperator } from './session.ts';
+import { requireOperator, type Sessions } from './session.ts';
 import { newClaimShape, newOrderShape, newRolloutShape, pauseShape } from './shapes.ts';
 import { uploadRoute } from './upload-route.ts';
 import { eventView, orderView, releaseView, rolloutView } from './views.ts';
@@ -134,7 +134,11 @@ function createClaim(core: Core, body: unknown) {
   const rootVersion = core.shelf.rootVersion();
   const root = core.shelf.root(rootVersion);
   if (root === null) {
-    throw new Refusal('no-root-yet', 'no release was published yet, so there is no root of trust to hand out', 'holdfast release publish FILE, then make the claim');
+    throw new Refusal(
+      'no-root-yet',
+      'no release was published yet, so there is no root of trust to hand out',
+      'holdfast release publish FILE, then make the claim',
+    );
   }
   if (core.appliances.findByName(name) !== undefined) {
     throw new Refusal('name-taken', `an appliance is called ${name} already`, 'choose another name');

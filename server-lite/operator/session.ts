@@ -39,11 +39,16 @@ export function sessionsOf(core: Core): Sessions {
   return {
     open: (token) => {
       const nowMs = core.nowMs();
-      if (nowMs < waitUntilMs) throw new Refusal('login-delayed', 'too many wrong tokens', 'wait two seconds and try again');
+      if (nowMs < waitUntilMs)
+        throw new Refusal('login-delayed', 'too many wrong tokens', 'wait two seconds and try again');
       if (!isToken(core.settings, token)) {
         failures += 1;
         if (failures >= freeTries) waitUntilMs = nowMs + delayMs;
-        throw new Refusal('token-wrong', 'this is not the operator token', 'it was printed when the server first started');
+        throw new Refusal(
+          'token-wrong',
+          'this is not the operator token',
+          'it was printed when the server first started',
+        );
       }
       failures = 0;
       const cookie = randomBytes(24).toString('base64url');
@@ -81,7 +86,11 @@ export function requireOperator(core: Core, sessions: Sessions, request: Fastify
   }
   const session = sessions.find(request);
   if (session === null) {
-    throw new Refusal('token-needed', 'only an operator may do this', 'give the token that the server printed at its first start');
+    throw new Refusal(
+      'token-needed',
+      'only an operator may do this',
+      'give the token that the server printed at its first start',
+    );
   }
   if (safeMethods.has(request.method)) return;
   const offered = request.headers['x-csrf-token'];

@@ -106,7 +106,12 @@ export const orderListShape = z.object({ orders: z.array(orderViewShape) });
 export const releaseListShape = z.object({ releases: z.array(releaseViewShape) });
 export const rolloutListShape = z.object({ rollouts: z.array(rolloutViewShape) });
 export const publicationShape = z.object({ outcome: z.enum(['published', 'unchanged']), release: releaseViewShape });
-export const claimAnswerShape = z.object({ claim: z.string(), name: z.string(), site: z.string(), expiresAtMs: z.number() });
+export const claimAnswerShape = z.object({
+  claim: z.string(),
+  name: z.string(),
+  site: z.string(),
+  expiresAtMs: z.number(),
+});
 
 /** A day by default, a month at the most: an order is for now. */
 const orderValidS = { byDefault: 24 * 3_600, max: 30 * 24 * 3_600 };

@@ -27,7 +27,12 @@ export interface OpenedBundle {
 
 export function malformedBundle(message: string, cause?: unknown): Refusal {
   const next = 'build the bundle anew, or copy it again';
-  return new Refusal('bundle-malformed', `the bundle is not whole: ${message}`, next, cause === undefined ? {} : { cause });
+  return new Refusal(
+    'bundle-malformed',
+    `the bundle is not whole: ${message}`,
+    next,
+    cause === undefined ? {} : { cause },
+  );
 }
 
 /** @throws Refusal `bundle-malformed` when the file ends before */

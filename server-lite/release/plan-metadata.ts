@@ -1,4 +1,13 @@
-import { loadTrusted, type Trusted, trustRoot, updateRoot, updateSnapshot, updateTargets, updateTargetsFromFile, updateTimestamp } from '../../protocol/trust/tuf.ts';
+import {
+  loadTrusted,
+  type Trusted,
+  trustRoot,
+  updateRoot,
+  updateSnapshot,
+  updateTargets,
+  updateTargetsFromFile,
+  updateTimestamp,
+} from '../../protocol/trust/tuf.ts';
 import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { makeSnapshot, makeTimestamp } from '../../protocol/trust/tuf-sign.ts';
 import { findTarget, holdfastFields } from '../../protocol/trust/tuf-targets.ts';
@@ -83,7 +92,11 @@ export function planOnline(
   const snapshotVersion = (online?.snapshot?.version ?? 0) + 1;
   const timestampVersion = (online?.timestamp?.version ?? 0) + 1;
   const snapshot = makeSnapshot(
-    { version: snapshotVersion, expires: daysAfter(now, snapshotDays), targets: { version: targets.version, bytes: targets.bytes } },
+    {
+      version: snapshotVersion,
+      expires: daysAfter(now, snapshotDays),
+      targets: { version: targets.version, bytes: targets.bytes },
+    },
     [keys.snapshot],
   );
   const timestamp = makeTimestamp(

@@ -47,12 +47,20 @@ async function publish(core: Core, bundle: OpenedBundle, upload: string): Promis
   const manifest = sha256(bundle.manifestBytes);
   const known = core.releases.find(component, version);
   if (known !== undefined && known.manifest !== manifest) {
-    throw new Refusal('release-changed', `${component} ${version} was published before, with another content`, 'give this build a higher version');
+    throw new Refusal(
+      'release-changed',
+      `${component} ${version} was published before, with another content`,
+      'give this build a higher version',
+    );
   }
   const plan = planWithBundle(core.shelf, bundle, core.keys, new Date(core.nowMs()));
   const target = findTarget(plan.trusted, manifestTargetName(component, version));
   if (target.sha256 !== manifest) {
-    throw new Refusal('manifest-mismatch', `the targets list another manifest for ${component} ${version}`, 'build it anew');
+    throw new Refusal(
+      'manifest-mismatch',
+      `the targets list another manifest for ${component} ${version}`,
+      'build it anew',
+    );
   }
   verifyTarget(target, bundle.manifestBytes);
   const nothingNew = plan.trusted.targets?.version === trustedNow(core.shelf)?.targets?.version;

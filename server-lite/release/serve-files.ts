@@ -9,7 +9,10 @@ import type { ReleaseShelf } from './shelf.ts';
 const paramsShape = z.object({
   folder: z.enum(['metadata', 'targets', 'bundles']),
   // No slash, no leading dot: a name can only be a file of that folder.
-  file: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/).refine((name) => !name.endsWith('.tmp')),
+  file: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/)
+    .refine((name) => !name.endsWith('.tmp')),
 });
 /** What is named by its content or its version never changes; a proxy may keep it. */
 const unchangingS = 86_400;
@@ -38,7 +41,9 @@ export function parseRange(header: string | undefined, size: number): Range | nu
 /** The release repository under `/releases/`: plain files, as any static host or CDN would serve them. */
 export function releaseFileRoutes(shelf: ReleaseShelf) {
   return (app: FastifyInstance, _options: object, done: () => void): void => {
-    app.get('/releases/:folder/:file', { config: { access: 'public' } }, (request, reply) => serve(shelf, request, reply));
+    app.get('/releases/:folder/:file', { config: { access: 'public' } }, (request, reply) =>
+      serve(shelf, request, reply),
+    );
     done();
   };
 }
@@ -48,7 +53,9 @@ async function serve(shelf: ReleaseShelf, request: FastifyRequest, reply: Fastif
   if (!params.success) throw new Refusal('not-found', 'there is no such file');
   const { folder, file } = params.data;
   const size = await sizeOf(join(shelf.directory, folder, file));
-  reply.header('accept-ranges', 'bytes').header('content-type', file.endsWith('.json') ? 'application/json' : 'application/octet-stream');
+  reply
+    .header('accept-ranges', 'bytes')
+    .header('content-type', file.endsWith('.json') ? 'application/json' : 'application/octet-stream');
   reply.header('cache-control', file === 'timestamp.json' ? 'no-cache' : `public, max-age=${unchangingS}`);
   let range: Range | null;
   try {

@@ -49,9 +49,9 @@ export function eventsOf(db: Db): Events {
     `INSERT INTO acknowledged (appliance, role, upto) VALUES (?, ?, ?)
      ON CONFLICT (appliance, role) DO UPDATE SET upto = excluded.upto`,
   );
-  const list = db.prepare<[string | null, string | null, number], EventRow>(
-    `SELECT * FROM events WHERE appliance = coalesce(?1, appliance) AND kind = coalesce(?2, kind)
-     ORDER BY serial DESC LIMIT ?3`,
+  const list = db.prepare<{ appliance: string | null; kind: string | null; limit: number }, EventRow>(
+    `SELECT * FROM events WHERE appliance = coalesce(@appliance, appliance) AND kind = coalesce(@kind, kind)
+     ORDER BY serial DESC LIMIT @limit`,
   );
   const latest = db.prepare<[string, string], EventRow>(
     `SELECT * FROM events WHERE appliance = ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY serial DESC LIMIT 1`,
@@ -72,7 +72,7 @@ export function eventsOf(db: Db): Events {
       if (upto !== before) writeAck.run(appliance, role, upto);
       return upto;
     },
-    list: ({ appliance, kind, limit }) => list.all(appliance ?? null, kind ?? null, limit),
+    list: ({ appliance, kind, limit }) => list.all({ appliance: appliance ?? null, kind: kind ?? null, limit }),
     latest: (appliance, kinds) => latest.get(appliance, JSON.stringify(kinds)),
     records: (appliance, after, limit) => records.all(appliance, after, limit),
   };

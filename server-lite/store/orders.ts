@@ -48,12 +48,10 @@ export function ordersOf(db: Db): Orders {
      VALUES (@id, @appliance, @kind, @args, @envelope, 'queued', @created_at, @expires_at)`,
   );
   const find = db.prepare<[string], OrderRow>('SELECT * FROM orders WHERE id = ?');
-  const list = db.prepare<[string | null, number], OrderRow>(
-    'SELECT * FROM orders WHERE appliance = coalesce(?1, appliance) ORDER BY serial DESC LIMIT ?2',
+  const list = db.prepare<{ appliance: string | null; limit: number }, OrderRow>(
+    'SELECT * FROM orders WHERE appliance = coalesce(@appliance, appliance) ORDER BY serial DESC LIMIT @limit',
   );
-  const count = db.prepare<[string], { n: number }>(
-    `SELECT count(*) AS n FROM orders WHERE appliance = ? AND ${open}`,
-  );
+  const count = db.prepare<[string], { n: number }>(`SELECT count(*) AS n FROM orders WHERE appliance = ? AND ${open}`);
   const toSend = db.prepare<[string, number, number], OrderRow>(
     `SELECT * FROM orders WHERE appliance = ? AND ${open} AND state IN ('queued', 'sent') AND expires_at > ?
      ORDER BY serial LIMIT ?`,
@@ -76,7 +74,7 @@ export function ordersOf(db: Db): Orders {
       add.run(order);
     },
     find: (id) => find.get(id),
-    list: (appliance, limit) => list.all(appliance, limit),
+    list: (appliance, limit) => list.all({ appliance, limit }),
     countOpen: (appliance) => count.get(appliance)?.n ?? 0,
     toSend: (appliance, nowMs, limit) => toSend.all(appliance, nowMs, limit),
     markSent: (id, nowMs) => {

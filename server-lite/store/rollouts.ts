@@ -67,8 +67,7 @@ export function rolloutsOf(db: Db): Rollouts {
       const row = find.get(id);
       return row === undefined ? undefined : rolloutOf(row);
     },
-    add: (release, canaries, nowMs) =>
-      Number(add.run(release, JSON.stringify(canaries), nowMs, nowMs).lastInsertRowid),
+    add: (release, canaries, nowMs) => Number(add.run(release, JSON.stringify(canaries), nowMs, nowMs).lastInsertRowid),
     setState: (id, state, reason, nowMs) => {
       setState.run(state, reason, nowMs, id);
     },

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { ReleaseName } from '../../protocol/check-in.ts';
+import { componentShape } from '../../protocol/component.ts';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
 import {
   bundleName,
@@ -12,7 +14,7 @@ import {
 import type { Trusted } from '../../protocol/trust/tuf.ts';
 import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { findTarget } from '../../protocol/trust/tuf-targets.ts';
-import { compareVersions, type Version } from '../../protocol/version.ts';
+import { compareVersions, type Version, versionShape } from '../../protocol/version.ts';
 import { readFile, replaceFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import type { Http } from '../effects/http.ts';
@@ -116,7 +118,7 @@ async function resolveBundle(
   }
 }
 
-const nameShape = manifestShape.pick({ component: true, version: true });
+const nameShape = z.object({ component: componentShape, version: versionShape });
 
 /** Which release the manifest says it is; nothing else of it is looked at before the targets vouch for its digest. */
 function claimedName(manifestBytes: Buffer, where: string): Pick<Manifest, 'component' | 'version'> {

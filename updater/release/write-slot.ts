@@ -109,7 +109,7 @@ function writeTree(
   manifestBytes: Buffer,
   store: ChunkStore,
 ): void {
-  const below = [...new Set(entries.flatMap(({ path }) => parentsOf(path)))].sort();
+  const below = [...new Set(entries.flatMap(({ path }) => parentsOf(path)))].sort((a, b) => (a < b ? -1 : 1));
   files.makeDirectory(directory, directoryMode);
   for (const path of below) files.makeDirectory(join(directory, path), directoryMode);
   for (const entry of entries) writeEntry(files, join(directory, entry.path), entry, manifest, store);

@@ -2,7 +2,7 @@ import type { Desired } from '../../protocol/check-in.ts';
 import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
-import type { MachineEvent } from '../machine.ts';
+import type { MachineEvent } from '../machine-event.ts';
 import { agentFacts } from './crashes.ts';
 import { publishStatus } from './publish-status.ts';
 import { isBackingOff } from './refused.ts';

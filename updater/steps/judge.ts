@@ -8,8 +8,9 @@ import type { Appliance, RunMemory } from '../appliance.ts';
 import { readJson } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import { bootsMax, countStarts } from '../launch-table.ts';
-import { type MachineEvent, transactionOf } from '../machine.ts';
+import type { MachineEvent } from '../machine-event.ts';
 import { readRecord } from '../record-store.ts';
+import { transactionOf } from '../transitions.ts';
 import { beginTrial, judge, type Sample, type TrialRules } from '../verdict.ts';
 import { reportToServer } from './report.ts';
 

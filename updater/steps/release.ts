@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { StateBody, Transaction } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
-import { incomingSlot, type MachineEvent, transactionOf } from '../machine.ts';
+import type { MachineEvent } from '../machine-event.ts';
 import { requireSpace } from '../release/check-space.ts';
 import { fetchChunks } from '../release/fetch-chunks.ts';
 import { ReleaseError } from '../release/release-error.ts';
@@ -15,6 +15,7 @@ import {
 } from '../release/resolve-release.ts';
 import { writeSlot } from '../release/write-slot.ts';
 import { trialLength } from '../settings.ts';
+import { incomingSlot, transactionOf } from '../transitions.ts';
 import { acceptanceOf } from './acceptance.ts';
 import { recordOutcome } from './outcome.ts';
 import { noteRefused } from './refused.ts';

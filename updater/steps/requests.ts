@@ -5,7 +5,7 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
 import type { FileFacts } from '../effects/files.ts';
-import type { Choice, MachineEvent } from '../machine.ts';
+import type { Choice, MachineEvent } from '../machine-event.ts';
 import { ReleaseError } from '../release/release-error.ts';
 import { resolveFromFile } from '../release/resolve-release.ts';
 import { acceptanceOf } from './acceptance.ts';

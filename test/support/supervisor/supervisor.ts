@@ -64,8 +64,7 @@ function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSp
       before: count('updater'),
       command: [
         node,
-        join(updater, 'slot', 'main.js'),
-        'page',
+        join(updater, 'slot', 'page.js'),
         '--root',
         config.root,
         '--port',

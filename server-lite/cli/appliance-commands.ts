@@ -1,0 +1,75 @@
+import type { Command } from 'commander';
+import { ageText } from '../fleet/words.ts';
+import { type ApplianceView, applianceListShape, applianceViewShape, claimAnswerShape } from '../operator/shapes.ts';
+import type { Desk } from './program.ts';
+import { list, table } from './table.ts';
+
+export function addApplianceCommands(program: Command, desk: Desk): void {
+  program
+    .command('fleet')
+    .description('All appliances: what they run, when they were last heard from, and why')
+    .action(async () => {
+      const { appliances } = await desk.api().get('/api/appliances', applianceListShape);
+      desk.show(appliances, fleetText);
+    });
+  const appliance = program.command('appliance').description('One appliance');
+  appliance
+    .command('show')
+    .description('Everything that is known of one appliance')
+    .argument('<appliance>', 'name or id, in any form')
+    .action(async (name: string) => {
+      const view = await desk.api().get(`/api/appliances/${encodeURIComponent(name)}`, applianceViewShape);
+      desk.show(view, applianceText);
+    });
+  program
+    .command('claim')
+    .description('Claim codes, by which appliances enrol')
+    .command('create')
+    .description('Make a claim code for one appliance; it can be used once')
+    .requiredOption('--name <name>', 'what the appliance will be called')
+    .requiredOption('--site <site>', 'where it will be')
+    .action(async ({ name, site }: { name: string; site: string }) => {
+      const claim = await desk.api().post('/api/claims', { name, site }, claimAnswerShape);
+      desk.show(claim, () => claim.claim);
+    });
+}
+
+function versionOf(view: ApplianceView, component: string): string {
+  return view.versions[component]?.version ?? '-';
+}
+
+function seen(last: ApplianceView['checkIns']['agent']): string {
+  return last === null ? 'never' : `${ageText(last.ageS * 1000)} ago`;
+}
+
+function fleetText(appliances: readonly ApplianceView[]): string {
+  if (appliances.length === 0) return 'No appliance is enrolled. Next: holdfast claim create --name NAME --site SITE';
+  const rows = appliances.map((one) => [
+    one.name,
+    one.state,
+    versionOf(one, 'app'),
+    versionOf(one, 'updater'),
+    seen(one.checkIns.agent),
+    seen(one.checkIns.updater),
+    one.why.startsWith(one.sentence) ? one.why : `${one.sentence}. ${one.why}`,
+  ]);
+  return table(['NAME', 'STATE', 'AGENT', 'UPDATER', 'AGENT SEEN', 'UPDATER SEEN', 'WHY'], rows);
+}
+
+function applianceText(view: ApplianceView): string {
+  const checks = Object.entries(view.checks).map(([name, status]) => `${name} ${status}`);
+  const crash = view.lastCrash === null ? 'none' : `${view.lastCrash.text} ${view.lastCrash.output}`;
+  return list([
+    ['name', view.name],
+    ['id', view.id],
+    ['site', view.site],
+    ['state', `${view.state}: ${view.sentence}`],
+    ['why', view.why],
+    ['agent', `${versionOf(view, 'app')}, last check-in ${seen(view.checkIns.agent)}`],
+    ['updater', `${versionOf(view, 'updater')}, last check-in ${seen(view.checkIns.updater)}`],
+    ['row', view.row ?? 'unknown'],
+    ['checks', checks.join(', ') || 'unknown'],
+    ['last crash', crash],
+    ['quarantine', view.quarantine.map((digest) => digest.slice(0, 12)).join(', ') || 'empty'],
+  ]);
+}

@@ -1,0 +1,68 @@
+// Refreshes the live part of the dashboard and sends its changes; the page reads without it.
+const refreshMs = 2_000;
+const timeoutMs = 8_000;
+const live = document.getElementById('live');
+const notice = document.getElementById('notice');
+
+function say(text, bad) {
+  notice.textContent = text;
+  notice.hidden = text === '';
+  notice.className = bad ? 'bad' : '';
+}
+
+function keepOpen(next) {
+  const open = [...live.querySelectorAll('details[open]')].map((one) => one.dataset.keep);
+  for (const one of next.querySelectorAll('details')) one.open = open.includes(one.dataset.keep);
+}
+
+let lost = false;
+async function refresh() {
+  try {
+    const answer = await fetch('/fragment', { signal: AbortSignal.timeout(timeoutMs), cache: 'no-store' });
+    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    const next = document.createElement('div');
+    next.innerHTML = await answer.text();
+    keepOpen(next);
+    // A button under the finger, or marked text, must not be pulled away.
+    if (!live.contains(document.activeElement) && getSelection()?.isCollapsed !== false)
+      live.replaceChildren(...next.childNodes);
+    if (lost) say('', false);
+    lost = false;
+  } catch (error) {
+    lost = true;
+    say(`What you see is old: the server does not answer (${error.message}). Trying again.`, true);
+  }
+  setTimeout(refresh, refreshMs);
+}
+
+async function change(form) {
+  const button = form.querySelector('button');
+  button.disabled = true;
+  try {
+    const answer = await fetch(form.dataset.api, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'x-csrf-token': document.querySelector('meta[name="csrf-token"]').content,
+      },
+      body: JSON.stringify(Object.fromEntries(new FormData(form))),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const body = await answer.json();
+    if (answer.ok) say(`Done: ${body.sentence ?? body.state}`, false);
+    else say([body.message, body.next].filter(Boolean).join(' — '), true);
+  } catch (error) {
+    say(`It is not known whether that worked: ${error.message}`, true);
+  }
+  button.disabled = false;
+  button.blur();
+}
+
+if (live) {
+  document.addEventListener('submit', (event) => {
+    if (!event.target.dataset.api) return;
+    event.preventDefault();
+    change(event.target);
+  });
+  setTimeout(refresh, refreshMs);
+}

@@ -1,0 +1,195 @@
+import { openAsBlob } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { z } from 'zod';
+import { buildBundle } from '../../image/bundle.ts';
+import { openRepository, type Repository } from '../../image/repository.ts';
+import { readServerKeys } from '../../image/repository-keys.ts';
+import type { Component } from '../../protocol/component.ts';
+import { sha256 } from '../../protocol/digest.ts';
+import { listenPolicy } from '../../server-lite/listen-policy.ts';
+import {
+  type ApplianceView,
+  applianceViewShape,
+  type OrderView,
+  orderViewShape,
+  type RolloutView,
+  rolloutViewShape,
+} from '../../server-lite/operator/shapes.ts';
+import { type RunningServer, startServer } from '../../server-lite/server.ts';
+import { ApplianceClient } from './appliance-client.ts';
+
+export interface BuiltBundle {
+  readonly path: string;
+  readonly manifest: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** Real time, and what a test adds to it. */
+export interface ShiftedClock {
+  aheadMs: number;
+  readonly nowMs: () => number;
+}
+
+function shiftedClock(): ShiftedClock {
+  const clock = { aheadMs: 0, nowMs: () => Date.now() + clock.aheadMs };
+  return clock;
+}
+
+const claimShape = z.object({ claim: z.string() });
+
+/** A real server on a port of its own, in a directory of its own, with an operator's repository beside it. */
+export class TestServer implements AsyncDisposable {
+  readonly directory: string;
+  readonly clock = shiftedClock();
+  readonly log: string[] = [];
+  token = '';
+  #running: RunningServer | null = null;
+  #repository: Repository | null = null;
+
+  private constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  static async start(): Promise<TestServer> {
+    const bench = new TestServer(await mkdtemp(join(tmpdir(), 'hf-server-')));
+    await bench.run();
+    return bench;
+  }
+
+  async run(): Promise<void> {
+    this.#running = await startServer({
+      data: this.data,
+      version: '1.2.3',
+      paceS: 1,
+      listen: listenPolicy({ host: '127.0.0.1', port: 0, tls: null, publicUrl: null }),
+      nowMs: this.clock.nowMs,
+      log: pino({}, { write: (line: string) => void this.log.push(line) }),
+    });
+    this.token = this.#running.token ?? this.token;
+  }
+
+  async stop(): Promise<void> {
+    await this.#running?.stop();
+    this.#running = null;
+  }
+
+  get running(): RunningServer {
+    if (this.#running === null) throw new Error('the server is stopped');
+    return this.#running;
+  }
+
+  get url(): string {
+    return this.running.url;
+  }
+
+  get data(): string {
+    return join(this.directory, 'data');
+  }
+
+  /** A request to the operator API with the token, or with other headers. */
+  async api(method: string, path: string, body?: object, headers?: Record<string, string>): Promise<Answer> {
+    const response = await fetch(`${this.url}${path}`, {
+      method,
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(headers ?? { authorization: `Bearer ${this.token}` }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, body: text === '' ? null : JSON.parse(text) };
+  }
+
+  async claim(name: string, site = 'Hall 3'): Promise<string> {
+    const answer = await this.api('POST', '/api/claims', { name, site });
+    return claimShape.parse(answer.body).claim;
+  }
+
+  /** An appliance that is enrolled and has said once what it has. */
+  async appliance(name: string, version = '1.0.49'): Promise<ApplianceClient> {
+    const client = new ApplianceClient(this.url);
+    await client.enrolled(await this.claim(name));
+    client.have = { app: { version, slot: '0' } };
+    return client;
+  }
+
+  async show(name: string): Promise<ApplianceView> {
+    return applianceViewShape.parse((await this.api('GET', `/api/appliances/${encodeURIComponent(name)}`)).body);
+  }
+
+  async sendOrder(appliance: string, kind: string, more: object = {}): Promise<OrderView> {
+    return orderViewShape.parse((await this.api('POST', '/api/orders', { appliance, kind, ...more })).body);
+  }
+
+  async order(id: string): Promise<OrderView> {
+    return orderViewShape.parse((await this.api('GET', `/api/orders/${id}`)).body);
+  }
+
+  async rollOut(version: string, canaries: readonly string[] = []): Promise<RolloutView> {
+    return rolloutViewShape.parse((await this.api('POST', '/api/rollouts', { version, canaries })).body);
+  }
+
+  async rollout(id: number): Promise<RolloutView> {
+    return rolloutViewShape.parse((await this.api('GET', `/api/rollouts/${id}`)).body);
+  }
+
+  /** The operator's own repository, made for this server's keys. */
+  async repository(): Promise<Repository> {
+    const serverKeys = await readServerKeys(join(this.data, 'public-keys.json'));
+    this.#repository ??= await openRepository({
+      dir: join(this.directory, 'repository'),
+      serverKeys,
+      now: () => new Date(),
+    });
+    return this.#repository;
+  }
+
+  async build(version: string, component: Component = 'app', repository?: Repository): Promise<BuiltBundle> {
+    const payloadDir = join(this.directory, `payload-${component}-${version}`);
+    await mkdir(payloadDir, { recursive: true });
+    await writeFile(join(payloadDir, 'main.js'), `// ${component} ${version}\n${'x'.repeat(200_000)}\n`);
+    return buildBundle({
+      payloadDir,
+      component,
+      version,
+      securityVersion: 0,
+      entry: 'main.js',
+      runtime: null,
+      compatibility: { state: { reads: { min: 1, max: 1 }, writes: 1 } },
+      stateBytesMax: 1_000_000,
+      source: { commit: 'test', builtBy: 'test' },
+      sbom: sha256(''),
+      repository: repository ?? (await this.repository()),
+      outDir: join(this.directory, 'out'),
+    });
+  }
+
+  async upload(path: string): Promise<Answer> {
+    const response = await fetch(`${this.url}/api/releases`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream', authorization: `Bearer ${this.token}` },
+      body: await openAsBlob(path),
+    });
+    return { status: response.status, body: await response.json() };
+  }
+
+  /** Builds and publishes; what this answers is the manifest's digest. */
+  async publish(version: string, component: Component = 'app'): Promise<string> {
+    const built = await this.build(version, component);
+    const answer = await this.upload(built.path);
+    if (answer.status !== 201) throw new Error(`publish ${version}: ${JSON.stringify(answer.body)}`);
+    return built.manifest;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,70 @@
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { z } from 'zod';
+import { checkout, nodeBinary } from './checkout.ts';
+
+const builtShape = z.object({ path: z.string(), manifest: z.string(), bytes: z.number() });
+export type Built = z.infer<typeof builtShape> & { readonly version: string };
+
+/** Builds releases as a release engineer does, with one operator's repository; each build is a process of its own. */
+export class Builder {
+  readonly dir: string;
+  readonly #serverKeys: string;
+  readonly #runtime: string;
+
+  /** @param runtime the Node binary that the agent's releases ship */
+  constructor(dir: string, serverKeys: string, runtime: string) {
+    this.dir = dir;
+    this.#serverKeys = serverKeys;
+    this.#runtime = runtime;
+    mkdirSync(dir, { recursive: true });
+  }
+
+  app(version: string): Promise<Built> {
+    return this.#build('app', version, [
+      '--release',
+      join(checkout, 'test', 'releases', version),
+      '--runtime',
+      this.#runtime,
+    ]);
+  }
+
+  updater(version: string): Promise<Built> {
+    return this.#build('updater', version, ['--version', version]);
+  }
+
+  async #build(component: string, version: string, more: readonly string[]): Promise<Built> {
+    const places = ['--repository', join(this.dir, 'repository'), '--server-keys', this.#serverKeys, '--out', this.dir];
+    const { stdout } = await execa(nodeBinary, [
+      join(checkout, 'image', 'main.ts'),
+      'build',
+      '--component',
+      component,
+      ...places,
+      ...more,
+      '--json',
+    ]);
+    return { ...builtShape.parse(JSON.parse(stdout)), version };
+  }
+
+  /** What the operating system's image brings, with the bundles that become factory. */
+  async os(out: string, version: string, factory: readonly Built[]): Promise<void> {
+    const args = ['os', '--out', out, '--version', version, '--node', nodeBinary, '--json'];
+    await execa(nodeBinary, [join(checkout, 'image', 'main.ts'), ...args]);
+    mkdirSync(join(out, 'factory'), { recursive: true });
+    for (const bundle of factory) copyFileSync(bundle.path, join(out, 'factory', bundle.path.split('/').at(-1) ?? ''));
+  }
+}
+
+/**
+ * A runtime of a few bytes that starts the Node of this machine: the same format and path as a real one, for tests that
+ * are not about moving 150 MB.
+ */
+export function thinRuntime(dir: string): string {
+  mkdirSync(dir, { recursive: true });
+  const path = join(dir, 'node');
+  writeFileSync(path, `#!/bin/sh\nexec ${nodeBinary} "$@"\n`);
+  chmodSync(path, 0o755);
+  return path;
+}

@@ -1,0 +1,73 @@
+import type { Digest } from '../../../protocol/digest.ts';
+import { sha256 } from '../../../protocol/digest.ts';
+import type { Layout } from '../../../protocol/layout.ts';
+import { type Files, realFiles } from '../../../updater/effects/files.ts';
+import { makeHttp } from '../../../updater/effects/http.ts';
+import { fetchChunks } from '../../../updater/release/fetch-chunks.ts';
+import {
+  type Acceptance,
+  type ResolvedRelease,
+  resolveFromFile,
+  resolveFromServer,
+} from '../../../updater/release/resolve-release.ts';
+import { installFirstRoot } from '../../../updater/release/trust-store.ts';
+import { sealSlot, writeSlot } from '../../../updater/release/write-slot.ts';
+import type { BuiltRelease, ReleaseFixture } from '../../support/bundle-fixture.ts';
+
+/** An appliance that takes anything that is signed. */
+export const anything: Acceptance = {
+  floor: { app: 0, updater: 0 },
+  isQuarantined: () => false,
+  updater: '1.0.0',
+  hardware: null,
+};
+
+/** Times that a test can wait for. */
+export const http = makeHttp({ connectMs: 2_000, stallMs: 300, redirectsMax: 3 });
+
+export function setUp(fixture: ReleaseFixture, layout: Layout): void {
+  installFirstRoot({ files: realFiles, layout }, fixture.root, sha256(fixture.root));
+}
+
+export function fromServer(layout: Layout, base: string, release: BuiltRelease, acceptance = anything) {
+  return resolveFromServer({ files: realFiles, layout, http }, base, release, acceptance);
+}
+
+export function fromFile(layout: Layout, path: string, acceptance = anything) {
+  return resolveFromFile({ files: realFiles, layout }, path, acceptance);
+}
+
+export function fetchInto(layout: Layout, resolved: ResolvedRelease, slot: '0' | '1' = '0', tx = 1) {
+  const directory = layout.slot(resolved.manifest.component, slot);
+  return fetchChunks({ files: realFiles, layout, tx, slot: directory }, resolved.manifest, resolved.bundle);
+}
+
+export function writeInto(
+  layout: Layout,
+  resolved: Pick<ResolvedRelease, 'manifest' | 'manifestBytes'>,
+  slot: '0' | '1' = '0',
+  tx = 1,
+  files: Files = realFiles,
+): Digest {
+  const { manifest, manifestBytes } = resolved;
+  const order = { files, layout, tx, slot, manifest, manifestBytes };
+  writeSlot(order);
+  return sealSlot(order);
+}
+
+/** From a file to a sealed slot. */
+export async function installFile(
+  layout: Layout,
+  path: string,
+  slot: '0' | '1' = '0',
+  tx = 1,
+): Promise<ResolvedRelease> {
+  const resolved = await fromFile(layout, path);
+  try {
+    await fetchInto(layout, resolved, slot, tx);
+    writeInto(layout, resolved, slot, tx);
+    return resolved;
+  } finally {
+    resolved.bundle.source.close();
+  }
+}

@@ -1,0 +1,65 @@
+import type { Component } from '../protocol/component.ts';
+import type { Digest } from '../protocol/digest.ts';
+import type { CheckStatus } from '../protocol/health.ts';
+import type { FailureReason, Transaction } from '../protocol/state-record.ts';
+
+/** What a row makes the updater do, once the row is on disk. Each may be repeated. */
+export type Effect =
+  | 'ask'
+  | 'resolve'
+  | 'fetch'
+  | 'write'
+  | 'await-window'
+  | 'stop-agent'
+  | 'snapshot'
+  | 'start-trial'
+  | 'judge'
+  | 'commit'
+  | 'revert'
+  | 'close';
+
+/** A release that was chosen, before anything of it was looked at. */
+export interface Choice {
+  readonly kind: 'update' | 'install';
+  readonly component: Component;
+  readonly version: string;
+  readonly manifest: Digest;
+  readonly source: Transaction['source'];
+  readonly waits: boolean;
+}
+
+/** What an effect found out. */
+export type MachineEvent =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'take'; readonly choice: Choice }
+  | { readonly kind: 'return' }
+  | { readonly kind: 'lift'; readonly manifest: Digest | null }
+  | { readonly kind: 'window-ended' }
+  | { readonly kind: 'resolved'; readonly securityVersion: number; readonly trial: Transaction['trial'] }
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'interrupted' }
+  | { readonly kind: 'fetched'; readonly fetchedMs: number }
+  | { readonly kind: 'written' }
+  | {
+      readonly kind: 'clear';
+      readonly baseline: Readonly<Record<string, CheckStatus>> | null;
+      readonly baselineServer: CheckStatus;
+    }
+  | { readonly kind: 'agent-gone' }
+  | { readonly kind: 'agent-stays' }
+  | { readonly kind: 'snapshot-done' }
+  | { readonly kind: 'snapshot-failed' }
+  | { readonly kind: 'started' }
+  | { readonly kind: 'time-passed'; readonly healthyMs: number; readonly usedMs: number }
+  | { readonly kind: 'passed'; readonly downMs: number }
+  | { readonly kind: 'failed'; readonly reason: FailureReason; readonly text: string }
+  | { readonly kind: 'committed' }
+  | { readonly kind: 'reverted' }
+  | { readonly kind: 'closed' };
+
+export type EventKind = MachineEvent['kind'];
+export type EventOf<K extends EventKind> = Extract<MachineEvent, { kind: K }>;
+
+export class UnexpectedEventError extends Error {
+  readonly code = 'unexpected-event';
+}

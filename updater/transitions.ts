@@ -1,0 +1,152 @@
+import { type SlotName, writableSlots } from '../protocol/component.ts';
+import type { Digest } from '../protocol/digest.ts';
+import {
+  type Installed,
+  type Quarantined,
+  quarantineMax,
+  type StateBody,
+  type Transaction,
+} from '../protocol/state-record.ts';
+import { type Choice, type EventOf, UnexpectedEventError } from './machine-event.ts';
+
+/** The transitions of the state table that do more than name the next row. All are pure. */
+
+/** The transaction in flight. @throws when there is none: a bug, since every row but idle, safe and closing has one */
+export function transactionOf(state: StateBody): Transaction {
+  if (state.transaction === null) throw new UnexpectedEventError(`row ${state.row} has no transaction`);
+  return state.transaction;
+}
+
+export function change(state: StateBody, changes: Partial<Transaction>): StateBody {
+  return { ...state, transaction: { ...transactionOf(state), ...changes } };
+}
+
+function newTransaction(state: StateBody, about: Choice | (Omit<Choice, 'kind'> & { kind: 'return' })): StateBody {
+  const tx = state.lastTx + 1;
+  const transaction: Transaction = {
+    ...about,
+    tx,
+    source: { ...about.source },
+    securityVersion: 0,
+    slot: null,
+    trial: { healthyMs: 0, deadlineMs: 0, tries: 1 },
+    baseline: null,
+    baselineServer: 'unknown',
+    healthyMs: 0,
+    usedMs: 0,
+    fetchedMs: 0,
+    downMs: 0,
+    failure: null,
+  };
+  return { ...state, lastTx: tx, transaction };
+}
+
+export function begin(state: StateBody, { choice }: EventOf<'take'>): StateBody {
+  return { ...newTransaction(state, choice), row: 'resolved' };
+}
+
+/** Back to the previous version: it was proven before, so it starts at `sealed`, with its slot as it is. */
+export function beginReturn(state: StateBody): StateBody {
+  const { previous } = state.app;
+  if (previous === null) throw new UnexpectedEventError('there is no previous version to return to');
+  const begun = newTransaction(state, {
+    kind: 'return',
+    component: 'app',
+    version: previous.version,
+    manifest: previous.manifest,
+    source: { kind: 'slot', path: previous.slot },
+    waits: false,
+  });
+  return { ...change(begun, { slot: previous.slot, securityVersion: previous.securityVersion }), row: 'sealed' };
+}
+
+export function lift(state: StateBody, { manifest }: EventOf<'lift'>): StateBody {
+  return { ...state, quarantine: state.quarantine.filter((entry) => manifest !== null && entry.manifest !== manifest) };
+}
+
+/** The slot to write: neither the committed one nor the one before it, both of which must survive a failed write. */
+export function incomingSlot(state: StateBody, component: 'app' | 'updater'): SlotName {
+  const { committed, previous } = state[component];
+  // The updater has two slots and factory: its previous one is given up when a new one is written.
+  const kept = component === 'app' ? [committed.slot, previous?.slot] : [committed.slot];
+  const free = writableSlots[component].find((slot) => !kept.includes(slot));
+  if (free === undefined) throw new UnexpectedEventError(`no slot of ${component} is free`);
+  return free;
+}
+
+export function beginWriting(state: StateBody, { fetchedMs }: EventOf<'fetched'>): StateBody {
+  const { component } = transactionOf(state);
+  if (component === 'os') throw new RangeError('os is not written by this table yet');
+  const slot = incomingSlot(state, component);
+  const kept = state[component];
+  const previous = kept.previous?.slot === slot ? null : kept.previous;
+  return { ...change(state, { slot, fetchedMs }), [component]: { ...kept, previous }, row: 'writing' };
+}
+
+export function arm(state: StateBody): StateBody {
+  const { tx, component, slot, trial } = transactionOf(state);
+  if (slot === null) throw new UnexpectedEventError('nothing was written that could be armed');
+  return { ...state, row: 'armed', trial: { tx, component, slot, tries: trial.tries } };
+}
+
+export function fail(state: StateBody, { reason, text }: EventOf<'failed'>): StateBody {
+  // launch must not start the trial slot again: from here on only the updater starts the agent.
+  return { ...change(state, { failure: { reason, text } }), row: 'reverting', trial: null };
+}
+
+/** DESIGN section 5: at the commit the floor is the lower of the committed and the kept previous version; never falls. */
+function raisedFloor(floor: number, committed: Installed, previous: Installed | null): number {
+  return Math.max(floor, Math.min(committed.securityVersion, previous?.securityVersion ?? committed.securityVersion));
+}
+
+export function commit(state: StateBody): StateBody {
+  const { component, slot, version, manifest, securityVersion, kind } = transactionOf(state);
+  if (component === 'os' || slot === null) throw new UnexpectedEventError('no slot to commit');
+  const committed: Installed = { slot, version, manifest, securityVersion };
+  const previous = state[component].committed;
+  const left: Quarantined = {
+    manifest: previous.manifest,
+    version: previous.version,
+    reason: 'by hand',
+    verdict: 'by-hand',
+  };
+  return {
+    ...state,
+    row: 'idle',
+    transaction: null,
+    trial: null,
+    committed: { ...state.committed, [component]: slot },
+    [component]: { committed, previous },
+    floor: { ...state.floor, [component]: raisedFloor(state.floor[component], committed, previous) },
+    // Whoever goes back by hand does not want to be brought forward again by itself (I12).
+    quarantine: kind === 'return' ? quarantined(state.quarantine, left) : without(state.quarantine, manifest),
+  };
+}
+
+function without(list: readonly Quarantined[], manifest: Digest): Quarantined[] {
+  return list.filter((entry) => entry.manifest !== manifest);
+}
+
+function quarantined(list: readonly Quarantined[], entry: Quarantined): Quarantined[] {
+  return [...without(list, entry.manifest), entry].slice(-quarantineMax);
+}
+
+export function revert(state: StateBody): StateBody {
+  const { manifest, version, failure } = transactionOf(state);
+  if (failure === null) throw new UnexpectedEventError('reverted without a verdict');
+  const entry: Quarantined = { manifest, version, reason: 'trial', verdict: failure.reason };
+  // Running out of boots says nothing about the version: it is not quarantined.
+  const quarantine = failure.reason === 'inconclusive' ? state.quarantine : quarantined(state.quarantine, entry);
+  return { ...state, row: 'idle', transaction: null, trial: null, quarantine };
+}
+
+export function close(state: StateBody): StateBody {
+  const closed = (component: 'app' | 'updater') =>
+    Math.max(state.floor[component], state[component].committed.securityVersion);
+  return {
+    ...state,
+    row: 'idle',
+    app: { ...state.app, previous: null },
+    floor: { ...state.floor, app: closed('app') },
+  };
+}
