@@ -65,6 +65,9 @@ export const failureReasons = [
 ] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
+/** Characters of a verdict's text in the record. */
+export const failureTextMax = 300;
+
 const transactionShape = z.object({
   tx: z.int().min(1),
   /** `return` goes back to a slot that was proven before; the others write a slot. */
@@ -90,7 +93,7 @@ const transactionShape = z.object({
   /** Facts for the report: durations of fetch, standstill and going back; 0 until known. */
   fetchedMs: z.int().min(0),
   downMs: z.int().min(0),
-  failure: z.object({ reason: z.enum(failureReasons), text: z.string().max(300) }).nullable(),
+  failure: z.object({ reason: z.enum(failureReasons), text: z.string().max(failureTextMax) }).nullable(),
 });
 export type Transaction = z.infer<typeof transactionShape>;
 

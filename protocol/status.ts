@@ -4,6 +4,7 @@ import { componentShape, slotShape } from './component.ts';
 import { digestShape } from './digest.ts';
 import { exitShape } from './event.ts';
 import { checkStatusShape, checksShape } from './health.ts';
+import { bootIdShape } from './ids.ts';
 import { quarantinedShape } from './state-record.ts';
 import { wireEnum } from './wire-enum.ts';
 
@@ -22,6 +23,11 @@ export const transactionLineShape = z.object({
   fetchedMs: z.int().nullable(),
   downMs: z.int().nullable(),
   revertedMs: z.int().nullable(),
+  /** After a rollback: each state file that was put back, as it was digested before any agent started. */
+  restored: z
+    .array(z.object({ name: z.string().max(40), snapshot: digestShape, restored: digestShape }))
+    .max(8)
+    .optional(),
   /** Wall clock of the appliance when it ended, for people only. */
   wallS: z.int(),
 });
@@ -75,6 +81,8 @@ export const statusShape = z.object({
   /** The answer to the last request of a person. */
   lastRequest: z.object({ id: z.string(), outcome: z.string(), text: z.string() }).nullable(),
   wallS: z.int(),
+  /** When this was written; without it, a reader has only the file's own time to tell how old it is. */
+  at: z.object({ boot: bootIdShape, monoMs: z.number().min(0) }).optional(),
 });
 export type Status = z.infer<typeof statusShape>;
 export type StatusInput = z.input<typeof statusShape>;

@@ -1,5 +1,6 @@
 import type { Row, StateBody } from '../protocol/state-record.ts';
 import { type Effect, type EventKind, type EventOf, type MachineEvent, UnexpectedEventError } from './machine-event.ts';
+import { fitted } from './record-room.ts';
 import { arm, begin, beginReturn, beginWriting, change, close, commit, fail, lift, revert } from './transitions.ts';
 
 type Transition<K extends EventKind> = (state: StateBody, event: EventOf<K>) => StateBody;
@@ -90,7 +91,7 @@ export const table: Readonly<Record<Row, RowRules>> = {
 export function next(state: StateBody, event: MachineEvent): StateBody {
   const transition = table[state.row].on[event.kind] as Transition<EventKind> | undefined;
   if (transition === undefined) throw new UnexpectedEventError(`${event.kind} can not happen in ${state.row}`);
-  return transition(state, event);
+  return fitted(transition(state, event));
 }
 
 /** Where an updater that starts in this state carries on. */

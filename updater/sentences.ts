@@ -18,6 +18,8 @@ export const reasonTexts: Readonly<Record<FailureReason, string>> = {
   'slot-damaged': 'its files were damaged',
 };
 
+const sentenceMax = 600;
+
 export interface Situation {
   readonly state: StateBody;
   readonly agent: AgentFacts | null;
@@ -81,15 +83,23 @@ function rolledBack(state: StateBody): string | null {
   return `${runs}: ${entry.version} was rolled back, because ${reasonTexts[verdict] ?? entry.verdict} (${entry.verdict}).`;
 }
 
+function sentence(text: string): string {
+  const trimmed = text.trim().replace(/\.$/, '');
+  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}.`;
+}
+
 /** Why this appliance is on what it is on, in one sentence or two. */
 export function whySentence(situation: Situation): string {
   const { state, reasons, serverError } = situation;
-  const found = during(state) ?? [crashing(situation), rolledBack(state)].filter((part) => part !== null).join(' ');
-  const sentence = found === '' ? `${state.app.committed.version} runs and is healthy.` : found;
-  const more = serverError === null ? reasons[0] : `The server can not be reached: ${serverError}`;
-  const whole =
-    state.row === 'safe'
-      ? `Safe mode: no proven version can be started; the factory agent runs. ${sentence}`
-      : sentence;
-  return (more === undefined || during(state) !== null ? whole : `${whole} ${more}`).slice(0, 600);
+  const safe = state.row === 'safe' ? ['Safe mode: no proven version can be started; the factory agent runs.'] : [];
+  const now = during(state);
+  if (now !== null) return [...safe, now].join(' ').slice(0, sentenceMax);
+  const [crash, back] = [crashing(situation), rolledBack(state)];
+  const own = [crash, back].filter((part) => part !== null);
+  if (own.length === 0) own.push(`${state.app.committed.version} runs and is healthy.`);
+  const [reason] = reasons;
+  // What the server holds back because of that very rollback would only say it twice.
+  const server = back !== null || reason === undefined ? [] : [sentence(reason)];
+  const unreachable = serverError === null ? [] : [sentence(serverError)];
+  return [...safe, ...own, ...server, ...unreachable].join(' ').slice(0, sentenceMax);
 }

@@ -104,6 +104,7 @@ export function commit(state: StateBody): StateBody {
   if (component === 'os' || slot === null) throw new UnexpectedEventError('no slot to commit');
   const committed: Installed = { slot, version, manifest, securityVersion };
   const previous = state[component].committed;
+  const quarantine = without(state.quarantine, manifest);
   const left: Quarantined = {
     manifest: previous.manifest,
     version: previous.version,
@@ -119,7 +120,7 @@ export function commit(state: StateBody): StateBody {
     [component]: { committed, previous },
     floor: { ...state.floor, [component]: raisedFloor(state.floor[component], committed, previous) },
     // Whoever goes back by hand does not want to be brought forward again by itself (I12).
-    quarantine: kind === 'return' ? quarantined(state.quarantine, left) : without(state.quarantine, manifest),
+    quarantine: kind === 'return' ? quarantined(quarantine, left) : quarantine,
   };
 }
 

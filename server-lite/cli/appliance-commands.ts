@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { ageText } from '../fleet/words.ts';
 import { type ApplianceView, applianceListShape, applianceViewShape, claimAnswerShape } from '../operator/shapes.ts';
 import type { Desk } from './program.ts';
-import { list, table } from './table.ts';
+import { below, list, table } from './table.ts';
 
 export function addApplianceCommands(program: Command, desk: Desk): void {
   program
@@ -51,14 +51,18 @@ function fleetText(appliances: readonly ApplianceView[]): string {
     versionOf(one, 'updater'),
     seen(one.checkIns.agent),
     seen(one.checkIns.updater),
-    one.why.startsWith(one.sentence) ? one.why : `${one.sentence}. ${one.why}`,
   ]);
-  return table(['NAME', 'STATE', 'AGENT', 'UPDATER', 'AGENT SEEN', 'UPDATER SEEN', 'WHY'], rows);
+  const [heading = '', ...lines] = table(
+    ['NAME', 'STATE', 'AGENT', 'UPDATER', 'AGENT SEEN', 'UPDATER SEEN'],
+    rows,
+  ).split('\n');
+  const texts = appliances.map((one) => below(`${one.sentence}. ${one.why}`));
+  return [heading, ...lines.flatMap((line, index) => [line, texts[index] ?? ''])].join('\n');
 }
 
 function applianceText(view: ApplianceView): string {
   const checks = Object.entries(view.checks).map(([name, status]) => `${name} ${status}`);
-  const crash = view.lastCrash === null ? 'none' : `${view.lastCrash.text} ${view.lastCrash.output}`;
+  const crash = view.lastCrash === null ? 'none' : `${view.lastCrash.text}\n${view.lastCrash.output}`;
   return list([
     ['name', view.name],
     ['id', view.id],

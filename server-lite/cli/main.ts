@@ -13,7 +13,6 @@ const program = makeProgram({
     process.stdout.write(`${text}\n`);
   },
   sleep: (ms) => sleep(ms),
-  nowMs: Date.now,
   version: releaseVersion(),
   config: process.env.HOLDFAST_CONFIG,
   root: join(import.meta.dirname, '..', '..'),

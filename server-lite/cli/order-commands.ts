@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { ageText } from '../fleet/words.ts';
+import { ageText, times } from '../fleet/words.ts';
 import { type OrderView, orderListShape, orderViewShape } from '../operator/shapes.ts';
 import type { Desk } from './program.ts';
 import { list, table } from './table.ts';
@@ -56,7 +56,7 @@ function orderText(order: OrderView): string {
     ['appliance', `${order.name} (${order.appliance})`],
     ['kind', [order.kind, ...args].join(' ')],
     ['status', order.sentence],
-    ['age', `${ageText(order.ageS * 1000)}, sent ${order.deliveries} times`],
+    ['age', `${ageText(order.ageS * 1000)}, sent ${times(order.deliveries)}`],
     ['expires', new Date(order.expiresAtMs).toISOString()],
     ['crash', order.crashText || 'none'],
     ['result', order.result ?? 'none'],

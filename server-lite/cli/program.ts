@@ -11,7 +11,6 @@ import { addRolloutCommands } from './rollout-commands.ts';
 export interface Surroundings {
   readonly print: (text: string) => void;
   readonly sleep: (ms: number) => Promise<void>;
-  readonly nowMs: () => number;
   readonly version: string;
   /** Value of HOLDFAST_CONFIG. */
   readonly config: string | undefined;

@@ -44,9 +44,18 @@ export function list(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(...pairs.map(([name]) => name.length));
   return pairs
     .flatMap(([name, value]) =>
-      wrap(value, lineMax - width - gap.length).map((text, index) =>
-        `${(index === 0 ? name : '').padEnd(width)}${gap}${text}`.trimEnd(),
-      ),
+      value
+        .split('\n')
+        .flatMap((line) => wrap(line, lineMax - width - gap.length))
+        .map((text, index) => `${(index === 0 ? name : '').padEnd(width)}${gap}${text}`.trimEnd()),
     )
+    .join('\n');
+}
+
+/** A text below a row, indented, so that it has the whole line. */
+export function below(text: string): string {
+  const indent = '    ';
+  return wrap(text, lineMax - indent.length)
+    .map((line) => `${indent}${line}`)
     .join('\n');
 }

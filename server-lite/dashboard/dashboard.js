@@ -62,7 +62,7 @@ if (live) {
   document.addEventListener('submit', (event) => {
     if (!event.target.dataset.api) return;
     event.preventDefault();
-    change(event.target);
+    void change(event.target);
   });
   setTimeout(refresh, refreshMs);
 }

@@ -141,6 +141,7 @@ export function decide(facts: ApplianceFacts, fleet: Fleet, nowMs: number): Deci
       reasons.push(`${component} ${rollout.version} is ready for it`);
       return { kind: 'hold', reasons: clipped(reasons), earliestMs: null, waiting: rollout.version };
     }
+    reasons.push(`${component} ${rollout.version} is offered to it`);
     const release = { component, version: rollout.version, manifest: rollout.manifest };
     return { kind: 'offer', release, rollout: rollout.id, reasons: clipped(reasons) };
   }

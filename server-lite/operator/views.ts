@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Core, factsOf, fleetOf } from '../core.ts';
-import { everyoneStage, hasProven, isFresh } from '../fleet/decide.ts';
+import { type ApplianceFacts, decide, everyoneStage, type Fleet, hasProven, isFresh } from '../fleet/decide.ts';
 import { orderSentence } from '../fleet/order-life.ts';
 import { sentenceCase } from '../fleet/words.ts';
 import type { EventRow } from '../store/events.ts';
@@ -67,12 +67,10 @@ export function rolloutView(core: Core, rollout: Rollout): RolloutView {
   const outstanding = facts.filter((one) => !hasProven(one, rollout));
   const reachable = outstanding.filter((one) => isFresh(one.presence.updater, fleet, nowMs));
   const everyone = everyoneStage(rollout, fleet, nowMs);
-  const waiting = outstanding.map((one) => ({
-    name: one.name,
-    why: isFresh(one.presence.updater, fleet, nowMs) ? 'under way' : 'its updater does not check in',
-  }));
-  const stage = !everyone.open ? 'canary' : reachable.length > 0 ? 'everyone' : 'done';
-  const count = `${proven.length} of ${facts.length} appliances have proven it`;
+  const waiting = outstanding.map((one) => ({ name: one.name, why: outstandingWhy(one, rollout, fleet, nowMs) }));
+  const through = rollout.state === 'running' && reachable.length === 0;
+  const stage = !everyone.open ? 'canary' : through ? 'done' : 'everyone';
+  const count = `${proven.length} of ${facts.length} ${facts.length === 1 ? 'appliance has' : 'appliances have'} proven it`;
   const held = everyone.open ? '' : `; ${everyone.reason}`;
   const sentence = rollout.state === 'paused' ? `paused: ${rollout.reason}` : `${count}${held}`;
   return {
@@ -90,4 +88,12 @@ export function rolloutView(core: Core, rollout: Rollout): RolloutView {
     startedAtMs: rollout.startedAtMs,
     ageS: Math.round((nowMs - rollout.startedAtMs) / 1000),
   };
+}
+
+/** Why an appliance has not proven it yet, in a few words. */
+function outstandingWhy(one: ApplianceFacts, rollout: Rollout, fleet: Fleet, nowMs: number): string {
+  if (!isFresh(one.presence.updater, fleet, nowMs)) return 'its updater does not check in';
+  if (one.presence.quarantine.includes(rollout.manifest)) return 'in quarantine there';
+  const decision = decide(one, fleet, nowMs);
+  return decision.kind === 'offer' && decision.rollout === rollout.id ? 'under way' : 'held';
 }

@@ -5,10 +5,11 @@ const on = (path: string, act: Misbehaviour): Misbehaviour => {
 };
 
 /** Changes one byte of a file, wherever the range begins. */
-export function flipByte(path: string, position: number, mask = 0x01): Misbehaviour {
+export function flipByte(path: string, where: number | ((bytes: Buffer) => number), mask = 0x01): Misbehaviour {
   return on(path, (request, response, file) => {
     if (file.bytes === null) return false;
     const bytes = Buffer.from(file.bytes);
+    const position = typeof where === 'number' ? where : where(bytes);
     bytes[position] = (bytes[position] ?? 0) ^ mask;
     sendFile(request, response, bytes);
     return true;

@@ -2,6 +2,7 @@ import type { StateBody, Transaction } from '../../protocol/state-record.ts';
 import type { TransactionLine } from '../../protocol/status.ts';
 import type { Appliance } from '../appliance.ts';
 import { writeHistory } from '../history.ts';
+import type { Restored } from './restore.ts';
 
 export interface Outcome {
   readonly outcome: 'committed' | 'rolled-back' | 'refused';
@@ -9,6 +10,7 @@ export interface Outcome {
   readonly text: string;
   readonly downMs: number | null;
   readonly revertedMs: number | null;
+  readonly restored?: readonly Restored[];
 }
 
 const eventKinds = {
@@ -51,6 +53,7 @@ function lineOf(appliance: Appliance, transaction: Transaction, from: string, en
     fetchedMs: transaction.fetchedMs,
     downMs: end.downMs,
     revertedMs: end.revertedMs,
+    ...(end.restored === undefined ? {} : { restored: [...end.restored] }),
     wallS: appliance.clock.wallS(),
   };
 }

@@ -10,6 +10,13 @@ const sideFiles = ['state.db-shm', 'state.db-journal'] as const;
 /** Names that one file of a trial may get in quarantine, when somebody filled the first one. */
 const quarantineNamesMax = 8;
 
+/** One file that is back: its digest in the snapshot, and on the disk now. */
+export interface Restored {
+  readonly name: string;
+  readonly snapshot: string;
+  readonly restored: string;
+}
+
 export class RestoreError extends Error {
   readonly code: 'snapshot-missing' | 'restored-differs';
   constructor(code: RestoreError['code'], message: string) {
@@ -45,7 +52,7 @@ function isRestored(files: Files, layout: Layout, tx: number, entry: SnapshotInd
  * May be repeated after a cut at any point, as long as no agent ran in between; needs no space.
  * @throws RestoreError `snapshot-missing`, `restored-differs`
  */
-export function restoreSnapshot(files: Files, layout: Layout, tx: number, owner: User | null): SnapshotIndex {
+export function restoreSnapshot(files: Files, layout: Layout, tx: number, owner: User | null): Restored[] {
   const index = readSnapshot(files, layout, tx);
   if (index === null) throw new RestoreError('snapshot-missing', `there is no whole snapshot of transaction ${tx}`);
   files.makeDirectory(quarantineDirectory(layout, tx), 0o700);
@@ -66,12 +73,12 @@ export function restoreSnapshot(files: Files, layout: Layout, tx: number, owner:
   }
   files.syncDirectory(snapshotDirectory(layout, tx));
   files.syncDirectory(layout.agent);
-  verifyRestored(files, layout, index);
-  return index;
+  return verifyRestored(files, layout, index);
 }
 
 /** @throws RestoreError `restored-differs` when agent/ is not byte for byte what the snapshot says */
-export function verifyRestored(files: Files, layout: Layout, index: SnapshotIndex): void {
+export function verifyRestored(files: Files, layout: Layout, index: SnapshotIndex): Restored[] {
+  const restored: Restored[] = [];
   for (const name of sideFiles) {
     if (files.stat(join(layout.agent, name)) !== null) {
       throw new RestoreError('restored-differs', `${name} of the trial is still beside the restored state`);
@@ -84,8 +91,11 @@ export function verifyRestored(files: Files, layout: Layout, index: SnapshotInde
       throw new RestoreError('restored-differs', `${entry.name} was not there before the trial, and is there now`);
     }
     if (entry.found !== 'copied') continue;
-    if (facts?.kind !== 'file' || digestFile(files, path).sha256 !== entry.sha256) {
+    const digest = facts?.kind === 'file' ? digestFile(files, path).sha256 : null;
+    if (digest !== entry.sha256) {
       throw new RestoreError('restored-differs', `${entry.name} is not what the snapshot holds`);
     }
+    restored.push({ name: entry.name, snapshot: entry.sha256, restored: digest });
   }
+  return restored;
 }

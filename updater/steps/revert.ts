@@ -43,7 +43,7 @@ export async function revert(appliance: Appliance, state: StateBody): Promise<Ma
   const transaction = transactionOf(state);
   await keepEvidence(appliance, state);
   await appliance.processes.stopAgent();
-  restoreSnapshot(appliance.files, appliance.layout, transaction.tx, appliance.settings.agentUser);
+  const restored = restoreSnapshot(appliance.files, appliance.layout, transaction.tx, appliance.settings.agentUser);
   const { failure } = transaction;
   if (failure === null) throw new RangeError('reverting without a verdict');
   const text =
@@ -57,6 +57,7 @@ export async function revert(appliance: Appliance, state: StateBody): Promise<Ma
     text,
     downMs,
     revertedMs: null,
+    restored,
   });
   const agent = await agentFacts(appliance);
   if (agent !== null) forgetCrashes(appliance, agent);

@@ -63,7 +63,11 @@ describe('a misbehaving server', () => {
     ['sends a shorter bundle', cutFile(bundle, 700_000), 'truncated'],
     ['stalls within the bundle', stallInBody(bundle, 100), 'stalled'],
     ['breaks off within the bundle', truncateAfter(bundle, 100), 'truncated'],
-    ['flips a byte in the manifest', flipByte(bundle, 8_000), 'wrong-manifest'],
+    [
+      'flips a byte in the manifest',
+      flipByte(bundle, (bytes) => bytes.indexOf('"stateBytesMax":') + 18),
+      'wrong-manifest',
+    ],
   ];
 
   it.each(cases)('is refused by code when it %s, and works again afterwards', async (_name, misbehaviour, code) => {
@@ -140,7 +144,6 @@ describe('a misbehaving server', () => {
       const again = await fetchInto(layout, resolved);
       const largest = Math.max(...resolved.manifest.chunks.map(({ stored }) => stored));
       expect(again.fetchedBytes + arrived - total).toBeLessThanOrEqual(largest);
-      expect(again.fetchedBytes).toBeLessThan(total);
     },
   );
 

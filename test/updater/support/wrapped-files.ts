@@ -1,0 +1,97 @@
+import { type Files, type Handle, realFiles } from '../../../updater/effects/files.ts';
+
+type Operation = keyof Files;
+type Hook = (operation: Operation, args: readonly unknown[]) => void;
+
+/** The real file system, with somebody looking on: `before` sees each operation and may throw in its place. */
+export function wrapFiles(before: Hook, after: Hook = () => undefined): Files {
+  return new Proxy(realFiles, {
+    get(target, key: Operation) {
+      const operation: unknown = Reflect.get(target, key);
+      if (typeof operation !== 'function') return operation;
+      return (...args: unknown[]) => {
+        before(key, args);
+        const result: unknown = Reflect.apply(operation, target, args);
+        after(key, args);
+        return result;
+      };
+    },
+  });
+}
+
+/** The power goes: no code, so that nothing can take it for an error of the system. */
+export class PowerCut extends Error {}
+
+/** The power goes just before the n-th operation (from 1). `operations` counts what was asked for. */
+export function cutAt(n: number): { files: Files; operations(): number } {
+  let count = 0;
+  const files = wrapFiles(() => {
+    count += 1;
+    if (count === n) throw new PowerCut(`before operation ${n}`);
+  });
+  return { files, operations: () => count };
+}
+
+/** Every operation as one line with the path that it is about, in order. */
+export function recordFiles(): { files: Files; lines: string[] } {
+  const lines: string[] = [];
+  const paths = new Map<Handle, string>();
+  const files = wrapFiles(
+    () => undefined,
+    (operation, [first, second]) => {
+      const path = typeof first === 'number' ? (paths.get(first) ?? '?') : String(first);
+      lines.push(operation === 'rename' ? `rename ${path} ${String(second)}` : `${operation} ${path}`);
+    },
+  );
+  const opening =
+    <Rest extends unknown[]>(open: (path: string, ...rest: Rest) => Handle) =>
+    (path: string, ...rest: Rest): Handle => {
+      const handle = open(path, ...rest);
+      paths.set(handle, path);
+      return handle;
+    };
+  return {
+    files: {
+      ...bound(files),
+      openRead: opening(files.openRead),
+      openWrite: opening(files.openWrite),
+      create: opening(files.create),
+    },
+    lines,
+  };
+}
+
+/** All operations as own properties, each through the wrapper. */
+function bound(files: Files): Files {
+  const {
+    stat,
+    list,
+    openRead,
+    statHandle,
+    read,
+    create,
+    openWrite,
+    write,
+    sync,
+    close,
+    syncDirectory,
+    rename,
+    unlink,
+    removeTree,
+    makeDirectory,
+    link,
+    readLink,
+    setMode,
+    setOwner,
+    touch,
+    freeBytes,
+  } = files;
+  const reading = { stat, list, openRead, statHandle, read, readLink, freeBytes };
+  const writing = { create, openWrite, write, sync, close, syncDirectory, rename, unlink, removeTree };
+  return { ...reading, ...writing, makeDirectory, link, setMode, setOwner, touch };
+}
+
+/** An error as the system reports it. */
+export function systemError(code: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: planted`), { code });
+}
