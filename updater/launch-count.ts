@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import type { Layout } from '../protocol/layout.ts';
+import { RecordError, type StoredRecord } from '../protocol/record.ts';
 import { readFile, writeNewFile } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import { chooseSlot, type LaunchChoice, type LaunchCount, readPrefix } from './launch-table.ts';
-import { readRecord, writeRecord } from './record-store.ts';
+import { type RecordPaths, readRecord, writeRecord } from './record-store.ts';
 
 /** `launch count`: chooses, counts and syncs, then points a root-owned link on tmpfs at the choice. Imports only Node. */
 
@@ -34,15 +35,19 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 /** The seal, when every file that it lists is there with its size. The full hash is the updater's work, not a start's. */
 export function quickSeal(files: Files, directory: string): QuickSeal | null {
-  const bytes = readFile(files, join(directory, '.seal'), sealBytesMax);
-  if (bytes === null) return null;
-  let seal: unknown;
   try {
-    seal = JSON.parse(bytes.toString('utf8'));
+    return readSeal(files, directory);
   } catch (error) {
-    if (error instanceof SyntaxError) return null; // a rotten seal is no seal
+    // A slot that can not be read (a bad block, a directory for a seal, a seal without an end) is not whole.
+    if (error instanceof SyntaxError || (error instanceof Error && 'code' in error)) return null;
     throw error;
   }
+}
+
+function readSeal(files: Files, directory: string): QuickSeal | null {
+  const bytes = readFile(files, join(directory, '.seal'), sealBytesMax);
+  if (bytes === null) return null;
+  const seal: unknown = JSON.parse(bytes.toString('utf8'));
   if (!isObject(seal) || !Array.isArray(seal.files)) return null;
   const { version, manifest, entry, runtime } = seal;
   if (typeof version !== 'string' || typeof manifest !== 'string' || typeof entry !== 'string') return null;
@@ -54,6 +59,13 @@ export function quickSeal(files: Files, directory: string): QuickSeal | null {
   if (runtime === null) return { version, manifest, entry, runtime };
   if (!isObject(runtime) || typeof runtime.digest !== 'string' || typeof runtime.entry !== 'string') return null;
   return { version, manifest, entry, runtime: { digest: runtime.digest, entry: runtime.entry } };
+}
+
+/** The seal of a slot that looks whole, its runtime included. */
+function launchable(files: Files, layout: Layout, component: string, slot: string): QuickSeal | null {
+  const seal = quickSeal(files, layout.slot(component, slot));
+  if (seal === null || seal.runtime === null) return seal;
+  return quickSeal(files, layout.runtime(seal.runtime.digest)) === null ? null : seal;
 }
 
 function readCount(body: unknown, component: string): LaunchCount | null {
@@ -85,7 +97,11 @@ function countThisStart(effects: LaunchEffects, layout: Layout, component: strin
   writeRecord(effects.files, layout.launchRecords, 1, { app: null, updater: null, ...body, [component]: counted });
 }
 
-/** Points run/launched/<component> at a fresh directory with the links of this start. */
+/**
+ * Points run/launched/<component> at a fresh directory with the links of this start. Another launch may do the same at
+ * this time (the page starts from the updater's slot): the names are each one's own, and what goes is only what the
+ * link pointed to before.
+ */
 function pointLink(
   files: Files,
   layout: Layout,
@@ -93,28 +109,36 @@ function pointLink(
   start: { directory: string; runtime: string | null; json: Record<string, unknown> },
 ): void {
   const link = layout.launchedComponent(component);
-  files.makeDirectory(dirname(link), 0o755);
+  const directory = dirname(link);
+  files.makeDirectory(directory, 0o755);
   const name = `${basename(link)}.${randomBytes(6).toString('hex')}`;
-  const fresh = join(dirname(link), name);
+  const fresh = join(directory, name);
   files.makeDirectory(fresh, 0o755);
   files.link(start.directory, join(fresh, 'slot'));
   if (start.runtime !== null) files.link(start.runtime, join(fresh, 'runtime'));
   writeNewFile(files, join(fresh, 'start.json'), Buffer.from(JSON.stringify(start.json)), 0o644);
-  const temporary = `${link}.link`;
-  files.unlink(temporary);
-  files.link(name, temporary);
-  files.rename(temporary, link);
-  for (const old of files.list(dirname(link))) {
-    if (old.startsWith(`${basename(link)}.`) && old !== name) files.removeTree(join(dirname(link), old));
+  files.link(name, `${fresh}.link`);
+  const before = files.stat(link)?.kind === 'link' ? files.readLink(link) : name;
+  files.rename(`${fresh}.link`, link);
+  if (before !== name && before !== files.readLink(link)) files.removeTree(join(directory, basename(before)));
+}
+
+/** The record; null when there is none, or two that contradict each other: either way nothing is known. */
+function knownRecord(files: Files, paths: RecordPaths): StoredRecord | null {
+  try {
+    return readRecord(files, paths);
+  } catch (error) {
+    if (error instanceof RecordError) return null;
+    throw error;
   }
 }
 
 function decide(effects: LaunchEffects, layout: Layout, component: 'app' | 'updater'): LaunchChoice & { tx: number } {
-  const record = readRecord(effects.files, layout.stateRecords);
+  const record = knownRecord(effects.files, layout.stateRecords);
   const prefix = record === null ? null : readPrefix(record.body);
   // Without a record nothing is known of any slot but factory (I1, S6).
   if (prefix === null) return { start: 'factory', tx: 0 };
-  const launch = readRecord(effects.files, layout.launchRecords);
+  const launch = knownRecord(effects.files, layout.launchRecords);
   const choice = chooseSlot(component, prefix, readCount(launch?.body, component), effects.bootId());
   return { ...choice, tx: prefix.trial?.tx ?? 0 };
 }
@@ -126,20 +150,18 @@ export function launchCount(effects: LaunchEffects, layout: Layout, component: '
   if (choice.start === 'nothing') return { outcome: 'nothing', why: choice.why };
   let slot = choice.start === 'slot' ? choice.slot : 'factory';
   let own = choice.start === 'factory';
-  let directory = layout.slot(component, slot);
-  let seal = quickSeal(files, directory);
+  let seal = launchable(files, layout, component, slot);
   if (choice.start === 'slot' && choice.counted) countThisStart(effects, layout, component, choice.tx, slot);
   else if (seal === null && slot !== 'factory') {
     // The committed slot does not look whole. Factory always can be launched, on its own state (I1, I3).
     slot = 'factory';
     own = true;
-    directory = layout.slot(component, slot);
-    seal = quickSeal(files, directory);
+    seal = launchable(files, layout, component, slot);
   }
   if (seal === null) return { outcome: 'nothing', why: `slot ${slot} of ${component} is not sealed or not whole` };
   const nonce = randomBytes(32).toString('hex');
   pointLink(files, layout, component, {
-    directory,
+    directory: layout.slot(component, slot),
     runtime: seal.runtime === null ? null : layout.runtime(seal.runtime.digest),
     json: {
       nonce,

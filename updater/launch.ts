@@ -17,17 +17,26 @@ function bootId(): string {
   }
 }
 
+function words() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { root: { type: 'string', default: '/var/lib/holdfast' } },
+    });
+  } catch (error) {
+    if (error instanceof TypeError) return null; // an option that does not exist
+    throw error;
+  }
+}
+
 function main(): number {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { root: { type: 'string', default: '/var/lib/holdfast' } },
-  });
-  const [command, component] = positionals;
-  if (command !== 'count' || (component !== 'app' && component !== 'updater')) {
+  const parsed = words();
+  const [command, component] = parsed?.positionals ?? [];
+  if (parsed === null || command !== 'count' || (component !== 'app' && component !== 'updater')) {
     process.stderr.write('usage: launch count app|updater [--root DIR]\n');
     return exitUsage;
   }
-  const outcome = launchCount({ files: realFiles, bootId }, layoutOf(values.root), component);
+  const outcome = launchCount({ files: realFiles, bootId }, layoutOf(parsed.values.root), component);
   if (outcome.outcome === 'chosen') {
     process.stdout.write(`launch: ${component} ${outcome.version} from slot ${outcome.slot}\n`);
     return 0;

@@ -22,6 +22,12 @@ const program = makeProgram({
 for (const command of [program, ...program.commands.flatMap((each) => [each, ...each.commands])])
   command.exitOverride();
 
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Whoever reads us has read enough (`holdfast fleet | head`).
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

@@ -4,6 +4,9 @@ import { type OrderView, orderListShape, orderViewShape } from '../operator/shap
 import type { Desk } from './program.ts';
 import { list, table } from './table.ts';
 
+/** Characters of an order's id that tell it from the others. */
+const idShown = 8;
+
 type Args = Readonly<Record<string, string>>;
 
 function collectArg(text: string, before: Args): Args {
@@ -36,7 +39,7 @@ export function addOrderCommands(program: Command, desk: Desk): void {
   orders
     .command('show')
     .description('One order, with everything that came back')
-    .argument('<id>', 'id of the order')
+    .argument('<id>', 'id of the order, or its beginning as `orders list` prints it')
     .action(async (id: string) => {
       const order = await desk.api().get(`/api/orders/${encodeURIComponent(id)}`, orderViewShape);
       desk.show(order, orderText);
@@ -45,7 +48,13 @@ export function addOrderCommands(program: Command, desk: Desk): void {
 
 function ordersText(orders: readonly OrderView[]): string {
   if (orders.length === 0) return 'No order was sent. Next: holdfast orders send APPLIANCE KIND';
-  const rows = orders.map((one) => [one.id, one.name, one.kind, `${ageText(one.ageS * 1000)} ago`, one.sentence]);
+  const rows = orders.map((one) => [
+    one.id.slice(0, idShown),
+    one.name,
+    one.kind,
+    `${ageText(one.ageS * 1000)} ago`,
+    one.sentence,
+  ]);
   return table(['ID', 'APPLIANCE', 'KIND', 'AGE', 'STATUS'], rows);
 }
 

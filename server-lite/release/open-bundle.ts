@@ -80,22 +80,38 @@ async function readEntries(file: FileHandle, bytes: number): Promise<Map<string,
   const entries = new Map<string, Entry>();
   let position = 0;
   while (entries.size <= entriesMax) {
-    const header = new Header(await readExactly(file, position, blockBytes), 0);
-    if (header.nullBlock) {
-      if (bytes !== position + 2 * blockBytes) throw malformedBundle('something follows its end');
+    const block = await readExactly(file, position, blockBytes);
+    if (isZero(block)) {
+      const end = await readExactly(file, position, bytes - position);
+      if (end.length !== 2 * blockBytes || !isZero(end)) throw malformedBundle('something is wrong at its end');
       return entries;
     }
-    const { path, size } = header;
-    if (!header.cksumValid || header.type !== 'File' || path === undefined || size === undefined || size < 0) {
-      throw malformedBundle(`the header at byte ${position} is not one of a plain file`);
-    }
+    const { path, size } = readHeader(block, position);
     if (entries.has(path)) throw malformedBundle(`it has two entries ${JSON.stringify(path.slice(0, 80))}`);
     position += blockBytes;
     if (position + size > bytes) throw malformedBundle('it ends too early');
     entries.set(path, { position, size });
-    position += Math.ceil(size / blockBytes) * blockBytes;
+    const padding = (blockBytes - (size % blockBytes)) % blockBytes;
+    if (!isZero(await readExactly(file, position + size, padding))) throw malformedBundle(`something follows ${path}`);
+    position += size + padding;
   }
   throw malformedBundle('it has too many entries');
+}
+
+function isZero(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+/** The format knows one header for a name and a size; any other bytes are damage, even where tar would not mind. */
+function readHeader(block: Buffer, position: number): { readonly path: string; readonly size: number } {
+  const { path, size } = new Header(block, 0);
+  if (path !== undefined && size !== undefined && size >= 0) {
+    const expected = Buffer.alloc(blockBytes);
+    const plain = { path, size, mode: 0o644, uid: 0, gid: 0, mtime: new Date(0), type: 'File' } as const;
+    const needsMore = new Header(plain).encode(expected);
+    if (!needsMore && expected.equals(block)) return { path, size };
+  }
+  throw malformedBundle(`the header at byte ${position} is not one of a plain file`);
 }
 
 function parseManifest(bytes: Buffer): Manifest {

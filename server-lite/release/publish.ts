@@ -63,10 +63,10 @@ async function publish(core: Core, bundle: OpenedBundle, upload: string): Promis
     );
   }
   verifyTarget(target, bundle.manifestBytes);
+  await verifyChunks(bundle);
   const nothingNew = plan.trusted.targets?.version === trustedNow(core.shelf)?.targets?.version;
   if (known !== undefined && nothingNew) return { outcome: 'unchanged', release: known };
   if (known === undefined) {
-    await verifyChunks(bundle);
     const digest = await digestOf(upload);
     writeDurably(join(core.shelf.targets, targetPath(target)), bundle.manifestBytes);
     await bundle.file.datasync();

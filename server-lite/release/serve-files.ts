@@ -41,9 +41,12 @@ export function parseRange(header: string | undefined, size: number): Range | nu
 /** The release repository under `/releases/`: plain files, as any static host or CDN would serve them. */
 export function releaseFileRoutes(shelf: ReleaseShelf) {
   return (app: FastifyInstance, _options: object, done: () => void): void => {
-    app.get('/releases/:folder/:file', { config: { access: 'public' } }, (request, reply) =>
-      serve(shelf, request, reply),
-    );
+    app.route({
+      method: ['GET', 'HEAD'],
+      url: '/releases/:folder/:file',
+      config: { access: 'public' },
+      handler: (request, reply) => serve(shelf, request, reply),
+    });
     done();
   };
 }

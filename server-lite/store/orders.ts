@@ -27,6 +27,7 @@ type NewOrder = Pick<OrderRow, 'id' | 'appliance' | 'kind' | 'args' | 'envelope'
 
 export interface Orders {
   add(order: NewOrder): void;
+  /** By its id, or by the beginning of it that no other order shares. */
   find(id: string): OrderRow | undefined;
   /** Newest first. */
   list(appliance: string | null, limit: number): OrderRow[];
@@ -48,6 +49,7 @@ export function ordersOf(db: Db): Orders {
      VALUES (@id, @appliance, @kind, @args, @envelope, 'queued', @created_at, @expires_at)`,
   );
   const find = db.prepare<[string], OrderRow>('SELECT * FROM orders WHERE id = ?');
+  const begins = db.prepare<[string], OrderRow>('SELECT * FROM orders WHERE id GLOB ? LIMIT 2');
   const list = db.prepare<{ appliance: string | null; limit: number }, OrderRow>(
     'SELECT * FROM orders WHERE appliance = coalesce(@appliance, appliance) ORDER BY serial DESC LIMIT @limit',
   );
@@ -73,7 +75,12 @@ export function ordersOf(db: Db): Orders {
     add: (order) => {
       add.run(order);
     },
-    find: (id) => find.get(id),
+    find: (id) => {
+      const exact = find.get(id);
+      if (exact !== undefined || !/^[0-9a-f-]{8,36}$/.test(id)) return exact;
+      const found = begins.all(`${id}*`);
+      return found.length === 1 ? found[0] : undefined;
+    },
     list: (appliance, limit) => list.all({ appliance, limit }),
     countOpen: (appliance) => count.get(appliance)?.n ?? 0,
     toSend: (appliance, nowMs, limit) => toSend.all(appliance, nowMs, limit),

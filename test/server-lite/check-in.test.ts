@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { checkInPath } from '../../protocol/check-in.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { signRequest } from '../../protocol/trust/http-signature.ts';
-import { ApplianceClient } from '../support/appliance-client.ts';
+import type { ApplianceClient } from '../support/appliance-client.ts';
 import { TestServer } from '../support/test-server.ts';
 
 const digest = 'a'.repeat(64);
@@ -99,11 +99,7 @@ describe('the counter', () => {
     for (let i = 0; i < 3; i += 1) await client.checkIn('agent');
     await bench.stop();
     await bench.run();
-    const again = Object.assign(new ApplianceClient(bench.url), {
-      ...client,
-      url: bench.url,
-      seq: { agent: 2, updater: 0 },
-    });
+    const again = Object.assign(await bench.client(), { keys: client.keys, seq: { agent: 2, updater: 0 } });
     expect((await again.tryCheckIn('agent')).body).toEqual({ code: 'counter-too-low', next: 4 });
     expect((await again.tryCheckIn('agent')).status).toBe(200);
   });

@@ -90,15 +90,19 @@ export async function setTheStage(progress: (text: string) => void): Promise<Sta
     writeFileSync(join(dir, 'story.json'), JSON.stringify({ pid: process.pid, server: world.server.pid }));
     const pagePort = await freePort(wantedPorts.page);
     progress('setting up: claiming three appliances …');
-    const first = await world.addAppliance('harbour-1', { pagePort });
-    const control = await world.addAppliance('harbour-2', { timerMs: null });
+    // The third first: by the time the others are up, it has been off for long enough to show.
     const third = await world.addAppliance('harbour-3');
-    progress('setting up: switching them on …');
     await third.powerOn();
     await checkedIn(world, 'harbour-3', true);
     await third.powerOff();
+    const first = await world.addAppliance('harbour-1', { pagePort });
+    const control = await world.addAppliance('harbour-2', { timerMs: null });
+    progress('setting up: switching them on …');
     await Promise.all([first.powerOn(), control.powerOn()]);
     await Promise.all([checkedIn(world, 'harbour-1', true), checkedIn(world, 'harbour-2', false)]);
+    await until('harbour-3 shows as offline', 30_000, async () =>
+      (await world.server.appliance('harbour-3')).online ? null : true,
+    );
     noteForCommands(world);
     return { world, first, control, third, pageUrl: `http://127.0.0.1:${pagePort}` };
   } catch (error) {

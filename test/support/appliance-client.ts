@@ -30,12 +30,14 @@ export class ApplianceClient {
   readonly seq: Record<Role, number> = { agent: 0, updater: 0 };
   readonly numbers: Record<Role, number> = { agent: 0, updater: 0 };
   readonly url: string;
-  answerKeys: readonly PublicKey[] = [];
+  /** Whom it trusts as its server. */
+  answerKeys: readonly PublicKey[];
   have: CheckInRequestInput['have'] = {};
   row = 'idle';
 
-  constructor(url: string) {
+  constructor(url: string, answerKeys: readonly PublicKey[]) {
     this.url = url;
+    this.answerKeys = answerKeys;
   }
 
   get id(): string {
@@ -56,10 +58,7 @@ export class ApplianceClient {
       vouch: sealEnvelope(vouchPayloadType, vouch, (changes.vouchedBy ?? updater).privateKey),
       hardware: 'test',
     };
-    const reply = await this.send(enrolPath, body, updater);
-    const answer = enrolAnswerShape.safeParse(reply.body);
-    if (answer.success) this.answerKeys = answer.data.answerKeys;
-    return reply;
+    return this.send(enrolPath, body, updater);
   }
 
   /** Enrols, and fails loudly when that does not work. */
@@ -135,12 +134,7 @@ export class ApplianceClient {
   private isSigned(response: Response, body: Buffer, path: string, signature: string): boolean {
     if (!response.headers.has('signature')) return false;
     const headers = Object.fromEntries(response.headers);
-    // Before it is enrolled an appliance knows the key by the claim; these tests learn it from the answer itself.
-    const keys =
-      this.answerKeys.length > 0
-        ? this.answerKeys
-        : (enrolAnswerShape.safeParse(JSON.parse(body.toString())).data?.answerKeys ?? []);
-    verifyAnswer({ status: response.status, body }, headers, { method: 'POST', path }, signature, keys);
+    verifyAnswer({ status: response.status, body }, headers, { method: 'POST', path }, signature, this.answerKeys);
     return true;
   }
 }

@@ -112,9 +112,15 @@ export class TestServer implements AsyncDisposable {
     return claimShape.parse(answer.body).claim;
   }
 
+  /** An appliance that is not enrolled, but knows its server's key. */
+  async client(): Promise<ApplianceClient> {
+    const { answer } = await readServerKeys(join(this.data, 'public-keys.json'));
+    return new ApplianceClient(this.url, [answer]);
+  }
+
   /** An appliance that is enrolled and has said once what it has. */
   async appliance(name: string, version = '1.0.49'): Promise<ApplianceClient> {
-    const client = new ApplianceClient(this.url);
+    const client = await this.client();
     await client.enrolled(await this.claim(name));
     client.have = { app: { version, slot: '0' } };
     return client;

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { encodeRecord } from '../../protocol/record.ts';
-import { failureReasons, quarantineMax, type StateBody, stateBodyShape, stateSchema } from '../../protocol/state-record.ts';
+import {
+  failureReasons,
+  quarantineMax,
+  type StateBody,
+  stateBodyShape,
+  stateSchema,
+} from '../../protocol/state-record.ts';
 import { next } from '../../updater/machine.ts';
 import { incomingSlot } from '../../updater/transitions.ts';
 import { digestOf, events, idleState, installed, stateIn } from './support/states.ts';

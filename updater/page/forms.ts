@@ -19,7 +19,7 @@ export async function readForm(request: IncomingMessage): Promise<URLSearchParam
   }
   const parts: Buffer[] = [];
   let size = 0;
-  for await (const part of request) {
+  for await (const part of request.iterator({ destroyOnReturn: false })) {
     const bytes = Buffer.from(part);
     size += bytes.length;
     if (size > formBytesMax) throw new FormError('form-too-large', 'the form is larger than any of this page');

@@ -49,7 +49,10 @@ function passwordOf(authorization: string | undefined): string | null {
 export function refusalOf(guard: Guard, method: string, headers: IncomingHttpHeaders): Refusal | null {
   const host = headers.host?.toLowerCase() ?? '';
   if (!guard.hosts.has(host)) {
-    return { status: 400, sentence: 'This page is not known under that name. Use the address that the appliance prints.' };
+    return {
+      status: 400,
+      sentence: 'This page is not known under that name. Use the address that the appliance prints.',
+    };
   }
   if (guard.password !== null && !isSame(passwordOf(headers.authorization) ?? '', guard.password)) {
     return { status: 401, sentence: 'This page asks for the password that was set for it.' };

@@ -38,11 +38,17 @@ export function readStatus(effects: PageEffects, layout: Layout): Reading {
       return { kind: 'missing', why: 'The updater has not written a status since the appliance started.' };
     }
     const parsed = statusShape.safeParse(JSON.parse(bytes.toString('utf8')));
-    if (!parsed.success) return { kind: 'broken', why: 'The status that the updater wrote is not one that this page reads.' };
+    if (!parsed.success)
+      return { kind: 'broken', why: 'The status that the updater wrote is not one that this page reads.' };
     return judged(parsed.data, facts.mtimeMs, effects);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     effects.log(`${layout.status} can not be read: ${error.message}`);
     return { kind: 'broken', why: 'The status that the updater wrote can not be read.' };
   }
+}
+
+/** The status that a reading has, also an old one. */
+export function statusOf(reading: Reading): Status | null {
+  return reading.kind === 'known' || reading.kind === 'old' ? reading.status : null;
 }

@@ -54,10 +54,7 @@ export function agentSection({ agent }: Status): Html {
   const checks = Object.entries(agent.checks).map(
     ([name, status]) => html`<span class="check ${wordOf(status)}">${name}: ${wordOf(status)}</span> `,
   );
-  const output =
-    agent.lastOutput === ''
-      ? null
-      : html`<p>What it last wrote:</p><pre>${agent.lastOutput}</pre>`;
+  const output = agent.lastOutput === '' ? null : html`<p>What it last wrote:</p><pre>${agent.lastOutput}</pre>`;
   return section(
     'Agent',
     html`${facts([
@@ -107,7 +104,8 @@ export function trialSection({ trial }: Status): Html | null {
 export function quarantineSection({ quarantine }: Status): Html | null {
   if (quarantine.length === 0) return null;
   const lines = quarantine.map(
-    (entry) => html`<li><strong>${entry.version}</strong> is not taken again by itself: ${entry.verdict} (${entry.reason})</li>`,
+    (entry) =>
+      html`<li><strong>${entry.version}</strong> is not taken again by itself: ${entry.verdict} (${entry.reason})</li>`,
   );
   return section('Quarantine', html`<ul>${lines}</ul>`);
 }
@@ -142,7 +140,10 @@ export function applianceSection(status: Status): Html {
       ['Id', status.appliance ?? 'none: it is not claimed'],
       ['Updater', `${updater.version}, separated by: ${wordOf(updater.isolation)}`],
       ['Floor', `agent ${floor.app}, updater ${floor.updater}`],
-      ['Trials', `${span(settings.trialHealthyMs)} healthy within ${span(settings.trialDeadlineMs)}${settings.shortened ? ' (shortened by this appliance)' : ''}`],
+      [
+        'Trials',
+        `${span(settings.trialHealthyMs)} healthy within ${span(settings.trialDeadlineMs)}${settings.shortened ? ' (shortened by this appliance)' : ''}`,
+      ],
     ]),
   );
 }

@@ -3,8 +3,8 @@ export const style = `
 :root { color-scheme: light; --ink: #111; --soft: #444; --line: #b5b5b5; }
 * { box-sizing: border-box; }
 body { margin: 0; font: 1.0625rem/1.45 system-ui, sans-serif; color: var(--ink); background: #fff; }
-header { color: #fff; background: #3d3d3d; padding: 1rem; }
-header > *, main { max-width: 62rem; margin: 0 auto; }
+header { color: #fff; background: #3d3d3d; padding: 1rem 0; }
+header > *, main { max-width: 62rem; margin: 0 auto; padding: 0 1rem; }
 header p { margin: 0 auto; }
 header .word { font-weight: 700; text-transform: uppercase; letter-spacing: .06em; }
 header h1 { font-size: clamp(1.45rem, 5vw, 2.1rem); line-height: 1.2; margin: .25rem auto .4rem; overflow-wrap: anywhere; }
@@ -12,7 +12,7 @@ header.ok { background: #0b5a1f; }
 header.updating, header.trial { background: #0a4789; }
 header.attention { background: #7a4300; }
 header.blocked, header.safe { background: #971a1a; }
-main { padding: 1rem; }
+main { padding-top: 1rem; padding-bottom: 2rem; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 2rem; }
 h2 { font-size: 1.15rem; margin: 1.4rem 0 .4rem; padding-bottom: .2rem; border-bottom: 2px solid var(--ink); }
 table { width: 100%; border-collapse: collapse; }
@@ -35,7 +35,7 @@ progress { width: 100%; height: 1.2rem; }
 .notice, .trouble { border: 2px solid var(--ink); padding: .7rem .9rem; margin: 0 0 1rem; }
 .notice.refused, .trouble { border-color: #971a1a; }
 .notice.done { border-color: #0b5a1f; }
-.actions { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); gap: 1rem; }
+.actions { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 14rem), 1fr)); gap: 1rem; }
 form { border: 1px solid var(--line); padding: .8rem; display: flex; flex-direction: column; gap: .6rem; }
 form h3, form p { margin: 0; }
 form p { flex: 1; }
@@ -54,8 +54,9 @@ export const script = `
 const everyMs = 3000;
 setInterval(async () => {
   try {
-    const answer = await fetch('/', { cache: 'no-store' });
-    const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    const answer = await fetch(location.pathname === '/' ? location.href : '/', { cache: 'no-store' });
+    const text = (await answer.text()).replace(/<style[^]*?<\\/style>/, '');
+    const fresh = new DOMParser().parseFromString(text, 'text/html');
     for (const id of ['verdict', 'state', 'notice']) {
       const [old, next] = [document.getElementById(id), fresh.getElementById(id)];
       if (old && next && !(id === 'notice' && old.dataset.keep)) old.replaceWith(next);
@@ -64,6 +65,8 @@ setInterval(async () => {
   } catch {
     const verdict = document.getElementById('verdict');
     verdict.className = 'unknown';
+    verdict.querySelector('.word').textContent = 'unknown';
+    verdict.querySelector('h1').textContent = 'How this appliance is doing is not known.';
     document.getElementById('lost').style.display = 'block';
   }
 }, everyMs);

@@ -1,6 +1,6 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Layout } from '../../protocol/layout.ts';
-import type { Handle } from '../effects/files.ts';
+import type { Files, Handle } from '../effects/files.ts';
 import type { PageEffects } from './effects.ts';
 import { filesWaitedFor } from './requests.ts';
 
@@ -25,17 +25,76 @@ export class UploadError extends Error {
 
 const mebibyte = 1024 * 1024;
 
-function inMebibytes(bytes: number): string {
-  return `${Math.ceil(bytes / mebibyte)} MB`;
+/** One file on its way. */
+export class Incoming {
+  readonly #files: Files;
+  readonly #partPath: string;
+  readonly #path: string;
+  readonly #roomBytes: number;
+  readonly #onEnd: () => void;
+  #handle: Handle | null;
+  #bytes = 0;
+  #synced = 0;
+
+  constructor(files: Files, directory: string, id: string, roomBytes: number, onEnd: () => void) {
+    this.#files = files;
+    this.#partPath = join(directory, `${id}.part`);
+    this.#path = join(directory, `${id}.hfb`);
+    this.#roomBytes = roomBytes;
+    this.#onEnd = onEnd;
+    this.#handle = files.create(this.#partPath, 0o600);
+  }
+
+  /** @throws UploadError when the file becomes larger than its room; the system's errors when it can not be written */
+  write(bytes: Uint8Array): void {
+    if (this.#handle === null) throw new TypeError('the upload has ended');
+    if (this.#bytes + bytes.length > this.#roomBytes) {
+      const room = `${Math.ceil(this.#roomBytes / mebibyte)} MB`;
+      throw new UploadError(
+        'upload-too-large',
+        `The file is larger than the ${room} that there is room for. Nothing was taken.`,
+      );
+    }
+    this.#files.write(this.#handle, bytes, this.#bytes);
+    this.#bytes += bytes.length;
+    if (this.#bytes - this.#synced < syncEveryBytes) return;
+    this.#files.sync(this.#handle);
+    this.#synced = this.#bytes;
+  }
+
+  /** Makes the file durable under its name. @returns its path. @throws UploadError when it is empty */
+  finish(): string {
+    if (this.#handle === null) throw new TypeError('the upload has ended');
+    if (this.#bytes === 0) {
+      throw new UploadError('upload-empty', 'No file was chosen, or it is empty. Choose a bundle (.hfb).');
+    }
+    this.#files.sync(this.#handle);
+    this.#close();
+    this.#files.rename(this.#partPath, this.#path);
+    this.#files.syncDirectory(dirname(this.#path));
+    return this.#path;
+  }
+
+  /** Removes whatever there is of the file, finished or not. */
+  discard(): void {
+    this.#close();
+    this.#files.unlink(this.#partPath);
+    this.#files.unlink(this.#path);
+  }
+
+  #close(): void {
+    if (this.#handle === null) return;
+    this.#files.close(this.#handle);
+    this.#handle = null;
+    this.#onEnd();
+  }
 }
 
 /** page/uploads/: files as they came, never looked into here. The updater copies, verifies and removes them. */
 export class Uploads {
   readonly #effects: PageEffects;
   readonly #layout: Layout;
-  #current: { readonly handle: Handle; readonly id: string; readonly roomBytes: number } | null = null;
-  #bytes = 0;
-  #synced = 0;
+  #busy = false;
 
   constructor(effects: PageEffects, layout: Layout) {
     this.#effects = effects;
@@ -53,72 +112,26 @@ export class Uploads {
   }
 
   /** @throws UploadError when there is no room for one more */
-  begin(): void {
-    if (this.#current !== null) {
+  begin(): Incoming {
+    const { files } = this.#effects;
+    const directory = this.#layout.uploads;
+    if (this.#busy) {
       throw new UploadError('upload-busy', 'Another file is being sent to this page. Wait until it is done.');
     }
-    const { files } = this.#effects;
-    const sizes = files.list(this.#layout.uploads).map((name) => files.stat(join(this.#layout.uploads, name))?.size ?? 0);
+    const sizes = files.list(directory).map((name) => files.stat(join(directory, name))?.size ?? 0);
     if (sizes.length >= uploadsMax) {
-      throw new UploadError('uploads-full', `${sizes.length} files wait to be installed already. Let the updater take them first.`);
+      const sentence = `${sizes.length} files wait to be installed already. Let the updater take them first.`;
+      throw new UploadError('uploads-full', sentence);
     }
-    const used = sizes.reduce((sum, size) => sum + size, 0);
-    const free = files.freeBytes(this.#layout.uploads) - spareBytes;
-    if (free <= 0) {
-      throw new UploadError('no-space', 'The disk of the appliance is full. Nothing was taken; remove data before installing.');
+    const usedBytes = sizes.reduce((sum, size) => sum + size, 0);
+    const roomBytes = Math.min(uploadsBytesMax - usedBytes, files.freeBytes(directory) - spareBytes);
+    if (roomBytes <= 0) {
+      throw new UploadError('no-space', 'There is no room for a file on the appliance. Nothing was taken.');
     }
-    const id = this.#effects.newId();
-    const handle = files.create(this.#path(`${id}.part`), 0o600);
-    this.#current = { handle, id, roomBytes: Math.min(uploadsBytesMax - used, free) };
-    this.#bytes = 0;
-    this.#synced = 0;
-  }
-
-  /** @throws UploadError when the file becomes larger than its room; the system's errors when it can not be written */
-  write(bytes: Uint8Array): void {
-    const { handle, roomBytes } = this.#open();
-    if (this.#bytes + bytes.length > roomBytes) {
-      throw new UploadError(
-        'upload-too-large',
-        `The file is larger than the ${inMebibytes(roomBytes)} that there is room for. Nothing was taken.`,
-      );
-    }
-    this.#effects.files.write(handle, bytes, this.#bytes);
-    this.#bytes += bytes.length;
-    if (this.#bytes - this.#synced < syncEveryBytes) return;
-    this.#effects.files.sync(handle);
-    this.#synced = this.#bytes;
-  }
-
-  /** Makes the file durable under its name. @returns its path. @throws UploadError when it is empty */
-  finish(): string {
-    const { files } = this.#effects;
-    const { handle, id } = this.#open();
-    if (this.#bytes === 0) throw new UploadError('upload-empty', 'No file was chosen, or it is empty. Choose a bundle (.hfb).');
-    files.sync(handle);
-    files.close(handle);
-    this.#current = null;
-    const path = this.#path(`${id}.hfb`);
-    files.rename(this.#path(`${id}.part`), path);
-    files.syncDirectory(this.#layout.uploads);
-    return path;
-  }
-
-  /** Forgets a file that was begun; nothing happens when none was. */
-  abandon(): void {
-    if (this.#current === null) return;
-    const { handle, id } = this.#current;
-    this.#current = null;
-    this.#effects.files.close(handle);
-    this.#effects.files.unlink(this.#path(`${id}.part`));
-  }
-
-  #open() {
-    if (this.#current === null) throw new TypeError('no upload was begun');
-    return this.#current;
-  }
-
-  #path(name: string): string {
-    return join(this.#layout.uploads, name);
+    const incoming = new Incoming(files, directory, this.#effects.newId(), roomBytes, () => {
+      this.#busy = false;
+    });
+    this.#busy = true;
+    return incoming;
   }
 }

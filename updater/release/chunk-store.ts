@@ -31,6 +31,8 @@ export function unpackFrame(frame: Buffer, chunk: Chunk): Buffer {
   let raw: Buffer;
   try {
     raw = zstdDecompressSync(frame, {
+      // One buffer that can not fill up: no second one, no copy.
+      chunkSize: Math.max(chunk.size + 1, constants.Z_MIN_CHUNK),
       maxOutputLength: chunk.size,
       params: { [constants.ZSTD_d_windowLogMax]: windowLogMax },
     });

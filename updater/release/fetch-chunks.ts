@@ -76,35 +76,31 @@ function ranges(chunks: readonly Chunk[]): Chunk[][] {
   return joined;
 }
 
-/** Verifies and keeps each chunk as soon as its last byte is here. */
+/** Verifies and keeps each chunk as soon as its last byte is here. One frame is in memory at a time. */
 async function fetchRange(bundle: Bundle, range: readonly Chunk[], store: ChunkStore): Promise<void> {
   const first = range[0];
   const last = range.at(-1);
   if (first === undefined || last === undefined) return;
-  let held: Buffer[] = [];
-  /** Offset of the first held byte, and of the first byte that has not arrived. */
-  let from = first.offset;
-  let to = first.offset;
+  const frame = Buffer.allocUnsafe(Math.max(...range.map(({ stored }) => stored)));
+  /** Offset of the next byte to arrive. */
+  let offset = first.offset;
   let next = 0;
   const take = (piece: Buffer): void => {
-    held.push(piece);
-    to += piece.length;
-    let chunk = range[next];
-    if (chunk === undefined || to < chunk.offset + chunk.stored) return;
-    const bytes = Buffer.concat(held);
-    for (; chunk !== undefined && to >= chunk.offset + chunk.stored; chunk = range[next]) {
-      const frame = bytes.subarray(chunk.offset - from, chunk.offset - from + chunk.stored);
-      unpackFrame(frame, chunk);
-      store.keep(chunk, frame);
+    let rest = piece;
+    for (let chunk = range[next]; chunk !== undefined && rest.length > 0; chunk = range[next]) {
+      // Before the chunk lies a gap, which is stepped over.
+      const wanted = offset < chunk.offset ? chunk.offset - offset : chunk.offset + chunk.stored - offset;
+      const part = rest.subarray(0, wanted);
+      if (offset >= chunk.offset) part.copy(frame, offset - chunk.offset);
+      offset += part.length;
+      rest = rest.subarray(part.length);
+      if (offset < chunk.offset + chunk.stored) continue;
+      const whole = frame.subarray(0, chunk.stored);
+      unpackFrame(whole, chunk);
+      store.keep(chunk, whole);
       next += 1;
     }
-    // The rest begins a frame, or is a gap that the next chunk's position steps over.
-    const done = range[next - 1];
-    const used = done === undefined ? from : done.offset + done.stored;
-    held = [bytes.subarray(used - from)];
-    from = used;
   };
-  const length = last.offset + last.stored - first.offset;
-  await bundle.source.stream(bundle.chunks.position + first.offset, length, take);
+  await bundle.source.stream(bundle.chunks.position + first.offset, last.offset + last.stored - first.offset, take);
   if (next < range.length) throw new ReleaseError('truncated', `${bundle.source.name} ends within a chunk`);
 }

@@ -132,10 +132,11 @@ function hashFile(files: Files, path: string): Digest {
   const handle = files.openRead(path);
   try {
     const hash = createHash('sha256');
+    const buffer = Buffer.allocUnsafe(pieceBytes);
     for (let position = 0; ; position += pieceBytes) {
-      const piece = files.read(handle, position, pieceBytes);
-      hash.update(piece);
-      if (piece.length < pieceBytes) return hash.digest('hex');
+      const length = files.readInto(handle, position, buffer);
+      hash.update(buffer.subarray(0, length));
+      if (length < pieceBytes) return hash.digest('hex');
     }
   } finally {
     files.close(handle);

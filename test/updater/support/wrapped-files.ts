@@ -50,45 +50,14 @@ export function recordFiles(): { files: Files; lines: string[] } {
       paths.set(handle, path);
       return handle;
     };
-  return {
-    files: {
-      ...bound(files),
-      openRead: opening(files.openRead),
-      openWrite: opening(files.openWrite),
-      create: opening(files.create),
-    },
-    lines,
-  };
+  const { openRead, openWrite, create } = files;
+  const known = { openRead: opening(openRead), openWrite: opening(openWrite), create: opening(create) };
+  return { files: withOperations(known, files), lines };
 }
 
-/** All operations as own properties, each through the wrapper. */
-function bound(files: Files): Files {
-  const {
-    stat,
-    list,
-    openRead,
-    statHandle,
-    read,
-    create,
-    openWrite,
-    write,
-    sync,
-    close,
-    syncDirectory,
-    rename,
-    unlink,
-    removeTree,
-    makeDirectory,
-    link,
-    readLink,
-    setMode,
-    setOwner,
-    touch,
-    freeBytes,
-  } = files;
-  const reading = { stat, list, openRead, statHandle, read, readLink, freeBytes };
-  const writing = { create, openWrite, write, sync, close, syncDirectory, rename, unlink, removeTree };
-  return { ...reading, ...writing, makeDirectory, link, setMode, setOwner, touch };
+/** A file system of which some operations are the test's own. */
+export function withOperations(changes: Partial<Files>, files: Files = realFiles): Files {
+  return new Proxy(files, { get: (target, key): unknown => Reflect.get(key in changes ? changes : target, key) });
 }
 
 /** An error as the system reports it. */

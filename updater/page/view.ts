@@ -1,0 +1,102 @@
+import type { Status } from '../../protocol/status.ts';
+import { wordOf } from '../../protocol/wire-enum.ts';
+import { Html, html } from './html.ts';
+import { type Reading, statusOf } from './read-status.ts';
+import {
+  agentSection,
+  applianceSection,
+  checkInSection,
+  type Present,
+  quarantineSection,
+  slotsSection,
+  span,
+  transactionsSection,
+  trialSection,
+} from './sections.ts';
+import { script, style } from './style.ts';
+
+/** What a person is told about what they have just done. */
+export interface Notice {
+  readonly kind: 'done' | 'waiting' | 'refused';
+  readonly sentence: string;
+}
+
+export interface View {
+  readonly reading: Reading;
+  readonly present: Present;
+  readonly notice: Notice | null;
+  /** One for each answer: only what carries it may run or style the page. */
+  readonly nonce: string;
+}
+
+const words: Readonly<Record<string, string>> = {
+  ok: 'all right',
+  updating: 'updating',
+  trial: 'on trial',
+  attention: 'needs attention',
+  blocked: 'blocked',
+  safe: 'safe mode',
+  unknown: 'unknown',
+};
+
+function verdict(reading: Reading): Html {
+  if (reading.kind !== 'known') {
+    return html`<header id="verdict" class="unknown"><p class="word">unknown</p><h1>How this appliance is doing is not known.</h1><p>${reading.why} The actions below work all the same: the updater reads them when it runs.</p></header>`;
+  }
+  const { status, ageMs } = reading;
+  const known = wordOf(status.verdict.word);
+  const word = words[known] === undefined ? 'unknown' : known;
+  const why = status.why === status.verdict.sentence ? null : html`<p>${status.why}</p>`;
+  return html`<header id="verdict" class="${word}"><p class="word">${words[word] ?? ''}</p><h1>${status.verdict.sentence}</h1>${why}<p>${status.name}, as of ${span(ageMs)} ago</p></header>`;
+}
+
+function state(reading: Reading, present: Present): Html {
+  const status = statusOf(reading);
+  if (status === null) return html`<div id="state"></div>`;
+  const old = reading.kind === 'old' ? html`<p class="trouble">${reading.why}</p>` : null;
+  return html`<div id="state">${old}${trialSection(status)}<div class="columns"><div>${slotsSection(status)}${quarantineSection(status)}${agentSection(status)}</div><div>${checkInSection(status, present)}${transactionsSection(status)}${applianceSection(status)}</div></div></div>`;
+}
+
+const pinField = html`<label>PIN <input name="pin" type="password" inputmode="numeric" autocomplete="off" required maxlength="64"></label>`;
+
+function retryChoice(status: Status | null): Html {
+  const entries = status?.quarantine ?? [];
+  if (entries.length === 0) return html``;
+  const options = entries.map(
+    (entry) => html`<option value="${entry.manifest}">${entry.version} (${entry.verdict})</option>`,
+  );
+  return html`<label>Release <select name="manifest">${options.reverse()}</select></label>`;
+}
+
+function previousOf(status: Status | null): string {
+  const slot = status?.slots.find((entry) => entry.component === 'app' && wordOf(entry.role) === 'previous');
+  return slot?.version === null || slot === undefined ? 'the version before this one' : `version ${slot.version}`;
+}
+
+function action(path: string, title: string, text: string, fields: Html, button: string): Html {
+  return html`<form method="post" action="${path}"><h3>${title}</h3><p>${text}</p>${fields}${pinField}<button>${button}</button></form>`;
+}
+
+function actions(status: Status | null): Html {
+  // The PIN before the file: it is looked at before a byte of the file is kept.
+  const install = html`<form method="post" action="/install" enctype="multipart/form-data"><h3>Install from a file</h3><p>Takes a bundle (.hfb) from this device. It is installed only when its signatures are right.</p>${pinField}<label>Bundle <input name="file" type="file" accept=".hfb" required></label><button>Install</button></form>`;
+  return html`<section><h2>What you can do here</h2><p class="note">Each needs the PIN that was shown at the set-up.</p><div class="actions">${action('/check', 'Look now', 'Asks the server for a release now.', html``, 'Look now')}${action('/retry', 'Try again', 'Lets a release be tried again that was rolled back here.', retryChoice(status), 'Try again')}${action('/rollback', 'Go back', `Goes back to ${previousOf(status)}, where its data can be kept.`, html``, 'Go back')}${install}</div></section>`;
+}
+
+function noticeOf(notice: Notice | null): Html {
+  if (notice === null) return html`<div id="notice"></div>`;
+  // What was refused stays until the next action; the rest follows the updater.
+  const keep = notice.kind === 'refused' ? new Html(' data-keep="yes"') : null;
+  return html`<div id="notice"${keep} role="status"><p class="notice ${notice.kind}">${notice.sentence}</p></div>`;
+}
+
+/** The one page, whole. */
+export function renderPage({ reading, present, notice, nonce }: View): string {
+  const status = statusOf(reading);
+  const title = status?.name ? `${status.name} · Holdfast` : 'Holdfast';
+  const page = html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><link rel="icon" href="data:,"><style nonce="${nonce}">${new Html(style)}</style></head>
+<body>${verdict(reading)}<main><p id="lost" class="trouble"><strong>This page does not answer any more.</strong> What it shows is old, and how the appliance is doing is not known.</p>${noticeOf(notice)}${state(reading, present)}${actions(status)}<p class="note"><a href="/">Load again</a> · <a href="/status.json">The same for programs</a></p></main><script nonce="${nonce}">${new Html(script)}</script></body></html>
+`;
+  return page.markup;
+}
