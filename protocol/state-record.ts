@@ -113,6 +113,8 @@ export const stateBodyShape = statePrefixShape.extend({
   updater: componentStateShape,
   lastTx: z.int().min(0),
   quarantine: z.array(quarantinedShape).max(quarantineMax),
+  /** Time for which the previous version has been kept since the commit, in milliseconds of running, monotonic. */
+  windowUsedMs: z.int().min(0).default(0),
   transaction: transactionShape.nullable(),
 });
 export type StateBody = z.infer<typeof stateBodyShape>;

@@ -8,6 +8,7 @@ import { judgeTrial } from './steps/judge.ts';
 import { fetchRelease, resolveTransaction, writeRelease } from './steps/release.ts';
 import { revert, serveAgain } from './steps/revert.ts';
 import { awaitWindow, commit, snapshot, startTrial, stopAgent } from './steps/switch.ts';
+import { closeWindow } from './steps/window.ts';
 
 /** Steps of one run: far more than one transaction has, a trial of 30 minutes with its notes of time included. */
 const stepsMax = 100_000;
@@ -42,7 +43,7 @@ export function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
       case 'revert':
         return revert(appliance, state);
       case 'close':
-        return { kind: 'closed' };
+        return closeWindow(appliance, state);
       default:
         return effect satisfies never;
     }

@@ -34,6 +34,7 @@ export type MachineEvent =
   | { readonly kind: 'take'; readonly choice: Choice }
   | { readonly kind: 'return' }
   | { readonly kind: 'lift'; readonly manifest: Digest | null }
+  | { readonly kind: 'window-time'; readonly usedMs: number }
   | { readonly kind: 'window-ended' }
   | { readonly kind: 'resolved'; readonly securityVersion: number; readonly trial: Transaction['trial'] }
   | { readonly kind: 'refused' }

@@ -1,7 +1,19 @@
 import type { Row, StateBody } from '../protocol/state-record.ts';
 import { type Effect, type EventKind, type EventOf, type MachineEvent, UnexpectedEventError } from './machine-event.ts';
 import { fitted } from './record-room.ts';
-import { arm, begin, beginReturn, beginWriting, change, close, commit, fail, lift, revert } from './transitions.ts';
+import {
+  arm,
+  begin,
+  beginReturn,
+  beginWriting,
+  change,
+  close,
+  commit,
+  fail,
+  keepWindow,
+  lift,
+  revert,
+} from './transitions.ts';
 
 type Transition<K extends EventKind> = (state: StateBody, event: EventOf<K>) => StateBody;
 
@@ -27,7 +39,14 @@ const stay = (state: StateBody): StateBody => state;
 export const table: Readonly<Record<Row, RowRules>> = {
   idle: {
     effect: 'ask',
-    on: { nothing: stay, take: begin, return: beginReturn, lift, 'window-ended': to('closing') },
+    on: {
+      nothing: stay,
+      take: begin,
+      return: beginReturn,
+      lift,
+      'window-time': keepWindow,
+      'window-ended': to('closing'),
+    },
   },
   resolved: {
     effect: 'resolve',

@@ -44,6 +44,7 @@ export function firstState(app: Omit<Installed, 'slot'>, updater: Omit<Installed
     updater: { committed: { ...updater, slot: 'factory' }, previous: null },
     lastTx: 0,
     quarantine: [],
+    windowUsedMs: 0,
     transaction: null,
   };
 }

@@ -118,6 +118,7 @@ export function commit(state: StateBody): StateBody {
     trial: null,
     committed: { ...state.committed, [component]: slot },
     [component]: { committed, previous },
+    windowUsedMs: 0,
     floor: { ...state.floor, [component]: raisedFloor(state.floor[component], committed, previous) },
     // Whoever goes back by hand does not want to be brought forward again by itself (I12).
     quarantine: kind === 'return' ? quarantined(quarantine, left) : quarantine,
@@ -141,6 +142,11 @@ export function revert(state: StateBody): StateBody {
   return { ...state, row: 'idle', transaction: null, trial: null, quarantine };
 }
 
+export function keepWindow(state: StateBody, { usedMs }: EventOf<'window-time'>): StateBody {
+  return { ...state, windowUsedMs: usedMs };
+}
+
+/** The previous version is not launchable any more when this is reached: only then may the floor rise. */
 export function close(state: StateBody): StateBody {
   const closed = (component: 'app' | 'updater') =>
     Math.max(state.floor[component], state[component].committed.securityVersion);

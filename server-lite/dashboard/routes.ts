@@ -42,8 +42,8 @@ export function dashboardRoutes(core: Core, sessions: Sessions) {
     app.addHook('onSend', async (_request, reply) => {
       reply.headers(headers);
     });
-    app.get('/dashboard.css', { config }, (_request, reply) => reply.type('text/css').send(style));
-    app.get('/dashboard.js', { config }, (_request, reply) => reply.type('text/javascript').send(script));
+    app.get('/dashboard.css', { config }, (_request, reply) => reply.type('text/css; charset=utf-8').send(style));
+    app.get('/dashboard.js', { config }, (_request, reply) => reply.type('text/javascript; charset=utf-8').send(script));
     app.get('/', { config }, (request, reply) => {
       const session = sessions.find(request);
       const text = mayRead(core, session)

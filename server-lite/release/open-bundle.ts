@@ -82,8 +82,10 @@ async function readEntries(file: FileHandle, bytes: number): Promise<Map<string,
   while (entries.size <= entriesMax) {
     const block = await readExactly(file, position, blockBytes);
     if (isZero(block)) {
-      const end = await readExactly(file, position, bytes - position);
-      if (end.length !== 2 * blockBytes || !isZero(end)) throw malformedBundle('something is wrong at its end');
+      const end = position + 2 * blockBytes;
+      if (bytes !== end || !isZero(await readExactly(file, position + blockBytes, blockBytes))) {
+        throw malformedBundle('something is wrong at its end');
+      }
       return entries;
     }
     const { path, size } = readHeader(block, position);

@@ -20,7 +20,9 @@ function readStory(): string {
 }
 
 async function holdfast(args: readonly string[]): Promise<string> {
-  const { stdout } = await execa(nodeBinary, [join(checkout, 'server-lite', 'cli', 'main.ts'), ...args], { cwd: checkout });
+  const { stdout } = await execa(nodeBinary, [join(checkout, 'server-lite', 'cli', 'main.ts'), ...args], {
+    cwd: checkout,
+  });
   return stdout;
 }
 
@@ -30,8 +32,25 @@ const patches = releases.filter((one) => one.component === 'app').map((one) => N
 const version = `1.0.${Math.max(firstPatch - 1, ...patches) + 1}`;
 process.stdout.write(`building ${version}, which crashes a second after each start …\n`);
 const out = join(dir, 'releases');
-const build = ['build', '--component', 'app', '--version', version, '--patch', join(checkout, 'test', 'releases', '1.0.55', 'release.patch')];
-const places = ['--runtime', nodeBinary, '--repository', join(out, 'repository'), '--server-keys', join(dir, 'server', 'public-keys.json'), '--out', out];
+const build = [
+  'build',
+  '--component',
+  'app',
+  '--version',
+  version,
+  '--patch',
+  join(checkout, 'test', 'releases', '1.0.55', 'release.patch'),
+];
+const places = [
+  '--runtime',
+  nodeBinary,
+  '--repository',
+  join(out, 'repository'),
+  '--server-keys',
+  join(dir, 'server', 'public-keys.json'),
+  '--out',
+  out,
+];
 await execa(nodeBinary, [join(checkout, 'image', 'main.ts'), ...build, ...places]);
 await holdfast(['release', 'publish', join(out, `app-${version}.hfb`)]);
 process.stdout.write(`${await holdfast(['rollout', 'start', version, '--canary', 'harbour-1'])}\n`);

@@ -76,8 +76,8 @@ async function play(current: Stage): Promise<Facts> {
     { crash },
     {
       'order-crashes-agent': {
-        text: 'its handler crashes the agent, again and again',
-        how: `"${crash.order.sentence}"`.slice(0, 44),
+        text: `order: ${crash.order.sentence}`,
+        how: 'server API',
       },
       'crash-text-is-told': { text: "  has no attribute 'mcp_api_key_file'", how: 'server API, the text of the crash' },
       'updater-reports-crash': {

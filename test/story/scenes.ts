@@ -123,9 +123,13 @@ export async function sceneNewest(stage: Stage, bundle: Built): Promise<NonNulla
   const { world, third } = stage;
   await world.publish(bundle);
   await world.server.startRollout('1.0.54', ['harbour-1']);
-  const woken = third.powerOn();
   const first = await committed(stage, 'harbour-1', '1.0.54');
-  await woken;
+  // Who wakes gets the newest release that is open to everyone: the canary must have proven it first.
+  await until('the canary has proven 1.0.54', sceneMs, async () => {
+    const rollout = (await world.server.rollouts()).find((one) => one.version === '1.0.54');
+    return rollout?.proven.includes('harbour-1') ? true : null;
+  });
+  await third.powerOn();
   const view = await committed(stage, 'harbour-3', '1.0.54');
   return { first, third: view, thirdHistory: await historyOf(third) };
 }

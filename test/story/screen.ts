@@ -2,7 +2,7 @@
 
 const columnsMax = 100;
 const timeColumns = 8;
-const storyColumns = 52;
+const storyColumns = 56;
 
 export interface Line {
   readonly text: string;

@@ -31,31 +31,34 @@ const expected: Readonly<Record<Row, Expected>> = {
 };
 
 const eventKinds = Object.values(events).map(({ kind }) => kind);
-const everyPair = rows.flatMap((row) => eventKinds.map((kind) => ({ row, kind, then: expected[row].on[kind] })));
+const everyPair = rows.flatMap((row) => eventKinds.map((kind) => ({ row, kind, leadsTo: expected[row].on[kind] })));
 
 describe('the state table', () => {
-  it.each(everyPair.filter(({ then }) => then !== undefined))('$row, $kind -> $then', ({ row, kind, then }) => {
-    const after = next(stateIn(row), events[kind]);
-    expect(after.row).toBe(then);
-    expect(stateBodyShape.parse(after)).toEqual(after);
-  });
+  it.each(everyPair.filter(({ leadsTo }) => leadsTo !== undefined))(
+    '$row, $kind -> $leadsTo',
+    ({ row, kind, leadsTo }) => {
+      const after = next(stateIn(row), events[kind]);
+      expect(after.row).toBe(leadsTo);
+      expect(stateBodyShape.parse(after)).toEqual(after);
+    },
+  );
 
-  it.each(everyPair.filter(({ then }) => then === undefined))('$row refuses $kind as a bug', ({ row, kind }) => {
+  it.each(everyPair.filter(({ leadsTo }) => leadsTo === undefined))('$row refuses $kind as a bug', ({ row, kind }) => {
     expect(() => next(stateIn(row), events[kind])).toThrow(expect.objectContaining({ code: 'unexpected-event' }));
   });
 
-  it.each(rows.map((row) => ({ row, then: expected[row].powerCut })))(
-    'a power cut in $row goes on in $then, and a second one changes nothing more',
-    ({ row, then }) => {
+  it.each(rows.map((row) => ({ row, leadsTo: expected[row].powerCut })))(
+    'a power cut in $row goes on in $leadsTo, and a second one changes nothing more',
+    ({ row, leadsTo }) => {
       const once = afterCrash(stateIn(row));
-      expect(once.row).toBe(then);
+      expect(once.row).toBe(leadsTo);
       expect(afterCrash(once)).toBe(once);
     },
   );
 
   it('does not change the state that it is given', () => {
-    for (const { row, kind, then } of everyPair) {
-      if (then === undefined) continue;
+    for (const { row, kind, leadsTo } of everyPair) {
+      if (leadsTo === undefined) continue;
       const before = stateIn(row);
       const copy = structuredClone(before);
       next(before, events[kind]);
@@ -74,8 +77,8 @@ describe('what launch may start', () => {
   });
 
   it('keeps the committed slot through everything but the commit (I9)', () => {
-    for (const { row, kind, then } of everyPair) {
-      if (then === undefined) continue;
+    for (const { row, kind, leadsTo } of everyPair) {
+      if (leadsTo === undefined) continue;
       const before = stateIn(row);
       const after = next(before, events[kind]);
       expect(after.committed.app).toBe(kind === 'committed' ? '2' : before.committed.app);
@@ -83,10 +86,10 @@ describe('what launch may start', () => {
   });
 
   it('commits only out of a trial that passed (I6)', () => {
-    const leading = everyPair.filter(({ row, then }) => then === 'committing' && row !== 'committing');
-    expect(leading).toEqual([{ row: 'trial', kind: 'passed', then: 'committing' }]);
-    const changing = everyPair.filter(({ kind, then }) => kind === 'committed' && then !== undefined);
-    expect(changing).toEqual([{ row: 'committing', kind: 'committed', then: 'idle' }]);
+    const leading = everyPair.filter(({ row, leadsTo }) => leadsTo === 'committing' && row !== 'committing');
+    expect(leading).toEqual([{ row: 'trial', kind: 'passed', leadsTo: 'committing' }]);
+    const changing = everyPair.filter(({ kind, leadsTo }) => kind === 'committed' && leadsTo !== undefined);
+    expect(changing).toEqual([{ row: 'committing', kind: 'committed', leadsTo: 'idle' }]);
   });
 
   it('never goes forward out of reverting (I8)', () => {

@@ -52,8 +52,6 @@ export interface Files {
   statHandle(handle: Handle): FileFacts;
   /** Reads up to `length` bytes at `position`; fewer only at the end of the file. */
   read(handle: Handle, position: number, length: number): Buffer;
-  /** Reads into `buffer` until it is full or the file ends, and returns how many bytes that were. */
-  readInto(handle: Handle, position: number, buffer: Buffer): number;
   /** Makes a new file; fails with EEXIST when the name is taken by anything. */
   create(path: string, mode: number): Handle;
   /** Opens an existing regular file for writing in place. */
@@ -122,19 +120,15 @@ function unlessMissing<T>(missing: T, operation: () => T): T {
   }
 }
 
-function readInto(handle: Handle, position: number, buffer: Buffer): number {
+function readFully(handle: Handle, position: number, length: number): Buffer {
+  const buffer = Buffer.allocUnsafe(length);
   let filled = 0;
-  while (filled < buffer.length) {
-    const count = readSync(handle, buffer, filled, buffer.length - filled, position + filled);
+  while (filled < length) {
+    const count = readSync(handle, buffer, filled, length - filled, position + filled);
     if (count === 0) break;
     filled += count;
   }
-  return filled;
-}
-
-function readFully(handle: Handle, position: number, length: number): Buffer {
-  const buffer = Buffer.allocUnsafe(length);
-  return buffer.subarray(0, readInto(handle, position, buffer));
+  return buffer.subarray(0, filled);
 }
 
 function writeFully(handle: Handle, bytes: Uint8Array, position: number): void {
@@ -149,7 +143,6 @@ export const realFiles: Files = {
   openRead: (path) => openRegular(path, constants.O_RDONLY),
   statHandle: (handle) => factsOf(fstatSync(handle)),
   read: readFully,
-  readInto,
   create: (path, mode) => {
     const handle = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
     fchmodSync(handle, mode); // the umask must not decide what others may read

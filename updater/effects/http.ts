@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 
 /** How long each part of one exchange may take, in milliseconds. */
-export const httpLimits = {
+const httpLimits = {
   /** Name lookup, connection and TLS, each: a site's network answers in seconds or not at all. */
   connectMs: 10_000,
   /** Without one byte from the other side, its first one included. */

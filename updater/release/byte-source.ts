@@ -19,7 +19,7 @@ const pieceBytes = 1024 * 1024;
 /** For one range of at most 8 MiB; a line of 10 KiB/s does it in time. */
 const rangeTotalMs = 15 * 60_000;
 /** What is asked of a server first: it tells the size, and holds all that comes before the chunks of a small release. */
-export const firstRangeBytes = 256 * 1024;
+const firstRangeBytes = 256 * 1024;
 
 /**
  * A local file, opened once and held: whatever is renamed, linked or written to its name later is not looked at.

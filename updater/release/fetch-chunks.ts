@@ -51,7 +51,7 @@ export async function fetchChunks(place: FetchPlace, manifest: Manifest, bundle:
 }
 
 /** Chunks of the slot, and of the runtime unless it is here, whole; each once. */
-export function neededChunks(files: Files, layout: Layout, manifest: Manifest): Chunk[] {
+function neededChunks(files: Files, layout: Layout, manifest: Manifest): Chunk[] {
   const { runtime } = manifest;
   const runtimeFiles = runtime === null || verifyRuntime(files, layout, runtime.digest).sound ? [] : runtime.files;
   const indexes = new Set([...manifest.files, ...runtimeFiles].flatMap((file) => file.chunks));

@@ -12,7 +12,7 @@ import { runtimeSealOf, slotSealOf } from './seal-slot.ts';
 /** Bytes of a seal: as many files as a manifest may have, about 200 bytes each, and the same cap as launch's. */
 const sealBytesMax = 8 * 1024 * 1024;
 /** Bytes in memory while a file is hashed. */
-const pieceBytes = 1024 * 1024;
+const pieceBytes = 256 * 1024;
 const marks: ReadonlySet<string> = new Set([
   sealName,
   `${sealName}.tmp`,
@@ -132,11 +132,10 @@ function hashFile(files: Files, path: string): Digest {
   const handle = files.openRead(path);
   try {
     const hash = createHash('sha256');
-    const buffer = Buffer.allocUnsafe(pieceBytes);
     for (let position = 0; ; position += pieceBytes) {
-      const length = files.readInto(handle, position, buffer);
-      hash.update(buffer.subarray(0, length));
-      if (length < pieceBytes) return hash.digest('hex');
+      const piece = files.read(handle, position, pieceBytes);
+      hash.update(piece);
+      if (piece.length < pieceBytes) return hash.digest('hex');
     }
   } finally {
     files.close(handle);

@@ -8,6 +8,7 @@ import { publishStatus } from './publish-status.ts';
 import { isBackingOff } from './refused.ts';
 import { reportToServer } from './report.ts';
 import { takeRequest } from './requests.ts';
+import { countWindow } from './window.ts';
 
 /** The newest decision of the server, when it is something to install (S26, S60: state is reconciled, not commanded). */
 function choose(appliance: Appliance, state: StateBody, desired: Desired | null): MachineEvent {
@@ -29,6 +30,8 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
     return ask(appliance, state, memory);
   }
   if (requested !== null) return requested;
+  const window = countWindow(appliance, state);
+  if (window !== null) return window;
   await reportToServer(appliance, state, memory, { fresh: false });
   const event = choose(appliance, state, loadRemembered(appliance.files, appliance.layout).desired);
   if (event.kind !== 'nothing') return event;

@@ -2,7 +2,15 @@ import { join } from 'node:path';
 import type { Layout } from '../../protocol/layout.ts';
 import type { Files } from '../effects/files.ts';
 import type { User } from '../settings.ts';
-import { digestFile, readSnapshot, type SnapshotIndex, snapshotDirectory } from './snapshot.ts';
+import {
+  databaseName,
+  digestFile,
+  logName,
+  quarantineDirectory,
+  readSnapshot,
+  type SnapshotIndex,
+  snapshotDirectory,
+} from './snapshot.ts';
 
 /** Beside the state files, what SQLite leaves: it belongs to the trial's database and must not meet the restored one. */
 const sideFiles = ['state.db-shm', 'state.db-journal'] as const;
@@ -25,10 +33,6 @@ export class RestoreError extends Error {
   }
 }
 
-export function quarantineDirectory(layout: Layout, tx: number): string {
-  return join(snapshotDirectory(layout, tx), 'trial');
-}
-
 function moveToQuarantine(files: Files, layout: Layout, tx: number, name: string): void {
   const from = join(layout.agent, name);
   if (files.stat(from) === null) return;
@@ -40,6 +44,15 @@ function moveToQuarantine(files: Files, layout: Layout, tx: number, name: string
     return;
   }
   throw new RestoreError('restored-differs', `${directory} has no room for another ${name}`);
+}
+
+/**
+ * What was odd was never copied: it stays as it is, for a person to look at. But a log that stayed beside a database
+ * that comes back would be replayed into it.
+ */
+function stays(index: SnapshotIndex, { name, found }: SnapshotIndex['entries'][number]): boolean {
+  const isDatabaseBack = index.entries.some((entry) => entry.name === databaseName && entry.found !== 'odd');
+  return found === 'odd' && !(name === logName && isDatabaseBack);
 }
 
 /** Was this file put back already, in a run that was cut off? Then what is in agent/ is the snapshot's. */
@@ -58,8 +71,7 @@ export function restoreSnapshot(files: Files, layout: Layout, tx: number, owner:
   files.makeDirectory(quarantineDirectory(layout, tx), 0o700);
   for (const name of sideFiles) moveToQuarantine(files, layout, tx, name);
   for (const entry of index.entries) {
-    // What was odd was never copied: it stays as it is, for a person to look at.
-    if (entry.found === 'odd' || isRestored(files, layout, tx, entry)) continue;
+    if (stays(index, entry) || isRestored(files, layout, tx, entry)) continue;
     moveToQuarantine(files, layout, tx, entry.name);
   }
   // The old names must be gone for good before the new ones appear: a left-over -wal would be replayed.
@@ -87,8 +99,11 @@ export function verifyRestored(files: Files, layout: Layout, index: SnapshotInde
   for (const entry of index.entries) {
     const path = join(layout.agent, entry.name);
     const facts = files.stat(path);
-    if (entry.found === 'missing' && facts !== null) {
-      throw new RestoreError('restored-differs', `${entry.name} was not there before the trial, and is there now`);
+    if (entry.found !== 'copied' && !stays(index, entry) && facts !== null) {
+      throw new RestoreError(
+        'restored-differs',
+        `${entry.name} is still there after the trial, and does not belong here`,
+      );
     }
     if (entry.found !== 'copied') continue;
     const digest = facts?.kind === 'file' ? digestFile(files, path).sha256 : null;

@@ -9,7 +9,8 @@ import { transactionOf } from '../transitions.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { currentNonce } from './judge.ts';
 import { recordOutcome } from './outcome.ts';
-import { quarantineDirectory, restoreSnapshot } from './restore.ts';
+import { restoreSnapshot } from './restore.ts';
+import { quarantineDirectory } from './snapshot.ts';
 
 /** Evidence of the newest failed trials that is kept. */
 const evidenceMax = 5;

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Layout, snapshotFiles } from '../../protocol/layout.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
-import type { Files } from '../effects/files.ts';
+import type { Files, Handle } from '../effects/files.ts';
 import type { User } from '../settings.ts';
 
 /** The agent's state before a switch: a list, not a directory; bytes, never opened as a database. */
 
 const copyBytesAtOnce = 1024 * 1024;
 const indexBytesMax = 16 * 1024;
+export const [databaseName, logName] = snapshotFiles;
 
 const entryShape = z.discriminatedUnion('found', [
   z.object({ name: z.string(), found: z.literal('copied'), size: z.int(), sha256: z.string() }),
@@ -23,6 +24,11 @@ type Entry = SnapshotIndex['entries'][number];
 
 export function snapshotDirectory(layout: Layout, tx: number): string {
   return join(layout.snapshots, String(tx));
+}
+
+/** Where the state of a trial goes that was rolled back; made with the snapshot, so that going back needs no space. */
+export function quarantineDirectory(layout: Layout, tx: number): string {
+  return join(snapshotDirectory(layout, tx), 'trial');
 }
 
 /** The index is the `done` mark: it is written last, after every copy is synced. */
@@ -50,38 +56,66 @@ export function digestFile(files: Files, path: string): { size: number; sha256: 
   }
 }
 
-function copyOne(
-  files: Files,
-  from: string,
-  to: string,
-  limit: number,
-  owner: User | null,
-): Omit<Entry & { found: 'copied' }, 'name'> | string {
-  const source = files.openRead(from);
+class SourceUnreadableError extends Error {
+  readonly code = 'source-unreadable';
+}
+
+/** What the disk or the agent does to the original stops no transaction; what our own copy needs does. */
+function ofSource<T>(operation: () => T): T {
   try {
-    const facts = files.statHandle(source);
+    return operation();
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause)) throw cause;
+    throw new SourceUnreadableError(`it can not be read (${String(cause.code)})`, { cause });
+  }
+}
+
+interface Copied {
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** Copies what is open; `limit` bytes at the most. Otherwise says what is odd about it. */
+function copyOpen(files: Files, source: Handle, to: string, limit: number): Copied | string {
+  const hash = createHash('sha256');
+  const target = files.create(to, 0o600);
+  try {
+    let size = 0;
+    for (;;) {
+      const at = size;
+      const bytes = ofSource(() => files.read(source, at, Math.min(copyBytesAtOnce, limit - at + 1)));
+      if (bytes.length === 0) break;
+      hash.update(bytes);
+      files.write(target, bytes, size);
+      size += bytes.length;
+      if (size > limit) return `it grew beyond ${limit} bytes`;
+    }
+    files.sync(target);
+    return { size, sha256: hash.digest('hex') };
+  } finally {
+    files.close(target);
+  }
+}
+
+function copyOne(files: Files, from: string, to: string, limit: number, owner: User | null): Copied | string {
+  const source = ofSource(() => files.openRead(from));
+  try {
+    const facts = ofSource(() => files.statHandle(source));
     if (facts.links !== 1) return `it has ${facts.links} names`;
     if (owner !== null && facts.uid !== owner.uid) return `it belongs to user ${facts.uid}`;
     if (facts.size > limit) return `it has ${facts.size} bytes, ${limit} are allowed`;
-    const hash = createHash('sha256');
-    const target = files.create(to, 0o600);
-    try {
-      let size = 0;
-      for (;;) {
-        const bytes = files.read(source, size, Math.min(copyBytesAtOnce, limit - size + 1));
-        if (bytes.length === 0) break;
-        hash.update(bytes);
-        files.write(target, bytes, size);
-        size += bytes.length;
-        if (size > limit) return `it grew beyond ${limit} bytes`;
-      }
-      files.sync(target);
-      return { found: 'copied', size, sha256: hash.digest('hex') };
-    } finally {
-      files.close(target);
-    }
+    return copyOpen(files, source, to, limit);
   } finally {
     files.close(source);
+  }
+}
+
+function copyOrWhyNot(files: Files, from: string, to: string, limit: number, owner: User | null): Copied | string {
+  try {
+    return copyOne(files, from, to, limit, owner);
+  } catch (error) {
+    if (error instanceof SourceUnreadableError) return error.message;
+    throw error;
   }
 }
 
@@ -96,12 +130,17 @@ function copyEntry(
   const facts = files.stat(join(layout.agent, name));
   if (facts === null) return { name, found: 'missing' };
   if (facts.kind !== 'file') return { name, found: 'odd', why: `it is a ${facts.kind}` };
-  const copied = copyOne(files, join(layout.agent, name), join(directory, name), limit, owner);
+  const copied = copyOrWhyNot(files, join(layout.agent, name), join(directory, name), limit, owner);
   if (typeof copied === 'string') {
     files.unlink(join(directory, name));
     return { name, found: 'odd', why: copied };
   }
-  return { name, ...copied };
+  return { name, found: 'copied', ...copied };
+}
+
+/** A write-ahead log fits to no other version of its database than the one that it was written for. */
+function isLogOfOdd(name: string, before: readonly Entry[]): boolean {
+  return name === logName && before.some((entry) => entry.name === databaseName && entry.found === 'odd');
 }
 
 /**
@@ -120,10 +159,13 @@ export function takeSnapshot(
   files.removeTree(directory);
   files.makeDirectory(layout.snapshots, 0o700);
   files.makeDirectory(directory, 0o700);
+  files.makeDirectory(quarantineDirectory(layout, tx), 0o700);
   let left = bytesMax;
   const entries: Entry[] = [];
   for (const name of snapshotFiles) {
-    const entry = copyEntry(files, layout, directory, name, left, owner);
+    const entry = isLogOfOdd(name, entries)
+      ? { name, found: 'odd' as const, why: 'it belongs to a state.db that was not copied' }
+      : copyEntry(files, layout, directory, name, left, owner);
     if (entry.found === 'copied') left -= entry.size;
     entries.push(entry);
   }

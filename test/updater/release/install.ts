@@ -23,7 +23,7 @@ export const anything: Acceptance = {
 };
 
 /** Times that a test can wait for. */
-export const http = makeHttp({ connectMs: 2_000, stallMs: 300, redirectsMax: 3 });
+export const http = makeHttp({ connectMs: 2_000, stallMs: 1_500, redirectsMax: 3 });
 
 export function setUp(fixture: ReleaseFixture, layout: Layout): void {
   installFirstRoot({ files: realFiles, layout }, fixture.root, sha256(fixture.root));

@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { sealName } from '../../protocol/seal.ts';
+import type { StateBody } from '../../protocol/state-record.ts';
+import type { Appliance } from '../appliance.ts';
+import { readJson, replaceJson } from '../effects/durable.ts';
+import type { MachineEvent } from '../machine-event.ts';
+
+/** The rollback window: for how long the version before the commit is kept, and how that ends. */
+
+/** Kept in run/: only time that this boot's runs saw one after the other counts. */
+const lookShape = z.object({ boot: z.string(), atMs: z.number(), unsavedMs: z.number() });
+/** The record is written for this much new time, not at every run. */
+const saveEveryMs = 10 * 60_000;
+
+function lookPath(appliance: Appliance): string {
+  return join(appliance.layout.run, 'window.json');
+}
+
+/** Adds the time since the run before. @returns what the machine has to know of it; null: nothing yet */
+export function countWindow(appliance: Appliance, state: StateBody): MachineEvent | null {
+  const { files, clock, settings } = appliance;
+  if (state.row !== 'idle' || state.app.previous === null) return null;
+  const parsed = lookShape.safeParse(readJson(files, lookPath(appliance), 1_000));
+  const now = { boot: clock.bootId(), atMs: clock.monoMs() };
+  const before = parsed.success && parsed.data.boot === now.boot ? parsed.data : { ...now, unsavedMs: 0 };
+  const unsavedMs = before.unsavedMs + Math.max(0, now.atMs - before.atMs);
+  const usedMs = Math.round(state.windowUsedMs + unsavedMs);
+  const hasEnded = usedMs >= settings.rollbackWindowMs;
+  const isWorthSaving = unsavedMs >= saveEveryMs;
+  replaceJson(files, lookPath(appliance), { ...now, unsavedMs: isWorthSaving || hasEnded ? 0 : unsavedMs }, 0o600);
+  if (hasEnded) return { kind: 'window-ended' };
+  return isWorthSaving ? { kind: 'window-time', usedMs } : null;
+}
+
+/** The previous version loses its seal, so that nothing can launch it; then its snapshot goes. The floor rises after that. */
+export function closeWindow(appliance: Appliance, state: StateBody): MachineEvent {
+  const { files, layout } = appliance;
+  const { previous } = state.app;
+  if (previous !== null && previous.slot !== 'factory') {
+    const directory = layout.slot('app', previous.slot);
+    files.unlink(join(directory, sealName));
+    files.syncDirectory(directory);
+  }
+  for (const name of files.list(layout.snapshots)) files.removeTree(join(layout.snapshots, name));
+  return { kind: 'closed' };
+}
