@@ -10,7 +10,7 @@ export interface Listen {
   readonly openReading: boolean;
 }
 
-export class ListenPolicyError extends Error {
+class ListenPolicyError extends Error {
   readonly code = 'not-loopback-without-tls';
 }
 

@@ -48,8 +48,9 @@ async function serve(options: ServeOptions): Promise<void> {
     log,
   });
   if (options.tokenFile && server.token) writeDurably(resolve(options.tokenFile), `${server.token}\n`, 0o600);
-  announce(server, data, options);
+  // Before the line is out: whoever reads it may stop the server at once.
   stopOnSignal(server);
+  announce(server, data, options);
 }
 
 function announce(server: RunningServer, data: string, options: ServeOptions): void {

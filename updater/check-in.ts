@@ -25,6 +25,8 @@ const rememberedShape = z.object({
   etag: z.string().nullable(),
   desired: desiredShape.nullable(),
   nextInS: z.number(),
+  /** The newest `issuedAt` of a verified answer, in seconds: raises trusted time when metadata is looked at. */
+  issuedAtS: z.int().min(0).default(0),
   boot: z.string(),
   /** Monotonic time of the last try, and of the last verified answer. */
   triedMs: z.number(),
@@ -38,6 +40,7 @@ export const nothingRemembered: Remembered = {
   etag: null,
   desired: null,
   nextInS: 0,
+  issuedAtS: 0,
   boot: '',
   triedMs: 0,
   answered: null,
@@ -149,7 +152,16 @@ function accept(deps: CheckInDependencies, before: Remembered, trusted: Verified
   const answer = checkInAnswerShape.parse(trusted.body);
   deps.events.acknowledge(answer.ackUpto);
   const { etag, desired } = answer;
-  save(deps, { ...now, etag, desired, nextInS: clampDelayS(answer.nextInS), answered, failures: 0, error: null });
+  save(deps, {
+    ...now,
+    etag,
+    desired,
+    nextInS: clampDelayS(answer.nextInS),
+    issuedAtS: Math.max(before.issuedAtS, answer.issuedAt),
+    answered,
+    failures: 0,
+    error: null,
+  });
   return { outcome: 'answered', desired, seen: answer.seen };
 }
 

@@ -65,7 +65,8 @@ export const table: Readonly<Record<Row, RowRules>> = {
   },
   writing: {
     effect: 'write',
-    on: { written: to('sealed'), refused: abandon },
+    // What was fetched has rotted: it is fetched again.
+    on: { written: to('sealed'), refused: abandon, interrupted: to('fetching') },
   },
   sealed: {
     effect: 'await-window',

@@ -27,6 +27,8 @@ export interface Situation {
   readonly crashes: number;
   readonly reasons: readonly string[];
   readonly serverError: string | null;
+  /** What stopped the transaction in flight, the last time. */
+  readonly trouble: string | null;
 }
 
 function lastRollback(state: StateBody): Quarantined | undefined {
@@ -93,7 +95,10 @@ export function whySentence(situation: Situation): string {
   const { state, reasons, serverError } = situation;
   const safe = state.row === 'safe' ? ['Safe mode: no proven version can be started; the factory agent runs.'] : [];
   const now = during(state);
-  if (now !== null) return [...safe, now].join(' ').slice(0, sentenceMax);
+  if (now !== null) {
+    const trouble = situation.trouble === null ? [] : [sentence(`the last try stopped: ${situation.trouble}`)];
+    return [...safe, now, ...trouble].join(' ').slice(0, sentenceMax);
+  }
   const [crash, back] = [crashing(situation), rolledBack(state)];
   const own = [crash, back].filter((part) => part !== null);
   if (own.length === 0) own.push(`${state.app.committed.version} runs and is healthy.`);

@@ -19,6 +19,8 @@ export interface TrialRules {
 export interface Sample {
   readonly sinceMs: number;
   readonly alive: boolean;
+  /** Is a start under way? launch counts a try before the process is there, and that try is not over. */
+  readonly starting: boolean;
   /** Starts that launch counted as tries, and power cycles. */
   readonly tries: number;
   readonly outOfBoots: boolean;

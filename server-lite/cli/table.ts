@@ -1,11 +1,11 @@
 /** Width of a terminal line that everything fits in. */
-export const lineMax = 100;
+const lineMax = 100;
 const gap = '  ';
 /** The last column is wrapped, but not into less than this. */
 const lastColumnMin = 28;
 
 /** Words put into lines of at most `width` characters; a longer word is cut. */
-export function wrap(text: string, width: number): string[] {
+function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(/\s+/).filter((each) => each !== '')) {

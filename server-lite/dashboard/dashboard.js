@@ -15,8 +15,8 @@ function keepOpen(next) {
   for (const one of next.querySelectorAll('details')) one.open = open.includes(one.dataset.keep);
 }
 
-let lost = false;
-async function refresh() {
+async function refresh(lost) {
+  let fails = false;
   try {
     const answer = await fetch('/fragment', { signal: AbortSignal.timeout(timeoutMs), cache: 'no-store' });
     if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
@@ -27,12 +27,11 @@ async function refresh() {
     if (!live.contains(document.activeElement) && getSelection()?.isCollapsed !== false)
       live.replaceChildren(...next.childNodes);
     if (lost) say('', false);
-    lost = false;
   } catch (error) {
-    lost = true;
+    fails = true;
     say(`What you see is old: the server does not answer (${error.message}). Trying again.`, true);
   }
-  setTimeout(refresh, refreshMs);
+  setTimeout(refresh, refreshMs, fails);
 }
 
 async function change(form) {
@@ -64,5 +63,5 @@ if (live) {
     event.preventDefault();
     void change(event.target);
   });
-  setTimeout(refresh, refreshMs);
+  setTimeout(refresh, refreshMs, false);
 }

@@ -43,7 +43,9 @@ export function dashboardRoutes(core: Core, sessions: Sessions) {
       reply.headers(headers);
     });
     app.get('/dashboard.css', { config }, (_request, reply) => reply.type('text/css; charset=utf-8').send(style));
-    app.get('/dashboard.js', { config }, (_request, reply) => reply.type('text/javascript; charset=utf-8').send(script));
+    app.get('/dashboard.js', { config }, (_request, reply) =>
+      reply.type('text/javascript; charset=utf-8').send(script),
+    );
     app.get('/', { config }, (request, reply) => {
       const session = sessions.find(request);
       const text = mayRead(core, session)

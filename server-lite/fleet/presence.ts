@@ -6,7 +6,7 @@ import type { Appliances, Role } from '../store/appliances.ts';
 /** Starts of the agent whose check-ins are counted for each appliance; older ones are forgotten. */
 const startsKept = 4;
 /** The server's word is "twice"; counting stops here, so that an unchanged answer stays unchanged. */
-export const seenCountMax = 3;
+const seenCountMax = 3;
 /** Of the last this many check-ins of one key … */
 const counterHistory = 12;
 /** … so many with a counter that is too low mean that two devices use the key. */
@@ -54,7 +54,7 @@ function versionsOf(have: RolePresence['have']): string {
 }
 
 /** The presence after one more check-in. */
-export function noteCheckIn(before: Presence, role: Role, request: CheckInRequest, nowMs: number): Presence {
+function noteCheckIn(before: Presence, role: Role, request: CheckInRequest, nowMs: number): Presence {
   const row = request.health.row ?? null;
   const have = haveShape.parse(request.have);
   const last = before[role];

@@ -11,11 +11,13 @@ const trustRefusals: ReadonlySet<string> = new Set([
   'bad-bundle',
   'bad-chunk',
   'bad-manifest',
-  'bad-metadata',
   'not-a-bundle',
   'revoked',
   'version-mismatch',
+  'wrong-manifest',
 ]);
+/** Of the metadata's own refusals, those that only say that it is late. */
+const lateMetadata: ReadonlySet<string> = new Set(['tuf-expired', 'tuf-incomplete']);
 /** Bytes of a sentence that becomes a rollout's reason. */
 const reasonMax = 300;
 
@@ -55,13 +57,17 @@ function applyOrderReport(core: Core, key: KeyRow, report: NonNullable<Event['or
   }
 }
 
+function saysUntrusted(reason: string): boolean {
+  return trustRefusals.has(reason) || (reason.startsWith('tuf-') && !lateMetadata.has(reason));
+}
+
 /** One appliance that could not use a release stops its rollout for all, in that appliance's own words. */
 function applyReleaseReport(core: Core, key: KeyRow, event: Event): void {
   const { kind, release } = event;
   const reason = release?.reason ?? '';
   const bad =
     (kind === 'release-rolled-back' && !harmlessRollbacks.has(reason)) ||
-    (kind === 'release-refused' && (trustRefusals.has(reason) || reason.startsWith('tuf-')));
+    (kind === 'release-refused' && saysUntrusted(reason));
   if (!bad || release === undefined) return;
   const name = core.appliances.find(key.appliance)?.name ?? key.appliance;
   const said =

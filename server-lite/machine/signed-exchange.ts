@@ -11,7 +11,7 @@ export interface Answer {
 }
 
 /** The request as its signature covers it. */
-export function partsOf(request: FastifyRequest): RequestParts {
+function partsOf(request: FastifyRequest): RequestParts {
   return {
     method: request.method,
     path: request.url.split('?')[0] ?? request.url,

@@ -6,7 +6,7 @@ export type Db = Database.Database;
 /** How long a statement waits for another process (a backup, the sqlite3 shell) before it fails. */
 const busyTimeoutMs = 2_000;
 
-export class DatabaseTooNewError extends Error {
+class DatabaseTooNewError extends Error {
   readonly code = 'database-too-new';
 }
 

@@ -148,6 +148,7 @@ describe('a rollout', () => {
     ['release-rolled-back', 'by-hand', 'running'],
     ['release-rolled-back', 'inconclusive', 'running'],
     ['release-refused', 'no-space', 'running'],
+    ['release-refused', 'tuf-expired', 'running'],
     ['release-refused', 'bad-chunk', 'paused'],
     ['release-refused', 'tuf-threshold', 'paused'],
   ] as const)('after %s for %s it is %s', async (kind, reason, state) => {

@@ -64,7 +64,7 @@ async function play(current: Stage): Promise<Facts> {
         text: 'harbour-1 and -2 run 1.0.49, each as its own user',
         how: 'server API, process table',
       },
-      'third-is-offline': { text: 'harbour-3 has been off since before', how: 'shown as offline, with its age' },
+      'third-is-offline': { text: 'harbour-3 has been off since before', how: 'server API: offline, its age' },
     },
   );
   const order = await world.server.sendOrder('harbour-1', 'update_iso');
@@ -79,7 +79,7 @@ async function play(current: Stage): Promise<Facts> {
         text: `order: ${crash.order.sentence}`,
         how: 'server API',
       },
-      'crash-text-is-told': { text: "  has no attribute 'mcp_api_key_file'", how: 'server API, the text of the crash' },
+      'crash-text-is-told': { text: "  has no attribute 'mcp_api_key_file'", how: 'server API, its text' },
       'updater-reports-crash': {
         text: 'the updater tells the server, since the agent can not',
         how: 'event with exit status, output',
@@ -122,7 +122,7 @@ async function play(current: Stage): Promise<Facts> {
       },
       'trial-outbox-arrives': {
         text: 'what 1.0.53 put in the outbox reached the server',
-        how: 'more records there than rows here',
+        how: 'more records than rows',
       },
       'rollout-is-paused': { text: 'the rollout paused itself', how: 'server API, with the reason' },
       'why-in-same-words': { text: 'page, dashboard and command line say why', how: 'the same words on all three' },

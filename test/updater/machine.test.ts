@@ -13,7 +13,14 @@ interface Expected {
 
 const expected: Readonly<Record<Row, Expected>> = {
   idle: {
-    on: { nothing: 'idle', take: 'resolved', return: 'sealed', lift: 'idle', 'window-ended': 'closing' },
+    on: {
+      nothing: 'idle',
+      take: 'resolved',
+      return: 'sealed',
+      lift: 'idle',
+      'window-time': 'idle',
+      'window-ended': 'closing',
+    },
     powerCut: 'idle',
   },
   resolved: { on: { resolved: 'fetching', refused: 'idle', interrupted: 'resolved' }, powerCut: 'resolved' },

@@ -164,6 +164,13 @@ describe('lifting a quarantine', () => {
 });
 
 describe('the end of the rollback window', () => {
+  it('is counted in the record, from nothing with each commit', () => {
+    const kept = next(idleState(), events['window-time']);
+    expect(kept).toEqual({ ...idleState(), windowUsedMs: 60_000 });
+    expect(next(stateIn('committing', kept), events.committed).windowUsedMs).toBe(0);
+    expect(next(stateIn('reverting', kept), events.reverted).windowUsedMs).toBe(60_000);
+  });
+
   it('gives up the previous version and raises the floor to the committed one in one flip', () => {
     const app = { committed: installed('1', '1.0.49', 'b', 4), previous: installed('0', '1.0.48', 'a', 2) };
     const after = next(stateIn('closing', idleState({ app, floor: { app: 2, updater: 1 } })), events.closed);

@@ -55,7 +55,7 @@ const everyMs = 3000;
 setInterval(async () => {
   try {
     const answer = await fetch(location.pathname === '/' ? location.href : '/', { cache: 'no-store' });
-    const text = (await answer.text()).replace(/<style[^]*?<\\/style>/, '');
+    const text = (await answer.text()).replace(/<style[\\s\\S]*?<\\/style>/, '');
     const fresh = new DOMParser().parseFromString(text, 'text/html');
     for (const id of ['verdict', 'state', 'notice']) {
       const [old, next] = [document.getElementById(id), fresh.getElementById(id)];

@@ -54,6 +54,7 @@ async function takeSample(appliance: Appliance, memory: RunMemory, tx: number): 
     ...triesOf(appliance, tx),
     sinceMs,
     alive: facts.state === 'active',
+    starting: facts.state === 'starting',
     nonce,
     answer,
     serverReached: memory.serverReached,

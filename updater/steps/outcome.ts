@@ -10,6 +10,8 @@ export interface Outcome {
   readonly text: string;
   readonly downMs: number | null;
   readonly revertedMs: number | null;
+  /** A refusal that says nothing about the release itself: the same one may install later. */
+  readonly isTemporary?: boolean;
   readonly restored?: readonly Restored[];
 }
 
@@ -24,7 +26,7 @@ export function recordOutcome(appliance: Appliance, state: StateBody, transactio
   const { tx, component, manifest, version, fetchedMs } = transaction;
   const from = component === 'os' ? '' : state[component].committed.version;
   appliance.events.add(`${end.outcome} ${tx}`, {
-    kind: eventKinds[end.outcome],
+    kind: end.isTemporary === true ? 'note' : eventKinds[end.outcome],
     text: end.text.slice(0, 1_900),
     release: {
       tx,

@@ -13,6 +13,7 @@ import { whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
+import { troubleOf } from './refused.ts';
 
 /** Lines of history that the page shows. */
 const linesMax = 10;
@@ -91,7 +92,14 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
   const crashes = agent === null ? 0 : recentCrashes(appliance, agent);
   const remembered = loadRemembered(files, layout);
   const reasons = remembered.desired?.reasons ?? [];
-  const why = whySentence({ state, agent, crashes, reasons, serverError: remembered.error?.message ?? null });
+  const why = whySentence({
+    state,
+    agent,
+    crashes,
+    reasons,
+    serverError: remembered.error?.message ?? null,
+    trouble: troubleOf(appliance, state.transaction?.tx),
+  });
   const length = trialLength(undefined, settings);
   const status: StatusInput = {
     v: 1,

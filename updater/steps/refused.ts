@@ -29,3 +29,19 @@ export function isBackingOff(appliance: Appliance, manifest: string): boolean {
   const waitMs = Math.min(refusedBackOffMs.first * 2 ** Math.min(before.times - 1, 20), refusedBackOffMs.last);
   return appliance.clock.monoMs() - before.atMs < waitMs;
 }
+
+const troubleShape = z.object({ tx: z.int(), text: z.string() });
+
+function troublePath(appliance: Appliance): string {
+  return `${appliance.layout.run}/trouble.json`;
+}
+
+/** Remembers (until a reboot) what stopped a transaction that will be carried on. */
+export function noteTrouble(appliance: Appliance, tx: number, text: string): void {
+  replaceJson(appliance.files, troublePath(appliance), { tx, text: text.slice(0, 400) }, 0o600);
+}
+
+export function troubleOf(appliance: Appliance, tx: number | undefined): string | null {
+  const parsed = troubleShape.safeParse(readJson(appliance.files, troublePath(appliance), 4_000));
+  return parsed.success && parsed.data.tx === tx ? parsed.data.text : null;
+}

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
+import { snapshotFiles } from '../../protocol/layout.ts';
 import type { StateBody, Transaction } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
 import type { MachineEvent } from '../machine-event.ts';
-import { requireSpace } from '../release/check-space.ts';
+import { probeWritable, requireSpace } from '../release/check-space.ts';
 import { fetchChunks } from '../release/fetch-chunks.ts';
 import { ReleaseError } from '../release/release-error.ts';
 import {
@@ -13,12 +14,13 @@ import {
   resolveFromFile,
   resolveFromServer,
 } from '../release/resolve-release.ts';
+import { loadTrust, raiseTrustedTime } from '../release/trust-store.ts';
 import { writeSlot } from '../release/write-slot.ts';
 import { trialLength } from '../settings.ts';
 import { incomingSlot, transactionOf } from '../transitions.ts';
 import { acceptanceOf } from './acceptance.ts';
 import { recordOutcome } from './outcome.ts';
-import { noteRefused } from './refused.ts';
+import { noteRefused, noteTrouble } from './refused.ts';
 
 /** The rows in which a release becomes a written slot. */
 
@@ -59,12 +61,17 @@ async function guarded(
     if (!(error instanceof ReleaseError)) throw error;
     const text = `${transaction.version} was not installed: ${error.message} (${error.code}). ${error.next}`;
     appliance.log(text);
-    if (networkCodes.has(error.code) && transaction.kind === 'update') return { kind: 'interrupted' };
+    const isUpdate = transaction.kind === 'update';
+    if ((isUpdate && networkCodes.has(error.code)) || error.code === 'chunk-missing') {
+      noteTrouble(appliance, transaction.tx, `${error.message} (${error.code})`);
+      return { kind: 'interrupted' };
+    }
     noteRefused(appliance, transaction.manifest);
     recordOutcome(appliance, state, transaction, {
       outcome: 'refused',
       reason: error.code,
       text,
+      isTemporary: error.temporary,
       downMs: null,
       revertedMs: null,
     });
@@ -72,18 +79,26 @@ async function guarded(
   }
 }
 
+/** What the snapshot of the agent's state will need. */
+function stateBytes({ files, layout }: Appliance): number {
+  return snapshotFiles.reduce((sum, name) => sum + (files.stat(join(layout.agent, name))?.size ?? 0), 0);
+}
+
 /** Metadata verified, manifest trusted, compatibility and all sizes known, space there; nothing was changed yet. */
 export function resolveTransaction(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
   return guarded(appliance, state, async (transaction) => {
+    const { issuedAtS } = loadRemembered(appliance.files, appliance.layout);
+    raiseTrustedTime(appliance, loadTrust(appliance), issuedAtS);
     const release = await resolved(appliance, state, transaction);
     memory.release = release;
     const slot = incomingSlot(state, slotComponent(transaction));
     const { files, layout, settings } = appliance;
+    probeWritable({ files, layout, slot: layout.slot(transaction.component, slot) });
     keepManifest(appliance, transaction.tx, release.manifestBytes);
     requireSpace(
       { files, layout, tx: transaction.tx, slot: layout.slot(transaction.component, slot) },
       release.manifest,
-      reserveBytes,
+      reserveBytes + stateBytes(appliance),
     );
     const { shortened: _shortened, ...trial } = trialLength(release.manifest.trial, settings);
     return { kind: 'resolved', securityVersion: release.manifest.securityVersion, trial };

@@ -5,6 +5,7 @@ import type { AgentFacts } from '../processes/process-control.ts';
 import { whySentence } from '../sentences.ts';
 import { agentFacts, recentCrashes, reportCrashes } from './crashes.ts';
 import { publishStatus } from './publish-status.ts';
+import { troubleOf } from './refused.ts';
 
 function report(state: StateBody, agent: AgentFacts | null, why: string): Report {
   const alive = agent?.state === 'active';
@@ -51,6 +52,7 @@ export async function reportToServer(
     crashes,
     reasons: remembered.desired?.reasons ?? [],
     serverError: remembered.error?.message ?? null,
+    trouble: troubleOf(appliance, state.transaction?.tx),
   };
   let outcome: CheckInOutcome | null = null;
   if (memory.forced || isDue(remembered, appliance.clock) || isUrgent(appliance, remembered)) {

@@ -40,8 +40,7 @@ const owned = (path: string) => {
   if (agentUser !== null) chownSync(path, agentUser.uid, agentUser.gid);
 };
 
-type Oddity = (path: string) => void | Promise<unknown>;
-const oddities: Readonly<Record<string, Oddity>> = {
+const oddities: Record<string, (path: string) => unknown> = {
   'a FIFO that nobody writes to': (path) => execa('mkfifo', [path]),
   "a link to the updater's key": (path) => symlinkSync(layout.identityKey, path),
   'a link that leads nowhere': (path) => symlinkSync('/nowhere', path),

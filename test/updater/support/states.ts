@@ -22,6 +22,7 @@ export function idleState(changes: Partial<StateBody> = {}): StateBody {
     updater: { committed: installed('factory', '1.0.0', 'f'), previous: null },
     lastTx: 6,
     quarantine: [],
+    windowUsedMs: 0,
     transaction: null,
     ...changes,
   };
@@ -42,6 +43,7 @@ export const events = {
   take: { kind: 'take', choice },
   return: { kind: 'return' },
   lift: { kind: 'lift', manifest: digestOf('c') },
+  'window-time': { kind: 'window-time', usedMs: 60_000 },
   'window-ended': { kind: 'window-ended' },
   resolved: { kind: 'resolved', securityVersion: 2, trial: { healthyMs: 5_000, deadlineMs: 30_000, tries: 3 } },
   refused: { kind: 'refused' },

@@ -1,0 +1,119 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { z } from 'zod';
+import { testCertificate, testKey } from './certificate.ts';
+import { PageBox } from './page-box.ts';
+
+const program = resolve(import.meta.dirname, '../../../updater/page/main.ts');
+
+/** Starts the page as a process. @returns the address that it prints */
+async function startProgram(root: string, ...args: readonly string[]) {
+  const child = execa(process.execPath, [program, '--root', root, '--port', '0', '--json', ...args], { reject: false });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+  });
+  for await (const line of child) return { child, url: z.object({ url: z.string() }).parse(JSON.parse(line)).url };
+  throw new Error(`the page printed no address: ${(await child).stderr}`);
+}
+
+describe('the page as a process', () => {
+  it('is there while the agent is dead and nothing else runs, and stops when it is told to', async () => {
+    const box = new PageBox();
+    const { child, url } = await startProgram(box.root);
+    expect(await (await fetch(url)).text()).toContain('How this appliance is doing is not known.');
+    const body = new URLSearchParams({ pin: box.pin });
+    expect((await fetch(new URL('/check', url), { method: 'POST', body, redirect: 'manual' })).status).toBe(303);
+    expect(box.requests()).toMatchObject([{ kind: 'check' }]);
+    child.kill('SIGTERM');
+    expect((await child).exitCode).toBe(0);
+  });
+
+  it('counts wrong PINs over SIGKILL', async () => {
+    const box = new PageBox();
+    const body = new URLSearchParams({ pin: '00000000' });
+    const first = await startProgram(box.root);
+    for (let i = 0; i < 5; i += 1) await fetch(new URL('/check', first.url), { method: 'POST', body });
+    first.child.kill('SIGKILL');
+    await first.child;
+    const second = await startProgram(box.root);
+    const right = new URLSearchParams({ pin: box.pin });
+    expect((await fetch(new URL('/check', second.url), { method: 'POST', body: right })).status).toBe(429);
+    expect(box.failures()).toMatchObject({ count: 5 });
+  });
+
+  it('never has a PIN in what it logs', async () => {
+    const box = new PageBox();
+    const { child, url } = await startProgram(box.root);
+    const body = new URLSearchParams({ pin: box.pin });
+    await fetch(new URL('/rollback', url), { method: 'POST', body, redirect: 'manual' });
+    child.kill('SIGTERM');
+    const { stdout, stderr } = await child;
+    expect(stderr).toContain('rollback: left request');
+    expect(`${stdout}${stderr}`).not.toContain(box.pin);
+  });
+
+  it('answers on a socket that somebody else opened', async () => {
+    const box = new PageBox();
+    const server = createServer();
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const address = z.object({ port: z.int() }).parse(server.address());
+    const { _handle: handle } = z.object({ _handle: z.object({ fd: z.int() }) }).parse(server);
+    // As systemd does it: the process id is known only after the fork.
+    const start = 'LISTEN_PID=$$ LISTEN_FDS=1; export LISTEN_PID LISTEN_FDS; exec "$@"';
+    const child = execa('/bin/sh', ['-c', start, 'sh', process.execPath, program, '--root', box.root, '--json'], {
+      stdio: ['ignore', 'pipe', 'pipe', handle.fd],
+      reject: false,
+    });
+    onTestFinished(() => {
+      child.kill('SIGKILL');
+    });
+    for await (const line of child) {
+      expect(line).toContain(`:${address.port}/`);
+      break;
+    }
+    server.close(); // ours only; the page has its own descriptor of the same socket
+    expect((await fetch(`http://127.0.0.1:${address.port}/status.json`)).status).toBe(200);
+  });
+
+  it('has help and a version', async () => {
+    expect((await execa(process.execPath, [program, '--help'])).stdout).toContain('--root DIR');
+    expect((await execa(process.execPath, [program, '--version'])).stdout).toMatch(/^\d+\.\d+\.\d+/);
+  });
+
+  it.each([
+    [['--host', '0.0.0.0'], 'not-loopback'],
+    [['--port', 'x'], 'usage'],
+  ])('refuses %j as %s', async (args, code) => {
+    const box = new PageBox();
+    const result = await execa(process.execPath, [program, '--root', box.root, ...args], { reject: false });
+    expect(result.exitCode).toBe(64);
+    expect(result.stderr).toContain(`(${code})`);
+  });
+
+  it('refuses a password that is too short, and does not show it', async () => {
+    const box = new PageBox();
+    const paths = { key: join(box.root, 'key'), cert: join(box.root, 'cert'), password: join(box.root, 'password') };
+    writeFileSync(paths.key, testKey);
+    writeFileSync(paths.cert, testCertificate);
+    writeFileSync(paths.password, 'short one\n');
+    const args = ['--root', box.root, '--host', '0.0.0.0', '--tls-key', paths.key, '--tls-cert', paths.cert];
+    const result = await execa(process.execPath, [program, ...args, '--password-file', paths.password], {
+      reject: false,
+    });
+    expect(result.exitCode).toBe(64);
+    expect(result.stderr).toContain('(password-too-short)');
+    expect(result.stderr).not.toContain(readFileSync(paths.password, 'utf8').trim());
+  });
+
+  it('says so when its port is taken', async () => {
+    const box = new PageBox();
+    const { url } = await startProgram(box.root);
+    const args = [program, '--root', box.root, '--port', new URL(url).port];
+    const result = await execa(process.execPath, args, { reject: false });
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toContain('(EADDRINUSE)');
+  });
+});
