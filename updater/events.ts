@@ -6,7 +6,7 @@ import type { Clock } from './effects/clock.ts';
 import { readJson, replaceJson } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 
-/** What waits for the server at the most: the oldest notes go first, so that weeks offline can not fill the disk. */
+/** What waits for the server at the most, so that weeks offline can not fill the disk. */
 const waitingMax = 200;
 const fileBytesMax = 2 * 1024 * 1024;
 /** A check-in has 16 KiB for everything; events may take this much. */
@@ -42,9 +42,17 @@ export function openEvents(files: Files, layout: Layout, clock: Clock, appliance
     add(name, event) {
       const id = eventIdOf(`${appliance} ${name}`);
       if (waiting.some((other) => other.id === id)) return;
-      const full: EventInput = { ...event, id, n: nextN, at: { boot: clock.bootId(), monoMs: clock.monoMs() } };
-      waiting = [...waiting, eventShape.parse(full)].slice(-waitingMax);
-      nextN += 1;
+      const at = { boot: clock.bootId(), monoMs: clock.monoMs() };
+      if (waiting.length >= waitingMax) {
+        // The server acknowledges without gaps, so a number is never given up: the oldest that tells least gives its place.
+        const place = waiting.findIndex(({ kind }) => kind === 'note' || kind === 'agent-crashed');
+        const replaced = waiting[place];
+        if (replaced === undefined) return;
+        waiting = waiting.with(place, eventShape.parse({ ...event, id, n: replaced.n, at }));
+      } else {
+        waiting = [...waiting, eventShape.parse({ ...event, id, n: nextN, at })];
+        nextN += 1;
+      }
       save();
     },
     next() {

@@ -1,4 +1,5 @@
 import type { FailureReason, Quarantined, StateBody } from '../protocol/state-record.ts';
+import { compareVersions } from '../protocol/version.ts';
 import type { AgentFacts } from './processes/process-control.ts';
 
 /** What each named reason means, for people; the same words on page, command line and dashboard. */
@@ -31,8 +32,10 @@ export interface Situation {
   readonly trouble: string | null;
 }
 
-function lastRollback(state: StateBody): Quarantined | undefined {
-  return state.quarantine.at(-1);
+/** The newest rollback, as long as nothing newer than what was left has been committed since. */
+export function lastRollback(state: StateBody): Quarantined | undefined {
+  const newest = state.quarantine.at(-1);
+  return newest !== undefined && compareVersions(newest.version, state.app.committed.version) > 0 ? newest : undefined;
 }
 
 function during(state: StateBody): string | null {

@@ -158,7 +158,7 @@ function failure(
     return { reason: 'wrong-version', text: `it says that it is ${answer.version}` };
   }
   if (sample.outOfBoots) return { reason: 'inconclusive', text: 'the power failed too often for a verdict' };
-  if (!sample.alive && sample.tries >= rules.tries) {
+  if (!sample.alive && !sample.starting && sample.tries >= rules.tries) {
     return trial.wasHealthy
       ? { reason: 'flap', text: `it was healthy and then ended ${sample.tries} times` }
       : { reason: 'crash-loop', text: `it ended ${sample.tries} times in ${sample.tries} tries` };

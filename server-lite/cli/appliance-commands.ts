@@ -56,7 +56,9 @@ function fleetText(appliances: readonly ApplianceView[]): string {
     ['NAME', 'STATE', 'AGENT', 'UPDATER', 'AGENT SEEN', 'UPDATER SEEN'],
     rows,
   ).split('\n');
-  const texts = appliances.map((one) => below(`${one.sentence}. ${one.why}`));
+  const texts = appliances.map((one) =>
+    below(one.why.startsWith(one.sentence) ? one.why : `${one.sentence}. ${one.why}`),
+  );
   return [heading, ...lines.flatMap((line, index) => [line, texts[index] ?? ''])].join('\n');
 }
 

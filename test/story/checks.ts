@@ -176,6 +176,7 @@ export const checks: readonly Check[] = [
   check('control-stays-blocked', 'control', ({ appliance, order, updaterProcesses, dashboard }) => {
     if (appliance.reported.agent.app?.version !== '1.0.49') return 'harbour-2 left 1.0.49';
     if (appliance.checkIns.updater !== null || updaterProcesses.length > 0) return 'an updater ran on harbour-2';
+    if (appliance.state !== 'blocked') return `harbour-2 shows as ${appliance.state}`;
     if (order.state === 'succeeded') return 'the order succeeded on harbour-2';
     return !textOf(dashboard).includes('harbour-2') && 'the dashboard does not show harbour-2';
   }),

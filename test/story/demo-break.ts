@@ -7,7 +7,7 @@ import { checkout, nodeBinary } from '../support/world/checkout.ts';
 /** `npx holdfast demo break`: one more broken release for the story that is up, published and rolled out. */
 
 const noteShape = z.object({ dir: z.string() });
-const listShape = z.object({ releases: z.array(z.object({ component: z.string(), version: z.string() })) });
+const listShape = z.array(z.object({ component: z.string(), version: z.string() }));
 /** The first version that no scene of the story uses. */
 const firstPatch = 55;
 
@@ -27,7 +27,7 @@ async function holdfast(args: readonly string[]): Promise<string> {
 }
 
 const dir = readStory();
-const { releases } = listShape.parse(JSON.parse(await holdfast(['release', 'list', '--json'])));
+const releases = listShape.parse(JSON.parse(await holdfast(['release', 'list', '--json'])));
 const patches = releases.filter((one) => one.component === 'app').map((one) => Number(one.version.split('.')[2]));
 const version = `1.0.${Math.max(firstPatch - 1, ...patches) + 1}`;
 process.stdout.write(`building ${version}, which crashes a second after each start …\n`);

@@ -79,10 +79,11 @@ async function freePort(wanted: number): Promise<number> {
 }
 
 /** Set-up: server, factory releases, three appliances; the third has been on for a moment and is off again. */
-export async function setTheStage(progress: (text: string) => void): Promise<Stage> {
+export async function setTheStage(progress: (text: string) => void, onWorld: (world: World) => void): Promise<Stage> {
   clearStale();
   const dir = mkdtempSync(join(tmpdir(), prefix));
   const world = new World(dir, nodeBinary);
+  onWorld(world);
   writeFileSync(join(dir, 'story.json'), JSON.stringify({ pid: process.pid, server: null }));
   try {
     progress('setting up: building 1.0.49 and the updater, starting the server …');

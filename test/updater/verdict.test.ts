@@ -208,7 +208,7 @@ describe('a trial fails', () => {
 
   it('when it is not healthy for long enough before the deadline', () => {
     const flicker = [{ for: 2 }, { answer: null, for: 4 }];
-    expect(watch(Array(10).fill(flicker).flat())).toEqual(failed('deadline'));
+    expect(watch(Array(10).fill(flicker).flat(), { ...rules, healthyMs: 30_000 })).toEqual(failed('deadline'));
   });
 
   it('at a deadline that counts the time of the judge before', () => {

@@ -43,6 +43,8 @@ async function takeSample(appliance: Appliance, memory: RunMemory, tx: number): 
   const { clock, files, layout, processes } = appliance;
   // First who is meant, then who answers: a start in between shows as another nonce, never as the right one.
   const nonce = currentNonce(files, layout);
+  // And first the tries, then the process: a try that launch counts in between is not over when the process is not there.
+  const counted = triesOf(appliance, tx);
   const facts = await processes.agent();
   const { answer } = facts.state === 'active' ? await readHealth(layout.agentSocket) : { answer: null };
   const now = clock.monoMs();
@@ -51,7 +53,7 @@ async function takeSample(appliance: Appliance, memory: RunMemory, tx: number): 
   if (answer !== null && answer.nonce === nonce) memory.servingMs ??= now;
   const seen = nonce === null ? undefined : memory.seen[sha256(nonce)];
   return {
-    ...triesOf(appliance, tx),
+    ...counted,
     sinceMs,
     alive: facts.state === 'active',
     starting: facts.state === 'starting',

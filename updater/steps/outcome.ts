@@ -8,6 +8,8 @@ export interface Outcome {
   readonly outcome: 'committed' | 'rolled-back' | 'refused';
   readonly reason: string | null;
   readonly text: string;
+  /** For the history of this appliance only, e.g. where something is kept. */
+  readonly here?: string;
   readonly downMs: number | null;
   readonly revertedMs: number | null;
   /** A refusal that says nothing about the release itself: the same one may install later. */
@@ -51,7 +53,7 @@ function lineOf(appliance: Appliance, transaction: Transaction, from: string, en
     to: transaction.version,
     outcome: end.outcome,
     reason: end.reason,
-    text: end.text.slice(0, 600),
+    text: [end.text, ...(end.here === undefined ? [] : [end.here])].join(' ').slice(0, 600),
     fetchedMs: transaction.fetchedMs,
     downMs: end.downMs,
     revertedMs: end.revertedMs,

@@ -9,7 +9,7 @@ import { readJson, replaceJson } from '../effects/durable.ts';
 import { readHistory } from '../history.ts';
 import { quickSeal } from '../launch-count.ts';
 import type { AgentFacts } from '../processes/process-control.ts';
-import { whySentence } from '../sentences.ts';
+import { lastRollback, whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
@@ -56,7 +56,7 @@ function verdictWord(
   if (state.row === 'trial' || state.row === 'armed' || state.row === 'committing') return 'trial';
   if (state.transaction !== null) return 'updating';
   if (crashes > 0 || agent.state !== 'active') return 'blocked';
-  return offline || state.quarantine.length > 0 ? 'attention' : 'ok';
+  return offline || lastRollback(state) !== undefined ? 'attention' : 'ok';
 }
 
 function trialLine(state: StateBody): StatusInput['trial'] {

@@ -47,15 +47,16 @@ export async function revert(appliance: Appliance, state: StateBody): Promise<Ma
   const restored = restoreSnapshot(appliance.files, appliance.layout, transaction.tx, appliance.settings.agentUser);
   const { failure } = transaction;
   if (failure === null) throw new RangeError('reverting without a verdict');
-  const text =
-    `${transaction.version} was rolled back, because ${reasonTexts[failure.reason]} (${failure.reason}): ${failure.text}. ` +
-    `Its data is kept in ${quarantineDirectory(appliance.layout, transaction.tx)}.`;
+  const reason = reasonTexts[failure.reason];
+  const text = `${transaction.version} was rolled back, because ${reason} (${failure.reason}): ${failure.text}.`;
+  const here = `Its data is kept in ${quarantineDirectory(appliance.layout, transaction.tx)}.`;
   appliance.log(text);
   const downMs = null;
   recordOutcome(appliance, state, transaction, {
     outcome: 'rolled-back',
     reason: failure.reason,
     text,
+    here,
     downMs,
     revertedMs: null,
     restored,

@@ -45,7 +45,8 @@ function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSp
       command: [join(app, 'runtime', 'bin', 'node'), join(app, 'slot', 'main.js'), '--root', config.root],
       user: config.agentUser,
       restart: 'always',
-      burst: { starts: 4, intervalMs: 30_000 },
+      // Without an updater nobody would start it again after its burst: then it is restarted without end.
+      burst: config.timerMs === null ? null : { starts: 4, intervalMs: 30_000 },
       logFile: join(config.logs, 'agent.log'),
     },
     updater: {

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
@@ -9,14 +11,24 @@ import { PageBox } from './page-box.ts';
 
 const program = resolve(import.meta.dirname, '../../../updater/page/main.ts');
 
+/** The first line that a process prints. */
+async function firstLine(output: Readable | null): Promise<string> {
+  let text = '';
+  for await (const part of output?.iterator({ destroyOnReturn: false }) ?? []) {
+    text += String(part);
+    if (text.includes('\n')) return text.slice(0, text.indexOf('\n'));
+  }
+  throw new Error(`the process printed no line: ${text}`);
+}
+
 /** Starts the page as a process. @returns the address that it prints */
 async function startProgram(root: string, ...args: readonly string[]) {
   const child = execa(process.execPath, [program, '--root', root, '--port', '0', '--json', ...args], { reject: false });
   onTestFinished(() => {
     child.kill('SIGKILL');
   });
-  for await (const line of child) return { child, url: z.object({ url: z.string() }).parse(JSON.parse(line)).url };
-  throw new Error(`the page printed no address: ${(await child).stderr}`);
+  const { url } = z.object({ url: z.string() }).parse(JSON.parse(await firstLine(child.stdout)));
+  return { child, url };
 }
 
 describe('the page as a process', () => {
@@ -63,17 +75,13 @@ describe('the page as a process', () => {
     const { _handle: handle } = z.object({ _handle: z.object({ fd: z.int() }) }).parse(server);
     // As systemd does it: the process id is known only after the fork.
     const start = 'LISTEN_PID=$$ LISTEN_FDS=1; export LISTEN_PID LISTEN_FDS; exec "$@"';
-    const child = execa('/bin/sh', ['-c', start, 'sh', process.execPath, program, '--root', box.root, '--json'], {
-      stdio: ['ignore', 'pipe', 'pipe', handle.fd],
-      reject: false,
+    const child = spawn('/bin/sh', ['-c', start, 'sh', process.execPath, program, '--root', box.root, '--json'], {
+      stdio: ['ignore', 'pipe', 'ignore', handle.fd],
     });
     onTestFinished(() => {
       child.kill('SIGKILL');
     });
-    for await (const line of child) {
-      expect(line).toContain(`:${address.port}/`);
-      break;
-    }
+    expect(await firstLine(child.stdout)).toContain(`:${address.port}/`);
     server.close(); // ours only; the page has its own descriptor of the same socket
     expect((await fetch(`http://127.0.0.1:${address.port}/status.json`)).status).toBe(200);
   });

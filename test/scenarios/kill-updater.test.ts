@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { failingCases, fetchingCases, type KillCase, returnCases, updateCases } from '../support/killing/kill-cases.ts';
+import { Lane, type Seen } from '../support/killing/lane.ts';
+import { lostEvents } from '../support/killing/look.ts';
+import { type Built, thinRuntime } from '../support/world/builder.ts';
+import { until } from '../support/world/wait.ts';
+import { World } from '../support/world/world.ts';
+
+/** Cases run on several appliances at a time; each test waits for its own. */
+const caseMs = 120_000;
+const goodLanes = ['a', 'b', 'c', 'd'];
+const badLane = 'bad';
+const paceS = 0.25;
+
+const dir = mkdtempSync(join(tmpdir(), 'holdfast-kill-updater-'));
+const world = new World(dir, thinRuntime(join(dir, 'thin')));
+const lanes: Lane[] = [];
+const seen = new Map<KillCase, PromiseWithResolvers<Seen>>();
+for (const one of [...fetchingCases, ...updateCases, ...returnCases, ...failingCases]) {
+  const promise = Promise.withResolvers<Seen>();
+  promise.promise.catch(() => undefined); // its own test tells
+  seen.set(one, promise);
+}
+
+async function settle(one: KillCase, work: () => Promise<Seen>): Promise<void> {
+  try {
+    seen.get(one)?.resolve(await work());
+  } catch (error) {
+    seen.get(one)?.reject(error);
+    throw error;
+  }
+}
+
+/** One release to all of them at the same time, and each updater dies at another moment of it. */
+async function together(bundle: Built, cases: readonly KillCase[]): Promise<void> {
+  await world.publish(bundle);
+  const begun = await Promise.all(cases.map((one, index) => lanes[index]?.begin(one)));
+  await world.server.startRollout(
+    bundle.version,
+    lanes.map(({ name }) => name),
+  );
+  await Promise.all(
+    cases.map((one, index) => {
+      const [lane, start] = [lanes[index], begun[index]];
+      if (lane === undefined || start === undefined) throw new RangeError('a case without an appliance');
+      return settle(one, () => lane.finish(start));
+    }),
+  );
+}
+
+/** Back by hand and forward again, for as long as there are cases. */
+async function backAndForth(lane: Lane, updates: KillCase[], returns: KillCase[]): Promise<void> {
+  for (let one = updates.shift(); one !== undefined; one = updates.shift()) {
+    const back = returns.shift();
+    const forth = one;
+    if (back === undefined) await lane.goBack();
+    else await settle(back, () => lane.kill(back, null));
+    await settle(forth, () => lane.kill(forth, null));
+  }
+}
+
+async function play(bundles: readonly [Built, Built, Built]): Promise<void> {
+  const [fix, newest, bad] = bundles;
+  const updates = [...fetchingCases, ...updateCases];
+  const returns = [...returnCases];
+  await together(fix, updates.splice(0, lanes.length));
+  await together(newest, updates.splice(0, lanes.length));
+  const [last, ...good] = lanes.toReversed();
+  if (last === undefined) throw new RangeError('no appliances');
+  const failing = async () => {
+    for (const one of failingCases) await settle(one, () => last.kill(one, bad.path));
+  };
+  await Promise.all([failing(), ...good.map((lane) => backAndForth(lane, updates, returns))]);
+}
+
+beforeAll(async () => {
+  await world.found('1.0.49', paceS);
+  const build = async (): Promise<[Built, Built, Built]> => [
+    await world.builder.app('1.0.52'),
+    await world.builder.app('1.0.54'),
+    await world.builder.app('1.0.53'),
+  ];
+  const bundles = build();
+  for (const name of [...goodLanes, badLane]) {
+    const healthyMs = name === badLane ? 5_000 : 300;
+    const trial = { healthyMs, deadlineMs: 30_000 };
+    const box = await world.addAppliance(name, { timerMs: 3_000, trial, settings: { sampleMs: 100 } });
+    await box.powerOn();
+    lanes.push(new Lane(world, box));
+  }
+  for (const { name } of lanes) {
+    await until(`${name} is there`, 20_000, async () =>
+      (await world.server.appliance(name)).checkIns.agent === null ? null : true,
+    );
+  }
+  const ready = await bundles;
+  play(ready).catch((error: unknown) => {
+    for (const { reject } of seen.values()) reject(new Error('the cases broke off before this one', { cause: error }));
+  });
+}, caseMs);
+
+afterAll(async () => {
+  await world.end();
+  rmSync(dir, { recursive: true, force: true });
+}, caseMs);
+
+function expectCarriedOn(found: Seen, outcome: string): void {
+  expect(found).toMatchObject({ committedWasSound: true, row: 'idle', halfWritten: [], outcomes: [outcome] });
+  expect(found.readingsBefore.count).toBeGreaterThan(0);
+  expect(found.readingsAfter).toEqual(found.readingsBefore);
+}
+
+describe('after SIGKILL of the updater, the next start carries on', () => {
+  it.each([...fetchingCases, ...updateCases])('$name: the new version is committed', async (one) => {
+    const found = await seen.get(one)?.promise;
+    if (found === undefined) throw new RangeError('an unknown case');
+    expectCarriedOn(found, 'committed');
+    expect(['1.0.52', '1.0.54']).toContain(found.serves);
+    expect(found.serves).not.toBe(found.servedBefore);
+  }, caseMs);
+
+  it.each(returnCases)('$name: the version before serves with the data of now', async (one) => {
+    const found = await seen.get(one)?.promise;
+    if (found === undefined) throw new RangeError('an unknown case');
+    expectCarriedOn(found, 'committed');
+    expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.52' });
+  }, caseMs);
+
+  it.each(failingCases)('$name: the version before serves with its old data', async (one) => {
+    const found = await seen.get(one)?.promise;
+    if (found === undefined) throw new RangeError('an unknown case');
+    expectCarriedOn(found, 'rolled-back');
+    expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.54', reason: 'stalled' });
+  }, caseMs);
+
+  it.each([...goodLanes, badLane])('nothing that %s put in an outbox is lost on the way', async (name) => {
+    await Promise.allSettled([...seen.values()].map(({ promise }) => promise));
+    for (const role of ['agent', 'updater'] as const) expect(await lostEvents(world, name, role)).toEqual([]);
+    const { ackUpto } = await world.server.appliance(name);
+    expect(ackUpto.agent).toBeGreaterThan(10);
+    expect(ackUpto.updater).toBeGreaterThan(5);
+  }, caseMs);
+});
