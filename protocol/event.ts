@@ -8,7 +8,7 @@ import { wireEnum } from './wire-enum.ts';
 export const eventsPerCheckInMax = 24;
 export const eventTextMax = 2_000;
 
-export const eventKinds = [
+const eventKinds = [
   'record', // something that the agent's duties made and the server must have
   'order', // an order changed its state
   'agent-crashed',

@@ -22,7 +22,7 @@ export const operatorOrderKinds = [
   'rotate-key',
   'recovery-access',
 ] as const;
-export const orderKindShape = wireEnum([...harmlessOrderKinds, ...operatorOrderKinds]);
+const orderKindShape = wireEnum([...harmlessOrderKinds, ...operatorOrderKinds]);
 
 export const orderPayloadType = 'application/vnd.holdfast.order+json';
 

@@ -33,4 +33,3 @@ export const committedShape = z.object({
   floor: z.object({ app: z.int(), updater: z.int() }),
   quarantine: z.array(quarantinedShape),
 });
-export type Committed = z.infer<typeof committedShape>;

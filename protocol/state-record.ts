@@ -131,4 +131,3 @@ export const launchBodyShape = z.object({
     .object({ tx: z.int(), slot: z.string(), starts: z.array(z.object({ boot: z.string(), n: z.int() })) })
     .nullable(),
 });
-export type LaunchBody = z.infer<typeof launchBodyShape>;

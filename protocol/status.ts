@@ -9,7 +9,7 @@ import { quarantinedShape } from './state-record.ts';
 import { wireEnum } from './wire-enum.ts';
 
 /** The verdict in one word, for the colour of a page; the sentence is what counts. */
-export const verdictWords = ['ok', 'updating', 'trial', 'attention', 'blocked', 'safe', 'unknown'] as const;
+const verdictWords = ['ok', 'updating', 'trial', 'attention', 'blocked', 'safe', 'unknown'] as const;
 
 export const transactionLineShape = z.object({
   tx: z.int(),

@@ -8,6 +8,7 @@ import {
   checkInPath,
   clampDelayS,
   counterConflictShape,
+  delayMaxS,
   desiredShape,
 } from '../protocol/check-in.ts';
 import type { Layout } from '../protocol/layout.ts';
@@ -25,6 +26,8 @@ const rememberedShape = z.object({
   etag: z.string().nullable(),
   desired: desiredShape.nullable(),
   nextInS: z.number(),
+  /** What the server asked for last: nextInS is less while a failure is tried again. */
+  paceS: z.number().default(60),
   /** The newest `issuedAt` of a verified answer, in seconds: raises trusted time when metadata is looked at. */
   issuedAtS: z.int().min(0).default(0),
   boot: z.string(),
@@ -40,6 +43,7 @@ export const nothingRemembered: Remembered = {
   etag: null,
   desired: null,
   nextInS: 0,
+  paceS: 60,
   issuedAtS: 0,
   boot: '',
   triedMs: 0,
@@ -49,10 +53,11 @@ export const nothingRemembered: Remembered = {
 };
 
 const rememberedBytesMax = 64 * 1024;
-const defaultPaceS = 60;
 const requestTotalMs = 20_000;
 const answerBytesMax = 256 * 1024;
-/** Endless back-off after failures (S49): doubles from the first value to the last. */
+/** Orders are the agent's: one that can not be read must not hide the decision from the updater (S35, S60). */
+const answerShape = checkInAnswerShape.omit({ orders: true });
+/** Endless back-off after failures (S49): doubles from the first value to the last, or to the server's own pace. */
 const backOffS = { first: 1, last: 300 } as const;
 /** A counter conflict is answered with the right number; a second one in a row means two are using the key. */
 const conflictRetries = 1;
@@ -110,12 +115,38 @@ function requestBody(deps: CheckInDependencies, report: Report, etag: string | n
 interface Verified {
   readonly status: number;
   readonly body: unknown;
+  readonly retryAfterS: number;
+}
+
+/** What came back is not believed, but it may delay. */
+class NotTrustedError extends Error {
+  readonly code: string;
+  readonly retryAfterS: number;
+  constructor(code: string, retryAfterS: number, cause: unknown) {
+    super(`what answered is not the server of this appliance (${code})`, { cause });
+    this.code = code;
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/** RFC 9110 section 10.2.3, as seconds only: there is no clock here that a date could be compared with. */
+function retryAfterOf({ headers }: HttpAnswer): number {
+  const value = headers['retry-after'];
+  return typeof value === 'string' && /^\d{1,9}$/.test(value) ? clampDelayS(Number(value)) : 0;
 }
 
 function verified(answer: HttpAnswer, deps: CheckInDependencies, requestSignature: string): Verified {
   const request = { method: 'POST', path: checkInPath };
-  verifyAnswer(answer, answer.headers, request, requestSignature, deps.identity.answerKeys);
-  return { status: answer.status, body: answer.body.length === 0 ? null : JSON.parse(answer.body.toString('utf8')) };
+  const retryAfterS = retryAfterOf(answer);
+  try {
+    verifyAnswer(answer, answer.headers, request, requestSignature, deps.identity.answerKeys);
+    const body: unknown = answer.body.length === 0 ? null : JSON.parse(answer.body.toString('utf8'));
+    return { status: answer.status, body, retryAfterS };
+  } catch (error) {
+    if (error instanceof SignatureError) throw new NotTrustedError(error.code, retryAfterS, error);
+    if (error instanceof SyntaxError) throw new NotTrustedError('answer-malformed', retryAfterS, error);
+    throw error;
+  }
 }
 
 async function roundTrip(deps: CheckInDependencies, report: Report, etag: string | null): Promise<Verified> {
@@ -135,50 +166,56 @@ async function roundTrip(deps: CheckInDependencies, report: Report, etag: string
 }
 
 function accept(deps: CheckInDependencies, before: Remembered, trusted: Verified): CheckInOutcome {
-  const now = { boot: deps.clock.bootId(), triedMs: deps.clock.monoMs() };
-  const answered = { boot: now.boot, monoMs: now.triedMs, wallS: deps.clock.wallS() };
+  const answered = { boot: deps.clock.bootId(), monoMs: deps.clock.monoMs(), wallS: deps.clock.wallS() };
+  const now = { boot: answered.boot, triedMs: answered.monoMs };
   if (trusted.status === 204) {
-    save(deps, { ...before, ...now, answered, failures: 0, error: null });
+    save(deps, { ...before, ...now, nextInS: before.paceS, answered, failures: 0, error: null });
     return { outcome: 'answered', desired: before.desired, seen: {} };
   }
-  if (trusted.status !== 200) {
-    const error = {
-      code: `http-${trusted.status}`,
-      message: 'the server refused the check-in',
-      next: 'see its log, or holdfast fleet',
-    };
-    return { outcome: 'refused', remembered: failed(deps, before, error, now) };
-  }
-  const answer = checkInAnswerShape.parse(trusted.body);
+  if (trusted.status !== 200) return refused(deps, before, trusted);
+  const answer = answerShape.parse(trusted.body);
   deps.events.acknowledge(answer.ackUpto);
   const { etag, desired } = answer;
-  save(deps, {
-    ...now,
-    etag,
-    desired,
-    nextInS: clampDelayS(answer.nextInS),
-    issuedAtS: Math.max(before.issuedAtS, answer.issuedAt),
-    answered,
-    failures: 0,
-    error: null,
-  });
+  const paceS = clampDelayS(answer.nextInS);
+  const issuedAtS = Math.max(before.issuedAtS, answer.issuedAt);
+  save(deps, { ...now, etag, desired, nextInS: paceS, paceS, issuedAtS, answered, failures: 0, error: null });
   return { outcome: 'answered', desired, seen: answer.seen };
+}
+
+function refused(deps: CheckInDependencies, before: Remembered, { status, retryAfterS }: Verified): CheckInOutcome {
+  if (status === 410) {
+    // Retired: what runs keeps running, and asks once a day whether that is still so.
+    const error = {
+      code: 'retired',
+      message: 'the server has retired this appliance',
+      next: 'it keeps running; claim it anew to bring it back',
+    };
+    return { outcome: 'refused', remembered: failed(deps, before, error, delayMaxS) };
+  }
+  const error = {
+    code: `http-${status}`,
+    message: 'the server refused the check-in',
+    next: 'see its log, or holdfast fleet',
+  };
+  return { outcome: 'refused', remembered: failed(deps, before, error, retryAfterS) };
 }
 
 function failed(
   deps: CheckInDependencies,
   before: Remembered,
   error: NonNullable<Remembered['error']>,
-  now = { boot: deps.clock.bootId(), triedMs: deps.clock.monoMs() },
+  retryAfterS = 0,
 ): Remembered {
   const failures = before.failures + 1;
   const backOff = Math.min(backOffS.first * 2 ** Math.min(failures - 1, 20), backOffS.last);
-  return save(deps, { ...before, ...now, failures, error, nextInS: Math.min(backOff, before.nextInS || defaultPaceS) });
+  const nextInS = Math.max(retryAfterS, Math.min(backOff, Math.max(before.paceS, backOffS.first)));
+  return save(deps, { ...before, boot: deps.clock.bootId(), triedMs: deps.clock.monoMs(), failures, error, nextInS });
 }
 
 /**
- * One round trip; a `fresh` one wants the whole answer even when nothing changed. An answer that is not signed by this server for this request changes nothing but the time of the
- * next try; whatever went wrong is remembered with its reason and never stops the caller.
+ * One round trip; a `fresh` one wants the whole answer even when nothing changed. An answer that is not signed by this
+ * server for this request changes nothing but the time of the next try; whatever went wrong is remembered with its
+ * reason and never stops the caller.
  */
 export async function checkIn(deps: CheckInDependencies, report: Report, fresh = false): Promise<CheckInOutcome> {
   const before = loadRemembered(deps.files, deps.layout);
@@ -192,11 +229,11 @@ export async function checkIn(deps: CheckInDependencies, report: Report, fresh =
         remembered: failed(deps, before, { code: error.code, message: error.message, next }),
       };
     }
-    if (error instanceof SignatureError || error instanceof SyntaxError || error instanceof z.ZodError) {
-      const code = error instanceof SignatureError ? error.code : 'answer-malformed';
-      const message = `what answered is not the server of this appliance (${code})`;
+    if (error instanceof NotTrustedError || error instanceof z.ZodError) {
+      const { code, message, retryAfterS } =
+        error instanceof NotTrustedError ? error : new NotTrustedError('answer-malformed', 0, error);
       const next = 'a captive portal or proxy may be in between; nothing that it said was believed';
-      return { outcome: 'not-trusted', remembered: failed(deps, before, { code, message, next }) };
+      return { outcome: 'not-trusted', remembered: failed(deps, before, { code, message, next }, retryAfterS) };
     }
     throw error;
   }

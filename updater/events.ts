@@ -1,16 +1,21 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { type Event, type EventInput, eventShape, eventsPerCheckInMax } from '../protocol/event.ts';
+import { type Event, type EventInput, eventShape, eventsPerCheckInMax, eventTextMax } from '../protocol/event.ts';
 import type { Layout } from '../protocol/layout.ts';
 import type { Clock } from './effects/clock.ts';
 import { readJson, replaceJson } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
+import { headAndTail } from './text.ts';
 
 /** What waits for the server at the most, so that weeks offline can not fill the disk. */
 const waitingMax = 200;
 const fileBytesMax = 2 * 1024 * 1024;
 /** A check-in has 16 KiB for everything; events may take this much. */
 const sentBytesMax = 11 * 1024;
+
+/** One event must fit into a check-in beside the lifeline, whatever an agent printed: JSON makes six bytes of one. */
+const eventBytesMax = 9 * 1024;
+const charactersLeast = 100;
 
 const shape = z.object({ nextN: z.int().min(1), waiting: z.array(z.unknown()) });
 
@@ -33,13 +38,29 @@ export function eventIdOf(name: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(18, 20)}-${hex.slice(20, 32)}`;
 }
 
+/** Head and tail of its texts, as long as they can be. */
+function shortened(event: NewEvent): NewEvent {
+  let short = event;
+  for (let charactersMax = eventTextMax; charactersMax >= charactersLeast; charactersMax /= 2) {
+    if (Buffer.byteLength(JSON.stringify(short)) <= eventBytesMax) return short;
+    const { text, crash } = event;
+    short = {
+      ...event,
+      text: headAndTail(text ?? '', charactersMax),
+      ...(crash === undefined ? {} : { crash: { ...crash, output: headAndTail(crash.output, charactersMax) } }),
+    };
+  }
+  return short;
+}
+
 export function openEvents(files: Files, layout: Layout, clock: Clock, appliance: string): EventQueue {
   const stored = shape.parse(readJson(files, layout.events, fileBytesMax) ?? { nextN: 1, waiting: [] });
   let nextN = stored.nextN;
   let waiting: Event[] = stored.waiting.map((event) => eventShape.parse(event));
   const save = () => replaceJson(files, layout.events, { nextN, waiting: waiting.map(asWritten) }, 0o600);
   return {
-    add(name, event) {
+    add(name, whole) {
+      const event = shortened(whole);
       const id = eventIdOf(`${appliance} ${name}`);
       if (waiting.some((other) => other.id === id)) return;
       const at = { boot: clock.bootId(), monoMs: clock.monoMs() };

@@ -32,7 +32,7 @@ export interface Choice {
 export type MachineEvent =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'take'; readonly choice: Choice }
-  | { readonly kind: 'return' }
+  | { readonly kind: 'return'; readonly trial: Transaction['trial'] }
   | { readonly kind: 'lift'; readonly manifest: Digest | null }
   | { readonly kind: 'window-time'; readonly usedMs: number }
   | { readonly kind: 'window-ended' }

@@ -43,16 +43,25 @@ export type Settings = z.infer<typeof settingsShape>;
 /** Healthy time and deadline of a trial where the release does not say. */
 export const defaultTrial = { healthyMs: 10 * 60_000, deadlineMs: 30 * 60_000, tries: 3 } as const;
 export const trialFloorMs = 5 * 60_000;
+/** A deadline leaves this many times the healthy time: a trial that can not be passed would refuse every release. */
+const deadlineRatio = 1.5;
 
 export class SettingsError extends Error {
   readonly code = 'settings-invalid';
 }
 
+function readOwn(files: Files, layout: Layout): unknown {
+  try {
+    return readJson(files, layout.settings, settingsBytesMax);
+  } catch (cause) {
+    if (cause instanceof SyntaxError) throw new SettingsError(`${layout.settings} is not JSON`, { cause });
+    throw cause;
+  }
+}
+
 /** @throws SettingsError */
 export function loadSettings(files: Files, layout: Layout): Settings {
-  const parsed = settingsShape.safeParse(
-    readJson(files, layout.settings, settingsBytesMax) ?? { processControl: { kind: 'systemd' } },
-  );
+  const parsed = settingsShape.safeParse(readOwn(files, layout) ?? { processControl: { kind: 'systemd' } });
   if (!parsed.success) throw new SettingsError(`${layout.settings} does not have its shape`, { cause: parsed.error });
   return parsed.data;
 }
@@ -70,9 +79,11 @@ export function trialLength(
     deadlineMs: Math.max(asked?.deadlineMs ?? 0, defaultTrial.deadlineMs),
   };
   const own = settings.trial;
-  if (own === null) return { ...wanted, tries: defaultTrial.tries, shortened: false };
-  const floor = own.belowFloor ? 0 : trialFloorMs;
-  const healthyMs = Math.min(wanted.healthyMs, Math.max(own.healthyMs, floor));
-  const deadlineMs = Math.max(healthyMs, Math.min(wanted.deadlineMs, own.deadlineMs));
+  const floor = own?.belowFloor ? 0 : trialFloorMs;
+  const healthyMs = own === null ? wanted.healthyMs : Math.min(wanted.healthyMs, Math.max(own.healthyMs, floor));
+  const deadlineMs = Math.max(
+    Math.round(healthyMs * deadlineRatio),
+    Math.min(wanted.deadlineMs, own?.deadlineMs ?? wanted.deadlineMs),
+  );
   return { healthyMs, deadlineMs, tries: defaultTrial.tries, shortened: healthyMs < wanted.healthyMs };
 }

@@ -46,7 +46,7 @@ export function begin(state: StateBody, { choice }: EventOf<'take'>): StateBody 
 }
 
 /** Back to the previous version: it was proven before, so it starts at `sealed`, with its slot as it is. */
-export function beginReturn(state: StateBody): StateBody {
+export function beginReturn(state: StateBody, { trial }: EventOf<'return'>): StateBody {
   const { previous } = state.app;
   if (previous === null) throw new UnexpectedEventError('there is no previous version to return to');
   const begun = newTransaction(state, {
@@ -57,7 +57,8 @@ export function beginReturn(state: StateBody): StateBody {
     source: { kind: 'slot', path: previous.slot },
     waits: false,
   });
-  return { ...change(begun, { slot: previous.slot, securityVersion: previous.securityVersion }), row: 'sealed' };
+  const { slot, securityVersion } = previous;
+  return { ...change(begun, { slot, securityVersion, trial }), row: 'sealed' };
 }
 
 export function lift(state: StateBody, { manifest }: EventOf<'lift'>): StateBody {

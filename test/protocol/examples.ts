@@ -45,13 +45,6 @@ export function withUnknownFields(message: unknown, path = ''): unknown {
   return recordPaths.test(path) ? known : { ...known, 'x-of-the-future': { deep: [1, { er: null }] } };
 }
 
-/** The paths of every field of a message that a removal or a change can be tried on. */
-export function fieldsOf(message: unknown, path: readonly (string | number)[] = []): (readonly (string | number)[])[] {
-  if (Array.isArray(message)) return message.flatMap((item, i) => fieldsOf(item, [...path, i]));
-  if (!isObject(message)) return [];
-  return Object.entries(message).flatMap(([key, value]) => [[...path, key], ...fieldsOf(value, [...path, key])]);
-}
-
 /** The same message with the value at a path replaced; `undefined` removes it. */
 export function changed(message: unknown, path: readonly (string | number)[], value: unknown): unknown {
   const [first, ...rest] = path;

@@ -114,33 +114,49 @@ function expectCarriedOn(found: Seen, outcome: string): void {
 }
 
 describe('after SIGKILL of the updater, the next start carries on', () => {
-  it.each([...fetchingCases, ...updateCases])('$name: the new version is committed', async (one) => {
-    const found = await seen.get(one)?.promise;
-    if (found === undefined) throw new RangeError('an unknown case');
-    expectCarriedOn(found, 'committed');
-    expect(['1.0.52', '1.0.54']).toContain(found.serves);
-    expect(found.serves).not.toBe(found.servedBefore);
-  }, caseMs);
+  it.each([...fetchingCases, ...updateCases])(
+    '$name: the new version is committed',
+    async (one) => {
+      const found = await seen.get(one)?.promise;
+      if (found === undefined) throw new RangeError('an unknown case');
+      expectCarriedOn(found, 'committed');
+      expect(['1.0.52', '1.0.54']).toContain(found.serves);
+      expect(found.serves).not.toBe(found.servedBefore);
+    },
+    caseMs,
+  );
 
-  it.each(returnCases)('$name: the version before serves with the data of now', async (one) => {
-    const found = await seen.get(one)?.promise;
-    if (found === undefined) throw new RangeError('an unknown case');
-    expectCarriedOn(found, 'committed');
-    expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.52' });
-  }, caseMs);
+  it.each(returnCases)(
+    '$name: the version before serves with the data of now',
+    async (one) => {
+      const found = await seen.get(one)?.promise;
+      if (found === undefined) throw new RangeError('an unknown case');
+      expectCarriedOn(found, 'committed');
+      expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.52' });
+    },
+    caseMs,
+  );
 
-  it.each(failingCases)('$name: the version before serves with its old data', async (one) => {
-    const found = await seen.get(one)?.promise;
-    if (found === undefined) throw new RangeError('an unknown case');
-    expectCarriedOn(found, 'rolled-back');
-    expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.54', reason: 'stalled' });
-  }, caseMs);
+  it.each(failingCases)(
+    '$name: the version before serves with its old data',
+    async (one) => {
+      const found = await seen.get(one)?.promise;
+      if (found === undefined) throw new RangeError('an unknown case');
+      expectCarriedOn(found, 'rolled-back');
+      expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.54', reason: 'stalled' });
+    },
+    caseMs,
+  );
 
-  it.each([...goodLanes, badLane])('nothing that %s put in an outbox is lost on the way', async (name) => {
-    await Promise.allSettled([...seen.values()].map(({ promise }) => promise));
-    for (const role of ['agent', 'updater'] as const) expect(await lostEvents(world, name, role)).toEqual([]);
-    const { ackUpto } = await world.server.appliance(name);
-    expect(ackUpto.agent).toBeGreaterThan(10);
-    expect(ackUpto.updater).toBeGreaterThan(5);
-  }, caseMs);
+  it.each([...goodLanes, badLane])(
+    'nothing that %s put in an outbox is lost on the way',
+    async (name) => {
+      await Promise.allSettled([...seen.values()].map(({ promise }) => promise));
+      for (const role of ['agent', 'updater'] as const) expect(await lostEvents(world, name, role)).toEqual([]);
+      const { ackUpto } = await world.server.appliance(name);
+      expect(ackUpto.agent).toBeGreaterThan(10);
+      expect(ackUpto.updater).toBeGreaterThan(5);
+    },
+    caseMs,
+  );
 });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { checkInBytesMax } from '../../protocol/check-in.ts';
-import { eventShape, eventsPerCheckInMax } from '../../protocol/event.ts';
+import { type EventInput, eventShape, eventsPerCheckInMax } from '../../protocol/event.ts';
 import { uuidShape } from '../../protocol/ids.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import { realFiles } from '../../updater/effects/files.ts';
@@ -79,7 +79,11 @@ describe('the events of the updater', () => {
       const cut = cutAt(n);
       try {
         open(cut.files).add('new', note('new'));
-        expect(open().next().map(({ text }) => text)).toEqual(['before', 'new']);
+        expect(
+          open()
+            .next()
+            .map(({ text }) => text),
+        ).toEqual(['before', 'new']);
         return;
       } catch (error) {
         expect(error).toBeInstanceOf(PowerCut);
@@ -90,11 +94,19 @@ describe('the events of the updater', () => {
     expect.unreachable('it never ended');
   });
 
-  it('keep the newest when the server is away for longer than there is room', () => {
+  it('keep their numbers without gaps when the server is away for longer than there is room', () => {
     const queue = open();
-    for (let i = 1; i <= 250; i += 1) queue.add(`note ${i}`, note(`${i}`));
-    expect(queue.waiting).toBe(200);
-    expect(queue.next()[0]).toMatchObject({ n: 51 });
+    for (let i = 1; i <= 199; i += 1) queue.add(`note ${i}`, note(`${i}`));
+    queue.add('safe', { kind: 'safe-mode', text: 'safe' });
+    for (let i = 200; i <= 250; i += 1) queue.add(`note ${i}`, note(`${i}`));
+    queue.add('committed 7', { kind: 'release-committed', text: 'committed' });
+    const all: EventInput[] = [];
+    for (let sent = queue.next(); sent.length > 0; sent = queue.next()) {
+      all.push(...sent);
+      queue.acknowledge(sent.at(-1)?.n ?? 0);
+    }
+    expect(all.map(({ n }) => n)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+    expect(all.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['release-committed', 'safe-mode']));
   });
 });
 

@@ -50,7 +50,11 @@ describe('the length of a trial', () => {
 
   it('is not lengthened by the settings', () => {
     const own = settings({ healthyMs: minutes(90), deadlineMs: minutes(180) });
-    expect(trialLength(undefined, own)).toMatchObject({ healthyMs: minutes(10), deadlineMs: minutes(30), shortened: false });
+    expect(trialLength(undefined, own)).toMatchObject({
+      healthyMs: minutes(10),
+      deadlineMs: minutes(30),
+      shortened: false,
+    });
   });
 
   it.each([
@@ -76,7 +80,11 @@ describe('the settings of the appliance', () => {
     const layout = temporaryAppliance();
     const processControl = { kind: 'supervisor', socket: '/run/x.sock', isolation: 'users' };
     writeFileSync(layout.settings, JSON.stringify({ processControl, agentUser: { uid: 7, gid: 8 }, stallMs: 3_000 }));
-    expect(loadSettings(realFiles, layout)).toMatchObject({ processControl, agentUser: { uid: 7, gid: 8 }, stallMs: 3_000 });
+    expect(loadSettings(realFiles, layout)).toMatchObject({
+      processControl,
+      agentUser: { uid: 7, gid: 8 },
+      stallMs: 3_000,
+    });
   });
 
   it.each([

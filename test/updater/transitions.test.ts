@@ -124,6 +124,8 @@ describe('going back by hand', () => {
       lastTx: 7,
       transaction: { kind: 'return', version: '1.0.48', slot: '0', waits: false, securityVersion: 1 },
     });
+    // Without its lengths a trial would be over before it began, and nobody could ever go back.
+    expect(begun.transaction?.trial).toEqual(events.return.trial);
   });
 
   it('is a bug where nothing was before', () => {

@@ -187,7 +187,9 @@ describe('a trial fails', () => {
   });
 
   it('when its work stands still while it goes on answering (S42, S43)', () => {
-    expect(watch([{ for: 3 }, { answer: { progress: 3 }, for: 5 }])).toMatchObject({ obstacle: 'its work stands still' });
+    expect(watch([{ for: 3 }, { answer: { progress: 3 }, for: 5 }])).toMatchObject({
+      obstacle: 'its work stands still',
+    });
     expect(watch([{ for: 3 }, { answer: { progress: 3 }, for: 6 }])).toEqual(failed('stalled'));
   });
 

@@ -29,7 +29,11 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
     memory.forced = true;
     return ask(appliance, state, memory);
   }
-  if (requested !== null) return requested;
+  // What a person changed, the server hears at once: its answer may be another one now.
+  if (requested !== null) {
+    memory.forced = true;
+    return requested;
+  }
   const window = countWindow(appliance, state);
   if (window !== null) return window;
   await reportToServer(appliance, state, memory, { fresh: false });

@@ -23,6 +23,11 @@ export function noteRefused(appliance: Appliance, manifest: string): void {
   replaceJson(appliance.files, refusedPath(appliance), note, 0o600);
 }
 
+/** A person wants it tried again now. */
+export function forgetRefused(appliance: Appliance): void {
+  appliance.files.unlink(refusedPath(appliance));
+}
+
 export function isBackingOff(appliance: Appliance, manifest: string): boolean {
   const before = refusedBefore(appliance);
   if (before === null || before.manifest !== manifest || before.boot !== appliance.clock.bootId()) return false;

@@ -1,14 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { SlotName } from '../../protocol/component.ts';
+import { manifestLimits, manifestShape } from '../../protocol/manifest.ts';
 import { type Request, requestBytesMax, requestShape } from '../../protocol/request.ts';
-import type { StateBody } from '../../protocol/state-record.ts';
+import { manifestName } from '../../protocol/seal.ts';
+import type { StateBody, Transaction } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
 import type { FileFacts } from '../effects/files.ts';
 import type { Choice, MachineEvent } from '../machine-event.ts';
 import { ReleaseError } from '../release/release-error.ts';
 import { resolveFromFile } from '../release/resolve-release.ts';
+import { trialLength } from '../settings.ts';
 import { acceptanceOf } from './acceptance.ts';
+import { forgetRefused } from './refused.ts';
 import { canRead } from './switch.ts';
 
 /** Requests that one run looks at; more wait for the next one. */
@@ -61,9 +66,9 @@ function nextRequest(appliance: Appliance): Waiting | null {
   return null;
 }
 
-function parseOrNull(appliance: Appliance, path: string): unknown {
+function parseOrNull(appliance: Appliance, path: string, bytesMax = requestBytesMax): unknown {
   try {
-    return readJson(appliance.files, path, requestBytesMax);
+    return readJson(appliance.files, path, bytesMax);
   } catch (error) {
     if (error instanceof SyntaxError || (error instanceof Error && 'code' in error)) return null;
     throw error;
@@ -100,6 +105,8 @@ export async function takeRequest(appliance: Appliance, state: StateBody): Promi
 }
 
 function retry(appliance: Appliance, state: StateBody, id: string, manifest: string | null): MachineEvent | 'asked' {
+  // Whoever asks again does not want to wait for the back-off after a refusal either.
+  forgetRefused(appliance);
   const newest = state.quarantine.at(-1);
   const lifted = manifest === null ? newest : state.quarantine.find((entry) => entry.manifest === manifest);
   if (lifted === undefined) {
@@ -134,7 +141,15 @@ function rollBack(appliance: Appliance, state: StateBody, id: string): MachineEv
     'begun',
     `going back from ${committed.version} to ${previous.version}; the data is kept`,
   );
-  return { kind: 'return' };
+  return { kind: 'return', trial: trialOf(appliance, previous.slot) };
+}
+
+/** A return is tried like any other switch, for as long as that version's manifest asks. */
+function trialOf(appliance: Appliance, slot: SlotName): Transaction['trial'] {
+  const path = join(appliance.layout.slot('app', slot), manifestName);
+  const manifest = manifestShape.safeParse(parseOrNull(appliance, path, manifestLimits.manifestBytesMax));
+  const { healthyMs, deadlineMs, tries } = trialLength(manifest.data?.trial, appliance.settings);
+  return { healthyMs, deadlineMs, tries };
 }
 
 async function install(

@@ -41,7 +41,7 @@ export const choice: Choice = {
 export const events = {
   nothing: { kind: 'nothing' },
   take: { kind: 'take', choice },
-  return: { kind: 'return' },
+  return: { kind: 'return', trial: { healthyMs: 4_000, deadlineMs: 20_000, tries: 3 } },
   lift: { kind: 'lift', manifest: digestOf('c') },
   'window-time': { kind: 'window-time', usedMs: 60_000 },
   'window-ended': { kind: 'window-ended' },
