@@ -11,6 +11,7 @@ import { type Core, makeCore } from './core.ts';
 import { dashboardRoutes } from './dashboard/routes.ts';
 import { expireOrders } from './fleet/send-order.ts';
 import { type Access, guardHostAndOrigin } from './guard.ts';
+import { keepHouse, scheduleHousekeeping } from './housekeeping.ts';
 import { openKeys } from './keys.ts';
 import type { Listen } from './listen-policy.ts';
 import { type Counters, countersOf } from './machine/counter.ts';
@@ -87,6 +88,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   );
   refreshOnlineMetadata(core);
   const timers = startTimers(core);
+  const housekeeping = scheduleHousekeeping(() => logged(core, 'housekeeping', () => keepHouse(db, core.nowMs())));
   const address = await app.listen({ host: listen.host, port: listen.port });
   if (url === '') url = address;
   return {
@@ -95,6 +97,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     routes,
     stop: async () => {
       for (const timer of timers) clearInterval(timer);
+      await housekeeping.stop();
       await app.close();
       core.presence.flush();
       counters.settle();

@@ -39,7 +39,7 @@ const rememberedShape = z.object({
 });
 export type Remembered = z.infer<typeof rememberedShape>;
 
-export const nothingRemembered: Remembered = {
+const nothingRemembered: Remembered = {
   etag: null,
   desired: null,
   nextInS: 0,

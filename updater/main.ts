@@ -1,24 +1,22 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 import { layoutOf } from '../protocol/layout.ts';
 import { runCommand } from './cli.ts';
 import { realClock } from './effects/clock.ts';
+import { readJson } from './effects/durable.ts';
 import { realFiles } from './effects/files.ts';
 
 /** The appliance's command line. Wires the real effects; commands load what they need, when they need it. */
 
-/** The version of this program: what the builder wrote beside it. */
+const releaseShape = z.object({ version: z.string() });
+const releaseBytesMax = 64 * 1024;
+
+/** The version of this program: what the builder wrote beside it; a checkout has none. */
 function ownVersion(): string {
-  try {
-    const release: unknown = JSON.parse(readFileSync(join(import.meta.dirname, 'release.json'), 'utf8'));
-    if (typeof release === 'object' && release !== null && 'version' in release && typeof release.version === 'string')
-      return release.version;
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-  }
-  return '0.0.0-dev';
+  const release = readJson(realFiles, join(import.meta.dirname, 'release.json'), releaseBytesMax);
+  return release === null ? '0.0.0-dev' : releaseShape.parse(release).version;
 }
 
 const options = {

@@ -75,7 +75,7 @@ function known(status: CheckStatus | UnknownWord | undefined): CheckStatus {
 }
 
 /** Checks that were not failing before the switch and fail now: only a comparison counts. */
-export function regressions(rules: Pick<TrialRules, 'baseline'>, answer: HealthAnswer): string[] {
+function regressions(rules: Pick<TrialRules, 'baseline'>, answer: HealthAnswer): string[] {
   const { baseline } = rules;
   if (baseline === null) return [];
   return Object.keys(baseline).filter((name) => {

@@ -19,7 +19,7 @@ import { troubleOf } from './refused.ts';
 const linesMax = 10;
 const outputMax = 4_000;
 
-export const lastRequestShape = z.object({ id: z.string(), outcome: z.string(), text: z.string() });
+const lastRequestShape = z.object({ id: z.string(), outcome: z.string(), text: z.string() });
 
 type SlotLine = StatusInput['slots'][number];
 
@@ -123,6 +123,7 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
       .map((line) => ({ ...line, outcome: typeof line.outcome === 'string' ? line.outcome : line.outcome.raw })),
     lastRequest: lastRequestShape.nullable().parse(readJson(files, `${layout.run}/last-request.json`, 16_000)),
     wallS: clock.wallS(),
+    at: { boot: clock.bootId(), monoMs: clock.monoMs() },
   };
   statusShape.parse(status);
   replaceJson(files, layout.status, status, 0o644);

@@ -25,7 +25,7 @@ const copyBytesAtOnce = 1024 * 1024;
 export type RequestOutcome = 'done' | 'begun' | 'refused';
 
 /** Tells the person who asked; page and command line print it. */
-export function answerRequest(appliance: Appliance, id: string, outcome: RequestOutcome, text: string): void {
+function answerRequest(appliance: Appliance, id: string, outcome: RequestOutcome, text: string): void {
   replaceJson(
     appliance.files,
     `${appliance.layout.run}/last-request.json`,

@@ -42,6 +42,7 @@ const { values } = parseArgs({
 const options = optionsShape.parse(values);
 const layout = layoutOf(options.root);
 const goFile = `${layout.run}/go`;
+let held = false;
 
 /** Without the event loop: a killed process does nothing more either. */
 function sleepSync(ms: number): void {
@@ -63,6 +64,7 @@ function hold(): void {
   for (const endsAt = performance.now() + comesWithinMs; performance.now() < endsAt; sleepSync(lookEveryMs)) {
     if (!existsSync(goFile)) continue;
     unlinkSync(goFile);
+    held = true;
     return;
   }
   process.exit(exitNeverCame);
@@ -85,8 +87,8 @@ const line = { files, clock: realClock, layout, version: options.version };
 for (const endsAt = performance.now() + comesWithinMs; performance.now() < endsAt; await delay(betweenRunsMs)) {
   const appliance = openAppliance(line, (text) => process.stderr.write(`${realClock.monoMs()} ${text}\n`));
   const rested = await runUpdater(appliance, loadState(files, layout), true);
-  // Held and let go, it has done its part: what is left is for the next one.
-  if (plan.moment === 'hold' && rested.row === 'idle' && rested.lastTx > 0) break;
+  // Held and let go, it has done its part when the transaction is over.
+  if (held && rested.row === 'idle') break;
 }
 lock.release();
 if (plan.moment !== 'hold') process.exitCode = exitNeverCame;

@@ -1,0 +1,182 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import type { Layout } from '../../protocol/layout.ts';
+import { supervisorControl } from '../../updater/processes/supervisor-control.ts';
+import { processesOf } from '../support/supervisor/processes-of.ts';
+import { Unit, type UnitSpec } from '../support/supervisor/unit.ts';
+import { temporaryAppliance } from './support/temporary-appliance.ts';
+
+let layout: Layout;
+beforeEach(() => {
+  layout = temporaryAppliance();
+});
+
+/** A unit that runs one line of JavaScript and is stopped with the test. */
+function unit(script: string, changes: Partial<UnitSpec> = {}): Unit & { failures: () => number } {
+  let failures = 0;
+  const made = new Unit(
+    {
+      name: 'agent',
+      before: null,
+      command: [process.execPath, '-e', script],
+      user: null,
+      restart: 'always',
+      restartAfterMs: 1_000,
+      burst: null,
+      stopMs: 300,
+      logFile: join(layout.root, 'agent.log'),
+      ...changes,
+    },
+    () => {
+      failures += 1;
+    },
+  );
+  onTestFinished(() => made.stop());
+  return Object.assign(made, { failures: () => failures });
+}
+
+async function until(what: string, isThere: () => boolean): Promise<void> {
+  for (let i = 0; i < 500; i += 1) {
+    if (isThere()) return;
+    await delay(20);
+  }
+  throw new Error(`no ${what} within 10 s`);
+}
+
+const log = () => (existsSync(join(layout.root, 'agent.log')) ? readFileSync(join(layout.root, 'agent.log'), 'utf8') : '');
+const forever = 'setInterval(() => {}, 1000); console.log("up")';
+
+describe('a unit', () => {
+  it('that is stopped is gone with all that it started, though both ignore the order to end', async () => {
+    const deaf = `process.on("SIGTERM", () => console.log("no")); ${forever}`;
+    const parent = `require("child_process").spawn(process.execPath, ["-e", ${JSON.stringify(deaf)}], { stdio: "inherit" }); ${deaf}`;
+    const agent = unit(parent);
+    agent.start();
+    await until('two processes', () => log().split('up').length === 3);
+    const pgid = agent.pid ?? 0;
+    expect(processesOf({ by: 'group', pgid })).toHaveLength(2);
+    await agent.stop();
+    expect(processesOf({ by: 'group', pgid })).toEqual([]);
+    expect(agent).toMatchObject({ state: 'inactive', pid: null, crashes: 0 });
+  });
+
+  it('that ends in its time when asked to is not killed', async () => {
+    const agent = unit(`process.on("SIGTERM", () => { console.log("bye"); process.exit(0); }); ${forever}`, { stopMs: 5_000 });
+    agent.start();
+    await until('start', () => log().includes('up'));
+    await agent.stop();
+    expect(log()).toContain('bye');
+    expect(agent.lastExit).toEqual({ code: 0, signal: null });
+  });
+
+  it('takes what its process leaves behind with it', async () => {
+    const orphan = `require("child_process").spawn(process.execPath, ["-e", ${JSON.stringify(forever)}], { stdio: "inherit" }); setTimeout(() => process.exit(1), 300)`;
+    const agent = unit(orphan, { restartAfterMs: 60_000 });
+    agent.start();
+    await until('process', () => agent.pid !== null);
+    const pgid = agent.pid ?? 0;
+    await until('end', () => agent.state === 'waiting');
+    await until('nothing left', () => processesOf({ by: 'group', pgid }).length === 0);
+  });
+
+  it('is started again after a second, and its crashes are counted with their last output', async () => {
+    const agent = unit('console.error("it broke here"); process.exit(3)');
+    agent.start();
+    await until('first crash', () => agent.crashes === 1);
+    const atMs = performance.now();
+    await until('second crash', () => agent.crashes === 2);
+    expect(performance.now() - atMs).toBeGreaterThan(900);
+    await until('output', () => agent.lastOutput.includes('it broke here'));
+    expect(agent.lastExit).toEqual({ code: 3, signal: null });
+  });
+
+  it('has failed after its burst, once, and starts again only when it is told to', async () => {
+    const agent = unit('process.exit(1)', { restartAfterMs: 10, burst: { starts: 3, intervalMs: 60_000 } });
+    agent.start();
+    await until('failure', () => agent.state === 'failed');
+    expect(agent.crashes).toBe(3);
+    await delay(100);
+    expect(agent).toMatchObject({ state: 'failed', crashes: 3 });
+    expect(agent.failures()).toBe(1);
+    agent.start();
+    await until('second failure', () => agent.failures() === 2);
+    expect(agent.crashes).toBe(6);
+  });
+
+  it('does not start when what goes before refuses, and that is no crash', async () => {
+    const agent = unit(forever, { before: [process.execPath, '-e', 'process.exit(75)'], restartAfterMs: 60_000 });
+    agent.start();
+    await until('refusal', () => agent.lastExit?.code === 75);
+    expect(agent).toMatchObject({ state: 'waiting', crashes: 0, pid: null });
+    expect(log()).not.toContain('up');
+  });
+
+  it('can be stopped while it waits for its restart', async () => {
+    const agent = unit('process.exit(1)', { restartAfterMs: 50 });
+    agent.start();
+    await until('crash', () => agent.state === 'waiting');
+    await agent.stop();
+    const { crashes } = agent;
+    await delay(150);
+    expect(agent).toMatchObject({ state: 'inactive', crashes });
+  });
+
+  it('that can not be executed at all is reported like a crash', async () => {
+    writeFileSync(join(layout.root, 'no-program'), 'x', { mode: 0o644 });
+    const agent = unit('', { command: [join(layout.root, 'no-program')], restartAfterMs: 60_000 });
+    agent.start();
+    await until('end', () => agent.lastExit !== null);
+    expect(agent.lastExit).toEqual({ code: 203, signal: null });
+  });
+});
+
+describe('process control by a supervisor', () => {
+  /** Listens as a supervisor would and answers with one text. */
+  async function supervisor(answer: string): Promise<{ socket: string; asked: string[] }> {
+    const socket = join(layout.root, 'control.sock');
+    const asked: string[] = [];
+    const server = createServer({ allowHalfOpen: true }, (client) => {
+      client.on('error', () => client.destroy());
+      client.on('data', (bytes: Buffer) => asked.push(bytes.toString()));
+      client.on('end', () => client.end(answer));
+    });
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    onTestFinished(() => void server.close());
+    return { socket, asked };
+  }
+  const facts = { state: 'active', pid: 7, crashes: 2, lastExit: { code: 1, signal: null }, lastOutput: 'x' };
+
+  it('sends one line for each order and reads the facts', async () => {
+    const { socket, asked } = await supervisor(JSON.stringify({ ok: true, agent: facts }));
+    const control = supervisorControl(socket, 'none');
+    expect(await control.agent()).toEqual(facts);
+    await control.startAgent();
+    await control.stopAgent();
+    await control.requestRun();
+    expect(asked.map((line) => JSON.parse(line).op)).toEqual(['agent', 'start-agent', 'stop-agent', 'run-updater']);
+  });
+
+  it('names an agent that could not be stopped', async () => {
+    const { socket } = await supervisor(JSON.stringify({ ok: false, code: 'agent-not-gone', message: 'pid 7 stays' }));
+    await expect(supervisorControl(socket, 'none').stopAgent()).rejects.toMatchObject({ code: 'agent-not-gone' });
+  });
+
+  it.each([
+    ['a refusal', JSON.stringify({ ok: false, code: 'failed' }), 'process-control-refused'],
+    ['facts without an agent', JSON.stringify({ ok: true }), 'process-control-refused'],
+    ['no JSON', 'yes', 'process-control-unreachable'],
+    ['nothing', '', 'process-control-unreachable'],
+    ['more than an answer is', 'x'.repeat(200 * 1024), 'process-control-unreachable'],
+  ])('names what is wrong with the answer: %s', async (_what, answer, code) => {
+    const { socket } = await supervisor(answer);
+    await expect(supervisorControl(socket, 'none').agent()).rejects.toMatchObject({ code });
+  });
+
+  it('names a supervisor that is not there', async () => {
+    const control = supervisorControl(join(layout.root, 'nobody.sock'), 'none');
+    await expect(control.agent()).rejects.toMatchObject({ code: 'process-control-unreachable' });
+  });
+});
