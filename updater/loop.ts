@@ -50,9 +50,16 @@ export function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
   };
 }
 
-/** Rows in which a run has nothing more to do once their effect says so. */
+/** A run has nothing more to do once an effect says so: the next one tries again. */
+const restful: ReadonlySet<MachineEvent['kind']> = new Set([
+  'nothing',
+  'interrupted',
+  'agent-stays',
+  'snapshot-failed',
+]);
+
 function isRest(event: MachineEvent): boolean {
-  return event.kind === 'nothing' || event.kind === 'interrupted' || event.kind === 'agent-stays';
+  return restful.has(event.kind);
 }
 
 /**
@@ -86,6 +93,8 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
     appliance.log(
       `${before.row} -> ${after.row}${after.transaction === null ? '' : ` (${after.transaction.version})`}`,
     );
+    // A switch that was given up before it began: the run ends here, and nobody else would start what was stopped.
+    if (after.row === 'sealed' && before.row !== 'writing') await appliance.processes.startAgent();
     if (before.row === 'reverting') await serveAgain(appliance, before, memory);
     if (after.row !== 'idle' || before.row === 'closing') return;
     // A transaction ended: the next one starts from nothing, and the server hears of this one at once.

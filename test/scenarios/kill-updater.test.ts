@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Findings } from '../support/killing/findings.ts';
 import { failingCases, fetchingCases, type KillCase, returnCases, updateCases } from '../support/killing/kill-cases.ts';
 import { Lane, type Seen } from '../support/killing/lane.ts';
 import { lostEvents } from '../support/killing/look.ts';
@@ -18,21 +19,7 @@ const paceS = 0.25;
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-kill-updater-'));
 const world = new World(dir, thinRuntime(join(dir, 'thin')));
 const lanes: Lane[] = [];
-const seen = new Map<KillCase, PromiseWithResolvers<Seen>>();
-for (const one of [...fetchingCases, ...updateCases, ...returnCases, ...failingCases]) {
-  const promise = Promise.withResolvers<Seen>();
-  promise.promise.catch(() => undefined); // its own test tells
-  seen.set(one, promise);
-}
-
-async function settle(one: KillCase, work: () => Promise<Seen>): Promise<void> {
-  try {
-    seen.get(one)?.resolve(await work());
-  } catch (error) {
-    seen.get(one)?.reject(error);
-    throw error;
-  }
-}
+const findings = new Findings<KillCase, Seen>([...fetchingCases, ...updateCases, ...returnCases, ...failingCases]);
 
 /** One release to all of them at the same time, and each updater dies at another moment of it. */
 async function together(bundle: Built, cases: readonly KillCase[]): Promise<void> {
@@ -46,7 +33,7 @@ async function together(bundle: Built, cases: readonly KillCase[]): Promise<void
     cases.map((one, index) => {
       const [lane, start] = [lanes[index], begun[index]];
       if (lane === undefined || start === undefined) throw new RangeError('a case without an appliance');
-      return settle(one, () => lane.finish(start));
+      return findings.settle(one, () => lane.finish(start));
     }),
   );
 }
@@ -57,8 +44,8 @@ async function backAndForth(lane: Lane, updates: KillCase[], returns: KillCase[]
     const back = returns.shift();
     const forth = one;
     if (back === undefined) await lane.goBack();
-    else await settle(back, () => lane.kill(back, null));
-    await settle(forth, () => lane.kill(forth, null));
+    else await findings.settle(back, () => lane.kill(back, null));
+    await findings.settle(forth, () => lane.kill(forth, null));
   }
 }
 
@@ -71,7 +58,7 @@ async function play(bundles: readonly [Built, Built, Built]): Promise<void> {
   const [last, ...good] = lanes.toReversed();
   if (last === undefined) throw new RangeError('no appliances');
   const failing = async () => {
-    for (const one of failingCases) await settle(one, () => last.kill(one, bad.path));
+    for (const one of failingCases) await findings.settle(one, () => last.kill(one, bad.path));
   };
   await Promise.all([failing(), ...good.map((lane) => backAndForth(lane, updates, returns))]);
 }
@@ -98,7 +85,7 @@ beforeAll(async () => {
   }
   const ready = await bundles;
   play(ready).catch((error: unknown) => {
-    for (const { reject } of seen.values()) reject(new Error('the cases broke off before this one', { cause: error }));
+    findings.breakOff(error);
   });
 }, caseMs);
 
@@ -107,6 +94,8 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 }, caseMs);
 
+const named = (cases: readonly KillCase[]) => cases.map((one) => [one.name, one] as const);
+
 function expectCarriedOn(found: Seen, outcome: string): void {
   expect(found).toMatchObject({ committedWasSound: true, row: 'idle', halfWritten: [], outcomes: [outcome] });
   expect(found.readingsBefore.count).toBeGreaterThan(0);
@@ -114,11 +103,10 @@ function expectCarriedOn(found: Seen, outcome: string): void {
 }
 
 describe('after SIGKILL of the updater, the next start carries on', () => {
-  it.each([...fetchingCases, ...updateCases])(
-    '$name: the new version is committed',
-    async (one) => {
-      const found = await seen.get(one)?.promise;
-      if (found === undefined) throw new RangeError('an unknown case');
+  it.each(named([...fetchingCases, ...updateCases]))(
+    '%s: the new version is committed',
+    async (_name, one) => {
+      const found = await findings.found(one);
       expectCarriedOn(found, 'committed');
       expect(['1.0.52', '1.0.54']).toContain(found.serves);
       expect(found.serves).not.toBe(found.servedBefore);
@@ -126,22 +114,20 @@ describe('after SIGKILL of the updater, the next start carries on', () => {
     caseMs,
   );
 
-  it.each(returnCases)(
-    '$name: the version before serves with the data of now',
-    async (one) => {
-      const found = await seen.get(one)?.promise;
-      if (found === undefined) throw new RangeError('an unknown case');
+  it.each(named(returnCases))(
+    '%s: the version before serves with the data of now',
+    async (_name, one) => {
+      const found = await findings.found(one);
       expectCarriedOn(found, 'committed');
       expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.52' });
     },
     caseMs,
   );
 
-  it.each(failingCases)(
-    '$name: the version before serves with its old data',
-    async (one) => {
-      const found = await seen.get(one)?.promise;
-      if (found === undefined) throw new RangeError('an unknown case');
+  it.each(named(failingCases))(
+    '%s: the version before serves with its old data',
+    async (_name, one) => {
+      const found = await findings.found(one);
       expectCarriedOn(found, 'rolled-back');
       expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.54', reason: 'stalled' });
     },
@@ -151,7 +137,7 @@ describe('after SIGKILL of the updater, the next start carries on', () => {
   it.each([...goodLanes, badLane])(
     'nothing that %s put in an outbox is lost on the way',
     async (name) => {
-      await Promise.allSettled([...seen.values()].map(({ promise }) => promise));
+      await findings.allSettled();
       for (const role of ['agent', 'updater'] as const) expect(await lostEvents(world, name, role)).toEqual([]);
       const { ackUpto } = await world.server.appliance(name);
       expect(ackUpto.agent).toBeGreaterThan(10);

@@ -17,12 +17,12 @@ import {
 import { Screen } from './screen.ts';
 import { type Stage, setTheStage } from './stage.ts';
 import { toldOf } from './told.ts';
+import { failedChecks } from './verdict.ts';
 
 /** `npm start`: tells on real processes how an appliance whose agent is broken gets its fix. */
 
 const { values } = parseArgs({ options: { exit: { type: 'boolean', default: false } } });
 const screen = new Screen((text) => process.stdout.write(text), process.stdout.isTTY === true);
-const failed: string[] = [];
 let seen: Observations = {};
 let world: World | null = null;
 
@@ -42,15 +42,10 @@ function observe(added: Observations): void {
   const told = toldOf(seen);
   for (const { name, verify } of checks.filter((one) => one.scene === scene)) {
     const wrong = verify(seen);
-    if (wrong !== null) failed.push(name);
     const text = told[name]?.text ?? name;
     const how = wrong === null ? (told[name]?.how ?? '') : `${name}: ${wrong}`;
     screen.tell({ text, checked: { good: wrong === null, how } });
   }
-}
-
-function unknownLines(): void {
-  for (const { name, verify } of checks) if (!failed.includes(name) && verify(seen) !== null) failed.push(name);
 }
 
 async function play(current: Stage): Promise<Facts> {
@@ -107,10 +102,11 @@ async function main(): Promise<void> {
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : '';
     screen.print(`the story broke off: ${error instanceof Error ? error.message : String(error)}${cause}`);
-    unknownLines();
   }
   writeFileSync(join(stage.world.logs, 'observations.json'), JSON.stringify(seen));
-  if (failed.length > 0) screen.print(`not as told: ${failed.join(', ')}`);
+  // Over all scenes at once: what a story that broke off has not seen is not as told either.
+  const failed = failedChecks(seen);
+  if (failed.length > 0) screen.print(`not as told: ${failed.map(({ name }) => name).join(', ')}`);
   if (values.exit || failed.length > 0) await end(failed.length > 0 ? 1 : 0);
 }
 

@@ -63,7 +63,7 @@ describe('the health of the agent', () => {
   });
 
   it('is missing when the connection breaks', async () => {
-    await listen((socket) => socket.resetAndDestroy());
+    await listen((socket) => socket.destroy());
     expect(await readHealth(layout.agentSocket)).toMatchObject({ answer: null });
   });
 

@@ -47,7 +47,7 @@ async function until(what: string, isThere: () => boolean): Promise<void> {
 }
 
 const log = () => (existsSync(join(layout.root, 'agent.log')) ? readFileSync(join(layout.root, 'agent.log'), 'utf8') : '');
-const forever = 'setInterval(() => {}, 1000); console.log("up")';
+const forever = 'setInterval(() => {}, 1000); console.log("alive")';
 
 describe('a unit', () => {
   it('that is stopped is gone with all that it started, though both ignore the order to end', async () => {
@@ -55,7 +55,7 @@ describe('a unit', () => {
     const parent = `require("child_process").spawn(process.execPath, ["-e", ${JSON.stringify(deaf)}], { stdio: "inherit" }); ${deaf}`;
     const agent = unit(parent);
     agent.start();
-    await until('two processes', () => log().split('up').length === 3);
+    await until('two processes', () => log().split('alive').length === 3);
     const pgid = agent.pid ?? 0;
     expect(processesOf({ by: 'group', pgid })).toHaveLength(2);
     await agent.stop();
@@ -66,7 +66,7 @@ describe('a unit', () => {
   it('that ends in its time when asked to is not killed', async () => {
     const agent = unit(`process.on("SIGTERM", () => { console.log("bye"); process.exit(0); }); ${forever}`, { stopMs: 5_000 });
     agent.start();
-    await until('start', () => log().includes('up'));
+    await until('start', () => log().includes('alive'));
     await agent.stop();
     expect(log()).toContain('bye');
     expect(agent.lastExit).toEqual({ code: 0, signal: null });
@@ -111,7 +111,7 @@ describe('a unit', () => {
     agent.start();
     await until('refusal', () => agent.lastExit?.code === 75);
     expect(agent).toMatchObject({ state: 'waiting', crashes: 0, pid: null });
-    expect(log()).not.toContain('up');
+    expect(log()).not.toContain('alive');
   });
 
   it('can be stopped while it waits for its restart', async () => {

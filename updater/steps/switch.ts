@@ -90,8 +90,15 @@ export async function stopAgent(appliance: Appliance, memory: RunMemory): Promis
 
 export function snapshot(appliance: Appliance, state: StateBody): MachineEvent {
   const { files, layout, settings } = appliance;
-  takeSnapshot(files, layout, transactionOf(state).tx, stateBytesMaxDefault, settings.agentUser);
-  return { kind: 'snapshot-done' };
+  try {
+    takeSnapshot(files, layout, transactionOf(state).tx, stateBytesMaxDefault, settings.agentUser);
+    return { kind: 'snapshot-done' };
+  } catch (error) {
+    // What the disk refuses (ENOSPC, EROFS, EIO) must not stop and start a healthy agent without end.
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    appliance.log(`the state can not be copied: ${error.message}`);
+    return { kind: 'snapshot-failed' };
+  }
 }
 
 export async function startTrial(appliance: Appliance): Promise<MachineEvent> {

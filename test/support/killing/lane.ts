@@ -8,6 +8,7 @@ import { until } from '../world/wait.ts';
 import type { World } from '../world/world.ts';
 import type { KillCase } from './kill-cases.ts';
 import { Killing } from './killing.ts';
+import type { Plan } from './killing-files.ts';
 import { askUpdater, halfWritten, isCommittedSound, stateOf, statusOf, wakeUpdater } from './look.ts';
 
 const endsWithinMs = 45_000;
@@ -49,7 +50,7 @@ export class Lane {
     this.name = box.options.name;
   }
 
-  async begin(one: KillCase): Promise<Begun> {
+  async begin(one: Plan): Promise<Begun> {
     const upTo = highestOf(await acknowledged(this.world, this.name));
     const before = await readings(this.world, this.name, upTo);
     const killing = await Killing.start(this.box, one);
@@ -62,6 +63,11 @@ export class Lane {
     await begun.killing.killed();
     const committedWasSound = isCommittedSound(this.box);
     wakeUpdater(this.box);
+    return this.rest(begun, committedWasSound);
+  }
+
+  /** Waits until the transaction is over and its version answers, and looks at everything. */
+  async rest(begun: Begun, committedWasSound: boolean): Promise<Seen> {
     const lines = await this.#ended(begun.lastTx);
     const { row, app } = stateOf(this.box);
     return {

@@ -43,7 +43,9 @@ export async function killLaunch(box: ApplianceBox, component: 'app' | 'updater'
 
 /** Healthy time that a trial needs from now on, by the appliance's own settings. */
 export function setTrial(box: ApplianceBox, healthyMs: number): void {
-  const settings = z.looseObject({ trial: z.looseObject({}) }).parse(JSON.parse(readFileSync(box.layout.settings, 'utf8')));
+  const settings = z
+    .looseObject({ trial: z.looseObject({}) })
+    .parse(JSON.parse(readFileSync(box.layout.settings, 'utf8')));
   const changed = { ...settings, trial: { ...settings.trial, healthyMs } };
   writeFileSync(box.layout.settings, JSON.stringify(changed), { mode: 0o600 });
 }

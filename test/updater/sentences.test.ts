@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { failureReasons, rows, type StateBody } from '../../protocol/state-record.ts';
+import type { AgentFacts } from '../../updater/processes/process-control.ts';
+import { reasonTexts, type Situation, whySentence } from '../../updater/sentences.ts';
+import { digestOf, idleState, stateIn } from './support/states.ts';
+
+const active: AgentFacts = { state: 'active', pid: 7, crashes: 0, lastExit: null, lastOutput: '' };
+const why = (changes: Partial<Situation> = {}) =>
+  whySentence({
+    state: idleState(),
+    agent: active,
+    crashes: 0,
+    reasons: [],
+    serverError: null,
+    trouble: null,
+    ...changes,
+  });
+const left = (version: string, verdict: string, reason: 'trial' | 'by hand' = 'trial'): StateBody =>
+  idleState({ quarantine: [{ manifest: digestOf('c'), version, reason, verdict }] });
+
+describe('why an appliance is on what it is on', () => {
+  it('is said in one sentence when all is well', () => {
+    expect(why()).toBe('1.0.49 runs and is healthy.');
+  });
+
+  it('names the crashes, how often and how', () => {
+    expect(why({ crashes: 1, agent: { ...active, lastExit: { code: 1, signal: null } } })).toBe(
+      '1.0.49 crashed once (last exit: 1).',
+    );
+    expect(why({ crashes: 4, agent: { ...active, state: 'failed', lastExit: { code: null, signal: 'SIGSEGV' } } })).toBe(
+      '1.0.49 crashed 4 times (last exit: SIGSEGV).',
+    );
+  });
+
+  it('never calls healthy what does not run or is not known', () => {
+    expect(why({ agent: { ...active, state: 'inactive', pid: null } })).toBe('1.0.49 is not running.');
+    expect(why({ agent: null })).toContain('is not known');
+  });
+
+  it.each(failureReasons)('names the release that was rolled back, and why, in words and by name: %s', (reason) => {
+    const text = why({ state: left('1.0.52', reason) });
+    expect(text).toBe(`1.0.49 runs: 1.0.52 was rolled back, because ${reasonTexts[reason]} (${reason}).`);
+  });
+
+  it('names the person who went back', () => {
+    expect(why({ state: left('1.0.52', 'by-hand', 'by hand') })).toBe('1.0.49 runs: a person went back from 1.0.52.');
+  });
+
+  it('forgets a rollback when something newer was committed since', () => {
+    expect(why({ state: left('1.0.47', 'stalled') })).toBe('1.0.49 runs and is healthy.');
+  });
+
+  it('adds what the server holds back, and that it can not be reached', () => {
+    expect(why({ reasons: ['the window opens at 22:00'] })).toBe('1.0.49 runs and is healthy. The window opens at 22:00.');
+    expect(why({ serverError: 'no route' })).toMatch(/^1\.0\.49 runs and is healthy\. .*No route\.$/);
+  });
+
+  it.each(rows.filter((row) => stateIn(row).transaction !== null))('names both versions or the one in question in %s', (row) => {
+    expect(why({ state: stateIn(row) })).toMatch(/1\.0\.52/);
+  });
+
+  it('says how far a trial is', () => {
+    expect(why({ state: stateIn('trial') })).toBe('1.0.52 is on trial: healthy for 0 s of 5 s.');
+  });
+
+  it('says what stopped the last try of a transaction', () => {
+    expect(why({ state: stateIn('fetching'), trouble: 'the network went away' })).toBe(
+      '1.0.52 is being fetched. The last try stopped: the network went away.',
+    );
+  });
+
+  it('begins with safe mode where that is so', () => {
+    expect(why({ state: stateIn('safe') })).toMatch(/^Safe mode: no proven version can be started; the factory agent runs\./);
+  });
+
+  it('fits where it is shown, whatever it is made of', () => {
+    const long = 'x'.repeat(2_000);
+    expect(why({ reasons: [long], serverError: long }).length).toBeLessThanOrEqual(600);
+    expect(why({ state: stateIn('fetching'), trouble: long }).length).toBeLessThanOrEqual(600);
+  });
+});
