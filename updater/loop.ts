@@ -1,4 +1,4 @@
-import type { StateBody } from '../protocol/state-record.ts';
+import type { Row, StateBody } from '../protocol/state-record.ts';
 import { type Appliance, freshMemory, type RunMemory } from './appliance.ts';
 import { afterCrash, next, table } from './machine.ts';
 import type { Effect, MachineEvent } from './machine-event.ts';
@@ -17,7 +17,7 @@ export type RunEffect = (effect: Effect, state: StateBody) => Promise<MachineEve
 export type Persist = (state: StateBody) => void;
 
 /** The effects of the table, wired to this appliance. */
-export function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
+function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
   return async (effect, state) => {
     switch (effect) {
       case 'ask':
@@ -58,6 +58,9 @@ const restful: ReadonlySet<MachineEvent['kind']> = new Set([
   'snapshot-failed',
 ]);
 
+/** Rows that launch starts nothing in: who leaves them backwards starts the committed version again. */
+const startsNothing: ReadonlySet<Row> = new Set(['quiesced', 'snapped']);
+
 function isRest(event: MachineEvent): boolean {
   return restful.has(event.kind);
 }
@@ -94,7 +97,7 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
       `${before.row} -> ${after.row}${after.transaction === null ? '' : ` (${after.transaction.version})`}`,
     );
     // A switch that was given up before it began: the run ends here, and nobody else would start what was stopped.
-    if (after.row === 'sealed' && before.row !== 'writing') await appliance.processes.startAgent();
+    if (after.row === 'sealed' && startsNothing.has(before.row)) await appliance.processes.startAgent();
     if (before.row === 'reverting') await serveAgain(appliance, before, memory);
     if (after.row !== 'idle' || before.row === 'closing') return;
     // A transaction ended: the next one starts from nothing, and the server hears of this one at once.

@@ -36,7 +36,7 @@ function numberOf(name: string): number {
 }
 
 /** The digest that the agent computes over its rows, computed over what the server has. */
-export function digestOf(records: readonly RecordSeen[]): string {
+function digestOf(records: readonly RecordSeen[]): string {
   const lines = records.map(({ name, sha256 }) => `${name} ${sha256}\n`);
   return createHash('sha256').update(lines.join('')).digest('hex');
 }
@@ -65,7 +65,7 @@ function committedVersion(status: Seen<'fixed'>['status']): string | null {
 }
 
 /** HTML as a browser would read it, as far as a sentence goes. */
-export function textOf(html: string): string {
+function textOf(html: string): string {
   const entities: Record<string, string> = {
     '&amp;': '&',
     '&lt;': '<',

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nodeBinary } from '../support/world/checkout.ts';
@@ -12,7 +13,7 @@ import { failedChecks } from './verdict.ts';
 
 /** What one real run of the story saw; see record.ts. */
 const recorded = join(import.meta.dirname, 'recorded', 'observations.json');
-const verifyProgram = join(import.meta.dirname, 'verify.ts');
+const verifyProgram = fileURLToPath(new URL('./verify.ts', import.meta.url));
 
 /** One for each check: a process for each fault would show nothing more. */
 const firstFaults = faults.filter(({ check }, index) => faults.findIndex((one) => one.check === check) === index);

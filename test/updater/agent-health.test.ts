@@ -73,7 +73,10 @@ describe('the health of the agent', () => {
     ['half of it', JSON.stringify(answer).slice(0, 50)],
     ['another shape', '{"status":"green"}'],
     ['another version string', JSON.stringify({ ...answer, version: 'v1' })],
-    ['more checks than it may', JSON.stringify({ ...answer, checks: Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`c${i}`, 'ok'])) })],
+    [
+      'more checks than it may',
+      JSON.stringify({ ...answer, checks: Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`c${i}`, 'ok'])) }),
+    ],
   ])('is malformed when it is %s', async (_what, text) => {
     await listen((socket) => socket.end(text));
     expect(await readHealth(layout.agentSocket)).toEqual({ answer: null, why: 'malformed' });

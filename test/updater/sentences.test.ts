@@ -27,9 +27,9 @@ describe('why an appliance is on what it is on', () => {
     expect(why({ crashes: 1, agent: { ...active, lastExit: { code: 1, signal: null } } })).toBe(
       '1.0.49 crashed once (last exit: 1).',
     );
-    expect(why({ crashes: 4, agent: { ...active, state: 'failed', lastExit: { code: null, signal: 'SIGSEGV' } } })).toBe(
-      '1.0.49 crashed 4 times (last exit: SIGSEGV).',
-    );
+    expect(
+      why({ crashes: 4, agent: { ...active, state: 'failed', lastExit: { code: null, signal: 'SIGSEGV' } } }),
+    ).toBe('1.0.49 crashed 4 times (last exit: SIGSEGV).');
   });
 
   it('never calls healthy what does not run or is not known', () => {
@@ -51,13 +51,18 @@ describe('why an appliance is on what it is on', () => {
   });
 
   it('adds what the server holds back, and that it can not be reached', () => {
-    expect(why({ reasons: ['the window opens at 22:00'] })).toBe('1.0.49 runs and is healthy. The window opens at 22:00.');
+    expect(why({ reasons: ['the window opens at 22:00'] })).toBe(
+      '1.0.49 runs and is healthy. The window opens at 22:00.',
+    );
     expect(why({ serverError: 'no route' })).toMatch(/^1\.0\.49 runs and is healthy\. .*No route\.$/);
   });
 
-  it.each(rows.filter((row) => stateIn(row).transaction !== null))('names both versions or the one in question in %s', (row) => {
-    expect(why({ state: stateIn(row) })).toMatch(/1\.0\.52/);
-  });
+  it.each(rows.filter((row) => stateIn(row).transaction !== null))(
+    'names both versions or the one in question in %s',
+    (row) => {
+      expect(why({ state: stateIn(row) })).toMatch(/1\.0\.52/);
+    },
+  );
 
   it('says how far a trial is', () => {
     expect(why({ state: stateIn('trial') })).toBe('1.0.52 is on trial: healthy for 0 s of 5 s.');
@@ -70,7 +75,9 @@ describe('why an appliance is on what it is on', () => {
   });
 
   it('begins with safe mode where that is so', () => {
-    expect(why({ state: stateIn('safe') })).toMatch(/^Safe mode: no proven version can be started; the factory agent runs\./);
+    expect(why({ state: stateIn('safe') })).toMatch(
+      /^Safe mode: no proven version can be started; the factory agent runs\./,
+    );
   });
 
   it('fits where it is shown, whatever it is made of', () => {

@@ -46,7 +46,8 @@ async function until(what: string, isThere: () => boolean): Promise<void> {
   throw new Error(`no ${what} within 10 s`);
 }
 
-const log = () => (existsSync(join(layout.root, 'agent.log')) ? readFileSync(join(layout.root, 'agent.log'), 'utf8') : '');
+const log = () =>
+  existsSync(join(layout.root, 'agent.log')) ? readFileSync(join(layout.root, 'agent.log'), 'utf8') : '';
 const forever = 'setInterval(() => {}, 1000); console.log("alive")';
 
 describe('a unit', () => {
@@ -64,7 +65,9 @@ describe('a unit', () => {
   });
 
   it('that ends in its time when asked to is not killed', async () => {
-    const agent = unit(`process.on("SIGTERM", () => { console.log("bye"); process.exit(0); }); ${forever}`, { stopMs: 5_000 });
+    const agent = unit(`process.on("SIGTERM", () => { console.log("bye"); process.exit(0); }); ${forever}`, {
+      stopMs: 5_000,
+    });
     agent.start();
     await until('start', () => log().includes('alive'));
     await agent.stop();

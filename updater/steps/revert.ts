@@ -18,6 +18,20 @@ const evidenceMax = 5;
 const servesWithinMs = 15_000;
 const lookEveryMs = 100;
 
+/**
+ * Reports need space, going back does not (I11): a disk that the trial filled must not keep the version before away.
+ * What is not written is lost to the report, and only that.
+ */
+async function whereThereIsSpace(appliance: Appliance, what: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')))
+      throw error;
+    appliance.log(`no space for ${what}: ${error.message}`);
+  }
+}
+
 async function keepEvidence(appliance: Appliance, state: StateBody): Promise<void> {
   const { files, layout } = appliance;
   const transaction = transactionOf(state);
@@ -42,28 +56,32 @@ async function keepEvidence(appliance: Appliance, state: StateBody): Promise<voi
  */
 export async function revert(appliance: Appliance, state: StateBody): Promise<MachineEvent> {
   const transaction = transactionOf(state);
-  await keepEvidence(appliance, state);
+  await whereThereIsSpace(appliance, 'the evidence', () => keepEvidence(appliance, state));
   await appliance.processes.stopAgent();
   const restored = restoreSnapshot(appliance.files, appliance.layout, transaction.tx, appliance.settings.agentUser);
+  await whereThereIsSpace(appliance, 'the report', async () => report(appliance, state, restored));
+  const agent = await agentFacts(appliance);
+  if (agent !== null) forgetCrashes(appliance, agent);
+  return { kind: 'reverted' };
+}
+
+function report(appliance: Appliance, state: StateBody, restored: ReturnType<typeof restoreSnapshot>): void {
+  const transaction = transactionOf(state);
   const { failure } = transaction;
   if (failure === null) throw new RangeError('reverting without a verdict');
   const reason = reasonTexts[failure.reason];
   const text = `${transaction.version} was rolled back, because ${reason} (${failure.reason}): ${failure.text}.`;
   const here = `Its data is kept in ${quarantineDirectory(appliance.layout, transaction.tx)}.`;
   appliance.log(text);
-  const downMs = null;
   recordOutcome(appliance, state, transaction, {
     outcome: 'rolled-back',
     reason: failure.reason,
     text,
     here,
-    downMs,
+    downMs: null,
     revertedMs: null,
     restored,
   });
-  const agent = await agentFacts(appliance);
-  if (agent !== null) forgetCrashes(appliance, agent);
-  return { kind: 'reverted' };
 }
 
 /** After the record says idle: starts the version before, and reports how long that took. */

@@ -41,7 +41,8 @@ export class World {
     for (const bundle of bundles) await this.server.publish(bundle.path);
   }
 
-  async addAppliance(name: string, options: Partial<BoxOptions> = {}): Promise<ApplianceBox> {
+  /** @param server where the appliance finds its server, when that is not where it is */
+  async addAppliance(name: string, options: Partial<BoxOptions> = {}, server = this.server.url): Promise<ApplianceBox> {
     const root = join(this.dir, name);
     const box = new ApplianceBox({
       name,
@@ -53,7 +54,7 @@ export class World {
       ...options,
     });
     this.appliances.push(box);
-    await box.setUp(this.server.url, await this.server.claim(name, 'harbour'));
+    await box.setUp(server, await this.server.claim(name, 'harbour'));
     return box;
   }
 

@@ -28,7 +28,7 @@ export function idleState(changes: Partial<StateBody> = {}): StateBody {
   };
 }
 
-export const choice: Choice = {
+const choice: Choice = {
   kind: 'update',
   component: 'app',
   version: '1.0.52',

@@ -4,7 +4,7 @@ type Operation = keyof Files;
 type Hook = (operation: Operation, args: readonly unknown[]) => void;
 
 /** The real file system, with somebody looking on: `before` sees each operation and may throw in its place. */
-export function wrapFiles(before: Hook, after: Hook = () => undefined): Files {
+function wrapFiles(before: Hook, after: Hook = () => undefined): Files {
   return new Proxy(realFiles, {
     get(target, key: Operation) {
       const operation: unknown = Reflect.get(target, key);

@@ -1,0 +1,70 @@
+import type { Layout } from '../../../protocol/layout.ts';
+import { generateKeyPair } from '../../../protocol/trust/ed25519.ts';
+import type { Appliance } from '../../../updater/appliance.ts';
+import { openCounter } from '../../../updater/counter.ts';
+import { type Files, realFiles } from '../../../updater/effects/files.ts';
+import { makeHttp } from '../../../updater/effects/http.ts';
+import { openEvents } from '../../../updater/events.ts';
+import type { AgentFacts, ProcessControl } from '../../../updater/processes/process-control.ts';
+import { settingsShape } from '../../../updater/settings.ts';
+import { digestOf } from './states.ts';
+import { TestClock } from './test-clock.ts';
+
+/** An agent that does as it is told and does no work: what a machine's process control would say of it. */
+export class ObedientAgent implements ProcessControl {
+  readonly isolation = 'none';
+  readonly orders: string[] = [];
+  facts: AgentFacts = { state: 'active', pid: 7, crashes: 0, lastExit: null, lastOutput: '' };
+
+  agent(): Promise<AgentFacts> {
+    return Promise.resolve(this.facts);
+  }
+
+  startAgent(): Promise<void> {
+    this.orders.push('start');
+    this.facts = { ...this.facts, state: 'active', pid: 7 };
+    return Promise.resolve();
+  }
+
+  stopAgent(): Promise<void> {
+    this.orders.push('stop');
+    this.facts = { ...this.facts, state: 'inactive', pid: null };
+    return Promise.resolve();
+  }
+
+  requestRun(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** A whole appliance on real files, whose server is not there. */
+export function testAppliance(layout: Layout, files: Files = realFiles) {
+  const clock = new TestClock();
+  const processes = new ObedientAgent();
+  const { publicKey, privateKey } = generateKeyPair();
+  const lines: string[] = [];
+  const identity = {
+    appliance: 'hf-00000000000000000001',
+    name: 'one',
+    site: 'north',
+    // Nothing listens on the port of discard.
+    url: 'http://127.0.0.1:9',
+    answerKeys: [publicKey],
+    rootDigest: digestOf('d'),
+  };
+  const appliance: Appliance = {
+    files,
+    clock,
+    processes,
+    layout,
+    identity,
+    http: makeHttp(),
+    settings: settingsShape.parse({ processControl: { kind: 'systemd' } }),
+    key: privateKey,
+    counter: openCounter(files, layout),
+    events: openEvents(files, layout, clock, identity.appliance),
+    version: '1.0.0',
+    log: (line) => lines.push(line),
+  };
+  return { appliance, clock, processes, lines };
+}
