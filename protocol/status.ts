@@ -79,7 +79,15 @@ export const statusShape = z.object({
   settings: z.object({ trialHealthyMs: z.int(), trialDeadlineMs: z.int(), shortened: z.boolean() }),
   transactions: z.array(transactionLineShape).max(20),
   /** The answer to the last request of a person. */
-  lastRequest: z.object({ id: z.string(), outcome: z.string(), text: z.string() }).nullable(),
+  lastRequest: z
+    .object({
+      id: z.string(),
+      outcome: z.string(),
+      text: z.string(),
+      /** Why it was refused, as a word for programs. */
+      code: z.string().max(64).optional(),
+    })
+    .nullable(),
   wallS: z.int(),
   /** When this was written; without it, a reader has only the file's own time to tell how old it is. */
   at: z.object({ boot: bootIdShape, monoMs: z.number().min(0) }).optional(),

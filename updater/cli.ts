@@ -204,10 +204,11 @@ const endsWithinMs = 45 * 60_000;
 const lookEveryMs = 200;
 
 async function request(line: CommandLine, wanted: Wanted): Promise<number> {
-  const { files, layout, clock } = line;
+  const { files, layout } = line;
   const id = randomUUID();
   const temporary = join(layout.requests, `${id}.tmp`);
   writeNewFile(files, temporary, Buffer.from(JSON.stringify({ v: 1, id, ...wanted })), 0o600);
+  const lastTx = newestLine(readStatus(line))?.tx ?? 0;
   files.rename(temporary, join(layout.requests, `${id}.json`));
   const answered = await waitFor(line, seenWithinMs, (found) => found.lastRequest?.id === id);
   if (answered === null) {
@@ -220,19 +221,27 @@ async function request(line: CommandLine, wanted: Wanted): Promise<number> {
   }
   const { lastRequest } = answered;
   if (lastRequest === null || lastRequest.outcome === 'refused') {
-    return fail(line, 'request-refused', lastRequest?.text ?? 'refused', 'Nothing was changed.');
+    const code = lastRequest?.code ?? 'request-refused';
+    return fail(line, code, lastRequest?.text ?? 'refused', 'Nothing was changed.');
   }
   if (lastRequest.outcome === 'done' || !line.options.wait) return say(line, lastRequest.text, lastRequest);
   line.complain(lastRequest.text);
-  const before = clock.monoMs();
-  const ended = await waitFor(
-    line,
-    endsWithinMs,
-    (found) => found.row === 'idle' && clock.monoMs() - before > lookEveryMs,
-  );
+  if (wanted.kind === 'retry') return say(line, lastRequest.text, lastRequest);
+  // Idle alone says nothing: the status may still be the one from before the transaction began.
+  const ended = await waitFor(line, endsWithinMs, (found) => found.row === 'idle' && hasEnded(found, lastTx));
   if (ended === null)
     return fail(line, 'still-running', 'the transaction has not ended', 'See holdfast-updater status');
-  return say(line, ended.why, ended);
+  const end = newestLine(ended);
+  if (end === undefined || end.outcome === 'committed') return say(line, ended.why, ended);
+  return fail(line, end.reason ?? wordOf(end.outcome), end.text, `${end.from} runs on.`);
+}
+
+function newestLine(status: Status | null): Status['transactions'][number] | undefined {
+  return status?.transactions.at(-1);
+}
+
+function hasEnded(status: Status, lastTx: number): boolean {
+  return (newestLine(status)?.tx ?? 0) > lastTx;
 }
 
 async function waitFor(

@@ -27,7 +27,7 @@ function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
       case 'fetch':
         return fetchRelease(appliance, state, memory);
       case 'write':
-        return writeRelease(appliance, state);
+        return writeRelease(appliance, state, memory);
       case 'await-window':
         return awaitWindow(appliance, state, memory);
       case 'stop-agent':

@@ -34,7 +34,7 @@ export function openAppliance(
     identity,
     key,
     log,
-    http: makeHttp(),
+    http: makeHttp({ stallMs: settings.httpStallMs }),
     processes: processControlOf(settings),
     counter: openCounter(files, layout),
     events: openEvents(files, layout, clock, identity.appliance),

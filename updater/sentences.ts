@@ -28,7 +28,7 @@ export interface Situation {
   readonly crashes: number;
   readonly reasons: readonly string[];
   readonly serverError: string | null;
-  /** What stopped the transaction in flight, the last time. */
+  /** What stopped the transaction in flight, the last time; without one, why the wanted release was refused. */
   readonly trouble: string | null;
 }
 
@@ -108,6 +108,7 @@ export function whySentence(situation: Situation): string {
   const [reason] = reasons;
   // What the server holds back because of that very rollback would only say it twice.
   const server = back !== null || reason === undefined ? [] : [sentence(reason)];
+  const refusal = situation.trouble === null ? [] : [sentence(situation.trouble)];
   const unreachable = serverError === null ? [] : [sentence(serverError)];
-  return [...safe, ...own, ...server, ...unreachable].join(' ').slice(0, sentenceMax);
+  return [...safe, ...own, ...server, ...refusal, ...unreachable].join(' ').slice(0, sentenceMax);
 }

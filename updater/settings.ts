@@ -3,6 +3,7 @@ import type { Layout } from '../protocol/layout.ts';
 import type { Transaction } from '../protocol/state-record.ts';
 import { readJson } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
+import { httpLimits } from './effects/http.ts';
 
 const userShape = z.object({ uid: z.int().min(1), gid: z.int().min(1) });
 export type User = z.infer<typeof userShape>;
@@ -32,6 +33,8 @@ export const settingsShape = z.object({
   answerMs: z.int().min(500).default(60_000),
   /** How long a check may fail in a trial before it counts as a regression. */
   graceMs: z.int().min(0).default(30_000),
+  /** Without one byte from a server for this long, a transfer is given up and carried on later. */
+  httpStallMs: z.int().min(100).default(httpLimits.stallMs),
   /** Time for going back to the previous version by hand, in healthy time after a commit. */
   rollbackWindowMs: z
     .int()

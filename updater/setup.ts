@@ -76,7 +76,8 @@ function makeDirectories(files: Files, layout: Layout, agentUser: User | null, p
     files.makeDirectory(path, mode);
     if (user !== null) files.setOwner(path, user.uid, user.gid);
   };
-  files.makeDirectory(layout.root, 0o755);
+  // Only root can have made a link of it, to where the data partition really is; below it no link is followed.
+  if (files.stat(layout.root)?.kind !== 'link') files.makeDirectory(layout.root, 0o755);
   own(layout.updater, 0o700, null);
   for (const path of [layout.work, layout.snapshots, layout.evidence, layout.trust]) own(path, 0o700, null);
   for (const path of [layout.slots, layout.runtimes]) own(path, 0o755, null);

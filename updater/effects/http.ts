@@ -1,7 +1,9 @@
 import { once } from 'node:events';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 
 /** How long each part of one exchange may take, in milliseconds. */
-const httpLimits = {
+export const httpLimits = {
   /** Name lookup, connection and TLS, each: a site's network answers in seconds or not at all. */
   connectMs: 10_000,
   /** Without one byte from the other side, its first one included. */
@@ -60,7 +62,8 @@ export class HttpError extends Error {
 
 type Limits = Readonly<Record<keyof typeof httpLimits, number>>;
 
-export function makeHttp(limits: Limits = httpLimits): Http {
+export function makeHttp(changed: Partial<Limits> = {}): Http {
+  const limits = { ...httpLimits, ...changed };
   const stream: Http['stream'] = async (request, consume) => {
     const deadline = AbortSignal.timeout(request.totalMs);
     let url = new URL(request.url);
@@ -118,12 +121,15 @@ async function exchange<T>(
     return new HttpError(otherwise, `${request.url}${detail}`, { cause });
   };
   const { connectMs } = limits;
+  // Of this exchange only: a connection that is kept, by us or by whoever answers, would keep the updater from ending.
+  const agent = { http: new HttpAgent(), https: new HttpsAgent() };
   const stream = got.stream(request.url, {
     method: request.method ?? 'GET',
     headers: { 'user-agent': 'holdfast-updater', 'accept-encoding': 'identity', ...request.headers },
     ...(request.body === undefined ? {} : { body: request.body }),
     timeout: { lookup: connectMs, connect: connectMs, secureConnect: connectMs },
     signal: AbortSignal.any([stall.signal, deadline]),
+    agent,
     retry: { limit: 0 },
     followRedirect: false,
     throwHttpErrors: false,
@@ -148,6 +154,8 @@ async function exchange<T>(
   } finally {
     stall.stop();
     stream.destroy();
+    agent.http.destroy();
+    agent.https.destroy();
   }
 }
 

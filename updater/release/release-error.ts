@@ -37,7 +37,10 @@ const later = (next: string): Consequence => ({ temporary: true, next });
 const final = (next: string): Consequence => ({ temporary: false, next });
 const network = later('The updater tries again by itself; check the network and the server if it keeps happening.');
 const copy = later('Fetch it again, or take another copy of the file; publish the release again if every copy fails.');
-const signing = final('Ask whoever signs releases; do not install files of unknown origin.');
+// Whoever stands between appliance and server can cause these: they must not count against the release.
+const signing = later(
+  'It is tried again. If it goes on: ask whoever signs releases; do not install files of unknown origin.',
+);
 
 const consequences: Readonly<Record<ReleaseErrorCode, Consequence>> = {
   unreachable: network,

@@ -3,7 +3,7 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
 import type { MachineEvent } from '../machine-event.ts';
-import { agentFacts } from './crashes.ts';
+import { keepAgentUp } from './keep-agent.ts';
 import { publishStatus } from './publish-status.ts';
 import { isBackingOff } from './refused.ts';
 import { reportToServer } from './report.ts';
@@ -32,6 +32,8 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
   // What a person changed, the server hears at once: its answer may be another one now.
   if (requested !== null) {
     memory.forced = true;
+    // The answer is there at once, however long the transaction takes.
+    await publishStatus(appliance, state);
     return requested;
   }
   const window = countWindow(appliance, state);
@@ -39,11 +41,7 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
   await reportToServer(appliance, state, memory, { fresh: false });
   const event = choose(appliance, state, loadRemembered(appliance.files, appliance.layout).desired);
   if (event.kind !== 'nothing') return event;
-  const agent = await agentFacts(appliance);
-  // After its burst only the updater starts the agent again; a newer release would have come first.
-  if (agent?.state === 'failed' || agent?.state === 'inactive') {
-    await appliance.processes.startAgent();
-    await publishStatus(appliance, state);
-  }
+  // A newer release would have come first.
+  await keepAgentUp(appliance, state);
   return event;
 }

@@ -19,7 +19,12 @@ import { troubleOf } from './refused.ts';
 const linesMax = 10;
 const outputMax = 4_000;
 
-const lastRequestShape = z.object({ id: z.string(), outcome: z.string(), text: z.string() });
+const lastRequestShape = z.object({
+  id: z.string(),
+  outcome: z.string(),
+  text: z.string(),
+  code: z.string().optional(),
+});
 
 type SlotLine = StatusInput['slots'][number];
 
@@ -98,7 +103,7 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
     crashes,
     reasons,
     serverError: remembered.error?.message ?? null,
-    trouble: troubleOf(appliance, state.transaction?.tx),
+    trouble: troubleOf(appliance, state, remembered.desired),
   });
   const length = trialLength(undefined, settings);
   const status: StatusInput = {

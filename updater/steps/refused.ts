@@ -1,25 +1,38 @@
 import { z } from 'zod';
+import type { Desired } from '../../protocol/check-in.ts';
+import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
 
 /** After a release was refused, it is looked at again after this long, doubling up to the last value. */
 const refusedBackOffMs = { first: 60_000, last: 6 * 60 * 60_000 } as const;
-const refusedShape = z.object({ manifest: z.string(), times: z.int(), boot: z.string(), atMs: z.number() });
+/** Characters of a note's text, and bytes of a note: JSON makes up to six of a character. */
+const textMax = 400;
+const noteBytesMax = 4_000;
+
+const refusedShape = z.object({
+  manifest: z.string(),
+  times: z.int(),
+  boot: z.string(),
+  atMs: z.number(),
+  text: z.string().default(''),
+});
 
 function refusedPath(appliance: Appliance): string {
   return `${appliance.layout.run}/refused.json`;
 }
 
 function refusedBefore(appliance: Appliance): z.infer<typeof refusedShape> | null {
-  const parsed = refusedShape.safeParse(readJson(appliance.files, refusedPath(appliance), 2_000));
+  const parsed = refusedShape.safeParse(readJson(appliance.files, refusedPath(appliance), noteBytesMax));
   return parsed.success ? parsed.data : null;
 }
 
 /** Remembers (until a reboot) that a release was refused, so that it is not fetched again at every run (S33). */
-export function noteRefused(appliance: Appliance, manifest: string): void {
+export function noteRefused(appliance: Appliance, manifest: string, text: string): void {
   const before = refusedBefore(appliance);
   const times = before?.manifest === manifest ? before.times + 1 : 1;
-  const note = { manifest, times, boot: appliance.clock.bootId(), atMs: appliance.clock.monoMs() };
+  const at = { boot: appliance.clock.bootId(), atMs: appliance.clock.monoMs() };
+  const note = { manifest, times, ...at, text: text.slice(0, textMax) };
   replaceJson(appliance.files, refusedPath(appliance), note, 0o600);
 }
 
@@ -43,10 +56,18 @@ function troublePath(appliance: Appliance): string {
 
 /** Remembers (until a reboot) what stopped a transaction that will be carried on. */
 export function noteTrouble(appliance: Appliance, tx: number, text: string): void {
-  replaceJson(appliance.files, troublePath(appliance), { tx, text: text.slice(0, 400) }, 0o600);
+  replaceJson(appliance.files, troublePath(appliance), { tx, text: text.slice(0, textMax) }, 0o600);
 }
 
-export function troubleOf(appliance: Appliance, tx: number | undefined): string | null {
-  const parsed = troubleShape.safeParse(readJson(appliance.files, troublePath(appliance), 4_000));
-  return parsed.success && parsed.data.tx === tx ? parsed.data.text : null;
+/**
+ * What a person should know of the newest release: what stopped the transaction in flight, or, where there is none, why
+ * the one that the server wants was refused.
+ */
+export function troubleOf(appliance: Appliance, state: StateBody, desired: Desired | null): string | null {
+  if (state.transaction === null) {
+    const refused = refusedBefore(appliance);
+    return refused !== null && refused.manifest === desired?.release?.manifest ? refused.text : null;
+  }
+  const parsed = troubleShape.safeParse(readJson(appliance.files, troublePath(appliance), noteBytesMax));
+  return parsed.success && parsed.data.tx === state.transaction.tx ? parsed.data.text : null;
 }

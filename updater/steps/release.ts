@@ -19,8 +19,10 @@ import { writeSlot } from '../release/write-slot.ts';
 import { trialLength } from '../settings.ts';
 import { incomingSlot, transactionOf } from '../transitions.ts';
 import { acceptanceOf } from './acceptance.ts';
+import { keepAgentUp } from './keep-agent.ts';
 import { recordOutcome } from './outcome.ts';
 import { noteRefused, noteTrouble } from './refused.ts';
+import { reportToServer } from './report.ts';
 
 /** The rows in which a release becomes a written slot. */
 
@@ -48,6 +50,7 @@ function isSuperseded(appliance: Appliance, transaction: Transaction): boolean {
 async function guarded(
   appliance: Appliance,
   state: StateBody,
+  memory: RunMemory,
   work: (transaction: Transaction) => Promise<MachineEvent>,
 ): Promise<MachineEvent> {
   const transaction = transactionOf(state);
@@ -64,9 +67,13 @@ async function guarded(
     const isUpdate = transaction.kind === 'update';
     if ((isUpdate && networkCodes.has(error.code)) || error.code === 'chunk-missing') {
       noteTrouble(appliance, transaction.tx, `${error.message} (${error.code})`);
+      // Where releases come from may be broken for weeks: the server must hear of it and be able to decide anew (S60).
+      await reportToServer(appliance, state, memory, { fresh: false });
+      await keepAgentUp(appliance, state);
       return { kind: 'interrupted' };
     }
-    noteRefused(appliance, transaction.manifest);
+    // A bad copy that somebody brought says nothing about the server's.
+    if (isUpdate) noteRefused(appliance, transaction.manifest, text);
     recordOutcome(appliance, state, transaction, {
       outcome: 'refused',
       reason: error.code,
@@ -86,7 +93,7 @@ function stateBytes({ files, layout }: Appliance): number {
 
 /** Metadata verified, manifest trusted, compatibility and all sizes known, space there; nothing was changed yet. */
 export function resolveTransaction(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
-  return guarded(appliance, state, async (transaction) => {
+  return guarded(appliance, state, memory, async (transaction) => {
     const { issuedAtS } = loadRemembered(appliance.files, appliance.layout);
     raiseTrustedTime(appliance, loadTrust(appliance), issuedAtS);
     const release = await resolved(appliance, state, transaction);
@@ -111,7 +118,7 @@ function slotComponent(transaction: Transaction): 'app' | 'updater' {
 }
 
 export function fetchRelease(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
-  return guarded(appliance, state, async (transaction) => {
+  return guarded(appliance, state, memory, async (transaction) => {
     const startedMs = appliance.clock.monoMs();
     const release = memory.release ?? (await resolved(appliance, state, transaction));
     memory.release = null;
@@ -132,8 +139,8 @@ export function fetchRelease(appliance: Appliance, state: StateBody, memory: Run
   });
 }
 
-export function writeRelease(appliance: Appliance, state: StateBody): Promise<MachineEvent> {
-  return guarded(appliance, state, async (transaction) => {
+export function writeRelease(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
+  return guarded(appliance, state, memory, async (transaction) => {
     const { files, layout } = appliance;
     const { tx, slot } = transaction;
     const kept = keptManifest(files, layout, tx, transaction.manifest);

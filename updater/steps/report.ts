@@ -52,7 +52,7 @@ export async function reportToServer(
     crashes,
     reasons: remembered.desired?.reasons ?? [],
     serverError: remembered.error?.message ?? null,
-    trouble: troubleOf(appliance, state.transaction?.tx),
+    trouble: troubleOf(appliance, state, remembered.desired),
   };
   let outcome: CheckInOutcome | null = null;
   if (memory.forced || isDue(remembered, appliance.clock) || isUrgent(appliance, remembered)) {

@@ -9,7 +9,7 @@ import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
 import type { FileFacts } from '../effects/files.ts';
 import type { Choice, MachineEvent } from '../machine-event.ts';
-import { ReleaseError } from '../release/release-error.ts';
+import { ReleaseError, type ReleaseErrorCode } from '../release/release-error.ts';
 import { resolveFromFile } from '../release/resolve-release.ts';
 import { trialLength } from '../settings.ts';
 import { acceptanceOf } from './acceptance.ts';
@@ -23,15 +23,19 @@ const uploadBytesMax = 2 * 1024 * 1024 * 1024;
 const copyBytesAtOnce = 1024 * 1024;
 
 export type RequestOutcome = 'done' | 'begun' | 'refused';
+/** Beside what can be wrong with a bundle. */
+type RefusalCode = 'no-previous' | 'state-not-readable' | 'not-uploaded' | 'file-unreadable';
 
 /** Tells the person who asked; page and command line print it. */
-function answerRequest(appliance: Appliance, id: string, outcome: RequestOutcome, text: string): void {
-  replaceJson(
-    appliance.files,
-    `${appliance.layout.run}/last-request.json`,
-    { id, outcome, text: text.slice(0, 600) },
-    0o600,
-  );
+function answerRequest(
+  appliance: Appliance,
+  id: string,
+  outcome: RequestOutcome,
+  text: string,
+  code?: RefusalCode | ReleaseErrorCode,
+): void {
+  const answer = { id, outcome, text: text.slice(0, 600), ...(code === undefined ? {} : { code }) };
+  replaceJson(appliance.files, `${appliance.layout.run}/last-request.json`, answer, 0o600);
   appliance.log(`request ${id}: ${outcome}: ${text}`);
 }
 
@@ -125,6 +129,7 @@ function rollBack(appliance: Appliance, state: StateBody, id: string): MachineEv
       id,
       'refused',
       'There is no previous version to go back to. Install a bundle from a file instead.',
+      'no-previous',
     );
     return null;
   }
@@ -132,7 +137,7 @@ function rollBack(appliance: Appliance, state: StateBody, id: string): MachineEv
     const text =
       `${previous.version} can not read the data that ${committed.version} writes, so going back would lose it. ` +
       'Nothing was changed. Install a newer release instead.';
-    answerRequest(appliance, id, 'refused', text);
+    answerRequest(appliance, id, 'refused', text, 'state-not-readable');
     return null;
   }
   answerRequest(
@@ -161,7 +166,8 @@ async function install(
   const { files, layout } = appliance;
   const file = resolve(request.file);
   if (!waiting.byRoot && dirname(file) !== layout.uploads) {
-    answerRequest(appliance, request.id, 'refused', 'The page may only install what was uploaded through it.');
+    const text = 'The page may only install what was uploaded through it.';
+    answerRequest(appliance, request.id, 'refused', text, 'not-uploaded');
     return null;
   }
   const copy = join(layout.work, `upload-${randomUUID()}.hfb`);
@@ -173,19 +179,30 @@ async function install(
     return { kind: 'take', choice };
   } catch (error) {
     files.unlink(copy);
-    const known = error instanceof ReleaseError ? `${error.message} ${error.next}` : systemText(error);
-    if (known === null) throw error;
-    answerRequest(appliance, request.id, 'refused', known);
+    const { text, code } = whyUnreadable(error, file, copy);
+    answerRequest(appliance, request.id, 'refused', text, code);
     return null;
   } finally {
     if (!waiting.byRoot) files.unlink(file);
   }
 }
 
-function systemText(error: unknown): string | null {
-  return error instanceof Error && 'code' in error
-    ? `The file can not be read (${String(error.code)}): ${error.message}`
-    : null;
+/** What the person reads; the copy in work/ is ours, so the file is named as they named it. */
+function whyUnreadable(
+  error: unknown,
+  file: string,
+  copy: string,
+): { text: string; code: RefusalCode | ReleaseErrorCode } {
+  if (error instanceof ReleaseError) {
+    const message = error.message.replaceAll(copy, file);
+    return { text: `${message} (${error.code}). ${error.next}`, code: error.code };
+  }
+  if (!(error instanceof Error && 'code' in error)) throw error;
+  const code = error.code === 'ENOENT' ? 'no-file' : 'file-unreadable';
+  return {
+    text: `${file} can not be read (${String(error.code)}). Check its name, and that the stick is there.`,
+    code,
+  };
 }
 
 async function chosenFile(appliance: Appliance, state: StateBody, copy: string): Promise<Choice> {

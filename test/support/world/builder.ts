@@ -30,6 +30,11 @@ export class Builder {
     ]);
   }
 
+  /** The agent as it is in the checkout, under any version; of the security version that the releases of the tests have. */
+  unpatched(version: string): Promise<Built> {
+    return this.#build('app', version, ['--version', version, '--security-version', '1', '--runtime', this.#runtime]);
+  }
+
   updater(version: string): Promise<Built> {
     return this.#build('updater', version, ['--version', version]);
   }
