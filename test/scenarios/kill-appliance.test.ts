@@ -11,7 +11,7 @@ import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
 const caseMs = 120_000;
-const paceS = 0.25;
+const paceS = 0.5;
 /** Healthy time: enough that 1.0.53 stands still before it is over; and as short as can be for a good release. */
 const trialMs = { good: 300, failing: 5_000 } as const;
 
@@ -182,7 +182,7 @@ beforeAll(async () => {
   const bundles = build();
   for (const name of ['a', 'b', 'c', 'd']) {
     const trial = { healthyMs: trialMs.good, deadlineMs: 30_000 };
-    const box = await world.addAppliance(name, { timerMs: 3_000, trial, settings: { sampleMs: 100 } });
+    const box = await world.addAppliance(name, { timerMs: 10_000, trial, settings: { sampleMs: 100 } });
     await box.powerOn();
     lanes.push(new Lane(world, box));
   }

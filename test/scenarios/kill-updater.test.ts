@@ -14,7 +14,7 @@ import { World } from '../support/world/world.ts';
 const caseMs = 120_000;
 const goodLanes = ['a', 'b', 'c', 'd'];
 const badLane = 'bad';
-const paceS = 0.25;
+const paceS = 0.5;
 
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-kill-updater-'));
 const world = new World(dir, thinRuntime(join(dir, 'thin')));
@@ -74,7 +74,7 @@ beforeAll(async () => {
   for (const name of [...goodLanes, badLane]) {
     const healthyMs = name === badLane ? 5_000 : 300;
     const trial = { healthyMs, deadlineMs: 30_000 };
-    const box = await world.addAppliance(name, { timerMs: 3_000, trial, settings: { sampleMs: 100 } });
+    const box = await world.addAppliance(name, { timerMs: 10_000, trial, settings: { sampleMs: 100 } });
     await box.powerOn();
     lanes.push(new Lane(world, box));
   }

@@ -10,7 +10,7 @@ export interface Line {
   readonly checked?: { readonly good: boolean; readonly how: string };
 }
 
-export function formatLine(elapsedMs: number, { text, checked }: Line): string {
+function formatLine(elapsedMs: number, { text, checked }: Line): string {
   const time = `${(elapsedMs / 1000).toFixed(1)} s`.padStart(timeColumns - 1).padEnd(timeColumns + 1);
   const mark = checked === undefined ? '' : `${checked.good ? '✓' : '✗'} ${checked.how}`;
   const left = checked === undefined ? text : text.padEnd(storyColumns);

@@ -28,7 +28,7 @@ const optionsShape = z.object({
 const comesWithinMs = 60_000;
 const exitNeverCame = 3;
 const lookEveryMs = 20;
-const betweenRunsMs = 100;
+const betweenRunsMs = 200;
 
 const { values } = parseArgs({
   options: {
