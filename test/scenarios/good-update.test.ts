@@ -20,6 +20,7 @@ import { releaseListShape } from '../../server-lite/operator/shapes.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { until } from '../support/world/wait.ts';
 import {
+  agentOf,
   comesWithinMs,
   committed,
   ended,
@@ -144,7 +145,7 @@ describe('an appliance that was off while two releases were decided on', () => {
     const { files } = sealOf(directory);
     expect(new Set(found)).toEqual(new Set(files.map(({ path }) => path)));
     for (const { path, sha256: digest } of files) expect(sha256(readFileSync(join(directory, path)))).toBe(digest);
-    const mapped = mappedSlotFiles(elm, elm.agentPid() ?? 0);
+    const mapped = mappedSlotFiles(elm, await agentOf(elm));
     expect(mapped).not.toEqual([]);
     expect(mapped.filter((path) => !path.startsWith(`${directory}/`))).toEqual([]);
   });
@@ -152,7 +153,7 @@ describe('an appliance that was off while two releases were decided on', () => {
 
 describe('what is selected', () => {
   it('S27: follows nothing but the record: pins to what is gone and unsealed slots are passed over', async () => {
-    const before = elm.agentPid() ?? 0;
+    const before = await agentOf(elm);
     const launched = elm.layout.launchedComponent('app');
     rmSync(launched);
     symlinkSync(join(elm.layout.run, 'override', 'gone'), launched);

@@ -71,6 +71,11 @@ export function ended(world: World, id: string): Promise<OrderView> {
   });
 }
 
+/** The agent's main process. Never 0 or -1: signals to those go to whole groups. */
+export function agentOf(box: ApplianceBox): Promise<number> {
+  return until(`${box.options.name} has an agent`, comesWithinMs, () => box.agentPid());
+}
+
 /** The directory that the next start of the agent runs from, without links. */
 export function launchedSlot(box: ApplianceBox): string {
   return realpathSync(join(box.layout.launchedComponent('app'), 'slot'));
