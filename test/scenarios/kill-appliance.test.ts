@@ -101,7 +101,7 @@ function install(lane: Lane, row: Case['row'], { good, bad }: Bundles): void {
 /** The appliance stands in its row, with its updater held there. */
 async function standIn(lane: Lane, row: Case['row'], start: () => void | Promise<void>): Promise<Begun> {
   setTrial(lane.box, row === 'reverting' ? trialMs.failing : trialMs.good);
-  const begun = await lane.begin({ row, moment: 'hold', operation: 1 });
+  const begun = await lane.begin([{ row, moment: 'hold', operation: 1 }]);
   await start();
   await begun.killing.waits();
   return begun;

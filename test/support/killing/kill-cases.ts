@@ -4,60 +4,72 @@ import type { Moment, Plan } from './killing-files.ts';
 /** What the appliance was doing: a release that is good, going back by hand, a release that fails its trial. */
 export type Flow = 'update' | 'return' | 'failing';
 
-export interface KillCase extends Plan {
+/** One transaction, in which the updater dies at each of these moments, one after the other. */
+export interface KillCase {
   readonly flow: Flow;
+  readonly deaths: readonly Plan[];
   readonly name: string;
 }
 
-const words: Readonly<Record<Flow, string>> = {
+const flowWords: Readonly<Record<Flow, string>> = {
   update: 'a good update',
   return: 'a rollback by hand',
   failing: 'an update that fails',
 };
 
 function momentWords({ row, moment, operation }: Plan): string {
-  if (moment === 'persisted') return `when ${row} is on disk`;
-  if (moment === 'done') return `when ${row} is done and the next row is not on disk`;
-  if (moment === 'torn') return `half way through the record that follows ${row}`;
-  return `before change ${operation} that ${row} makes to the disk`;
+  switch (moment) {
+    case 'persisted':
+      return `${row} is on disk`;
+    case 'done':
+      return `${row} is done but the next row is not on disk`;
+    case 'torn':
+      return `half of the record that follows ${row} is written`;
+    case 'operation':
+      return `${row} has made ${operation - 1} changes to the disk`;
+    case 'hold':
+      return `${row} is held`;
+    default:
+      return moment satisfies never;
+  }
 }
 
-function killCase(flow: Flow, row: Row, moment: Moment, operation = 1): KillCase {
-  return { flow, row, moment, operation, name: `${words[flow]}, ${momentWords({ row, moment, operation })}` };
+const at = (row: Row, moment: Moment, operation = 1): Plan => ({ row, moment, operation });
+const both = (row: Row): readonly Plan[] => [at(row, 'persisted'), at(row, 'done')];
+
+function killCase(flow: Flow, ...deaths: Plan[]): KillCase {
+  return { flow, deaths, name: `${flowWords[flow]}, when ${deaths.map(momentWords).join(', and when ')}` };
 }
-
-const both = (flow: Flow, rows: readonly Row[]): KillCase[] =>
-  rows.flatMap((row) => [killCase(flow, row, 'persisted'), killCase(flow, row, 'done')]);
-
-const switching: readonly Row[] = ['sealed', 'quiesced', 'snapped', 'armed', 'trial', 'committing'];
 
 /** Updates that really fetch: the first ones of each appliance. Going back and forth later finds all chunks in a slot. */
 export const fetchingCases: readonly KillCase[] = [
-  ...both('update', ['fetching']),
-  killCase('update', 'fetching', 'operation', 9),
-  killCase('update', 'writing', 'operation', 12),
-  killCase('update', 'resolved', 'operation', 3),
-  killCase('update', 'writing', 'operation', 30),
+  killCase('update', at('idle', 'done'), at('resolved', 'persisted'), at('resolved', 'done')),
+  killCase('update', at('fetching', 'persisted'), at('fetching', 'operation', 9), at('fetching', 'done')),
+  killCase('update', ...both('writing')),
+  killCase('update', at('resolved', 'operation', 3), at('fetching', 'operation', 4)),
+  killCase('update', at('writing', 'operation', 12), at('writing', 'operation', 30)),
+  killCase('update', ...both('sealed')),
 ];
 
 export const updateCases: readonly KillCase[] = [
-  killCase('update', 'idle', 'done'),
-  ...both('update', ['resolved', 'writing', ...switching]),
-  killCase('update', 'idle', 'persisted'),
-  killCase('update', 'snapped', 'operation', 5),
-  killCase('update', 'snapped', 'torn'),
-  killCase('update', 'committing', 'torn'),
+  killCase('update', ...both('quiesced')),
+  killCase('update', ...both('snapped')),
+  killCase('update', ...both('armed')),
+  killCase('update', ...both('trial')),
+  killCase('update', ...both('committing'), at('idle', 'persisted')),
+  killCase('update', at('snapped', 'operation', 5), at('snapped', 'torn'), at('committing', 'torn')),
 ];
 
 export const returnCases: readonly KillCase[] = [
-  ...both('return', switching),
-  killCase('return', 'idle', 'persisted'),
-  killCase('return', 'committing', 'operation', 6),
+  killCase('return', ...both('sealed')),
+  killCase('return', ...both('quiesced')),
+  killCase('return', ...both('snapped')),
+  killCase('return', ...both('armed')),
+  killCase('return', ...both('trial')),
+  killCase('return', at('committing', 'operation', 6), ...both('committing'), at('idle', 'persisted')),
 ];
 
 export const failingCases: readonly KillCase[] = [
-  killCase('failing', 'trial', 'done'),
-  ...both('failing', ['reverting']),
-  killCase('failing', 'reverting', 'operation', 12),
-  killCase('failing', 'idle', 'persisted'),
+  killCase('failing', at('trial', 'done'), at('reverting', 'done')),
+  killCase('failing', at('reverting', 'persisted'), at('reverting', 'operation', 12), at('idle', 'persisted')),
 ];

@@ -27,22 +27,18 @@ export class Killing {
   }
 
   /** Starts one and returns when it holds the updater's lock: from then on no other run does anything. */
-  static async start(box: ApplianceBox, plan: Plan): Promise<Killing> {
+  static async start(box: ApplianceBox, deaths: readonly Plan[]): Promise<Killing> {
     const log = openSync(join(box.config.logs, 'killing.log'), 'a');
     const program = join(import.meta.dirname, 'killing-updater.ts');
-    const { row, moment, operation } = plan;
-    const words = ['--root', box.options.root, '--version', updaterVersion, '--row', row, '--moment', moment];
-    const child = spawn(nodeBinary, [program, ...words, '--operation', String(operation)], {
-      stdio: ['ignore', 'pipe', log],
-    });
+    const words = ['--root', box.options.root, '--version', updaterVersion, '--deaths', JSON.stringify(deaths)];
+    const child = spawn(nodeBinary, [program, ...words], { stdio: ['ignore', 'pipe', log] });
     const killing = new Killing(box, child);
     await killing.#hear('holding');
     return killing;
   }
 
-  /** @returns when it has killed itself at its moment; anything else that it ends with is an error */
+  /** @returns when it has died at each of its moments; anything else that it ends with is an error */
   async killed(): Promise<void> {
-    await this.#hear('dying');
     await this.#ended;
     if (this.#child.signalCode !== 'SIGKILL') throw new Error(`it ended with ${this.#child.exitCode}, not by SIGKILL`);
   }

@@ -50,10 +50,10 @@ export class Lane {
     this.name = box.options.name;
   }
 
-  async begin(one: Plan): Promise<Begun> {
+  async begin(deaths: readonly Plan[]): Promise<Begun> {
     const upTo = highestOf(await acknowledged(this.world, this.name));
     const before = await readings(this.world, this.name, upTo);
-    const killing = await Killing.start(this.box, one);
+    const killing = await Killing.start(this.box, deaths);
     const { lastTx, app } = stateOf(this.box);
     return { killing, readings: before, lastTx, version: app.committed.version };
   }
@@ -84,7 +84,7 @@ export class Lane {
   }
 
   async kill(one: KillCase, failing: string | null): Promise<Seen> {
-    const begun = await this.begin(one);
+    const begun = await this.begin(one.deaths);
     if (one.flow === 'return') askUpdater(this.box, { kind: 'rollback' });
     // Whoever went back by hand lets the release come again.
     if (one.flow === 'update') askUpdater(this.box, { kind: 'retry' });

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+/** `npm run test:kill`: SIGKILL in every row of the state table, and everything that may lie between appliance and server. */
+export default defineConfig({
+  test: {
+    include: ['test/scenarios/kill-*.test.ts', 'test/scenarios/bad-input.test.ts'],
+    pool: 'forks',
+    // One at a time: they judge how fast a killed process is replaced.
+    maxWorkers: 1,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    retry: 0,
+    allowOnly: false,
+    passWithNoTests: false,
+  },
+});
