@@ -88,7 +88,9 @@ const environment: Rule = (node, file) => {
 };
 
 const defaultExport: Rule = (node, file) =>
-  node.type === 'ExportDefaultDeclaration' && file.path !== 'vitest.config.ts' ? 'a default export' : null;
+  node.type === 'ExportDefaultDeclaration' && !/^vitest\.(kill\.)?config\.ts$/.test(file.path)
+    ? 'a default export'
+    : null;
 
 const moduleState: Rule = (node, file, parent) =>
   node.type === 'VariableDeclaration' && node.kind === 'let' && parent?.type === 'Program' && isProduct(file)
