@@ -60,4 +60,11 @@ describe('an appliance', () => {
     expect(told(await historyOf(box, lines + 1)).at(-1)).toBe('1.0.49 -> 1.0.70 rolled-back no-answer');
     await serves(box, '1.0.49');
   }, 60_000);
+
+  it('S11: does not keep a version that calls itself by another number than its manifest', async () => {
+    const lines = (await box.status()).transactions.length;
+    await rollOut('1.0.61');
+    expect(told(await historyOf(box, lines + 1)).at(-1)).toBe('1.0.49 -> 1.0.61 rolled-back wrong-version');
+    expect((await serves(box, '1.0.49')).transactions.at(-1)?.text).toContain('it says that it is 1.0.54');
+  }, 60_000);
 });

@@ -38,14 +38,14 @@ async function together(bundle: Built, cases: readonly KillCase[]): Promise<void
   );
 }
 
-/** Back by hand and forward again, for as long as there are cases. */
+/** Back by hand and forward again, for as long as there are cases; where one way has none left, nobody is killed on it. */
 async function backAndForth(lane: Lane, updates: KillCase[], returns: KillCase[]): Promise<void> {
-  for (let one = updates.shift(); one !== undefined; one = updates.shift()) {
-    const back = returns.shift();
-    const forth = one;
-    if (back === undefined) await lane.goBack();
+  while (updates.length > 0 || returns.length > 0) {
+    const [back, forth] = [returns.shift(), updates.shift()];
+    if (back === undefined) await lane.go('rollback');
     else await findings.settle(back, () => lane.kill(back, null));
-    await findings.settle(forth, () => lane.kill(forth, null));
+    if (forth === undefined) await lane.go('retry');
+    else await findings.settle(forth, () => lane.kill(forth, null));
   }
 }
 
@@ -84,9 +84,10 @@ beforeAll(async () => {
     );
   }
   const ready = await bundles;
-  play(ready).catch((error: unknown) => {
-    findings.breakOff(error);
-  });
+  play(ready).then(
+    () => findings.breakOff('no appliance was left for it'),
+    (error: unknown) => findings.breakOff(error),
+  );
 }, caseMs);
 
 afterAll(async () => {

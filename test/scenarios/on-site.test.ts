@@ -87,4 +87,13 @@ describe('the field page, without the server', () => {
     const committed = status.slots.find(({ component, role }) => component === 'app' && wordOf(role) === 'committed');
     expect(committed).toMatchObject({ slot: 'factory', version: '1.0.49' });
   }, 60_000);
+
+  it('S13: lets what was left be tried again', async () => {
+    const answer = await submit('/retry', new URLSearchParams({ pin: box.pin }));
+    expect(answer.status).toBeLessThan(400);
+    await until('nothing is in quarantine', comesWithinMs, async () =>
+      (await box.status()).quarantine.length === 0 ? true : null,
+    );
+    expect((await box.status()).lastRequest?.text).toContain('1.0.52 may be tried again');
+  }, 60_000);
 });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { StateBody } from '../../protocol/state-record.ts';
 import { readHealth } from '../agent-health.ts';
-import type { Appliance, RunMemory } from '../appliance.ts';
+import { type Appliance, freshMemory, type RunMemory } from '../appliance.ts';
 import { replaceJson } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { reasonTexts } from '../sentences.ts';
@@ -9,7 +9,9 @@ import { transactionOf } from '../transitions.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { currentNonce } from './judge.ts';
 import { recordOutcome } from './outcome.ts';
-import { restoreSnapshot } from './restore.ts';
+import { noteTrouble } from './refused.ts';
+import { reportToServer } from './report.ts';
+import { type Restored, RestoreError, restoreSnapshot } from './restore.ts';
 import { quarantineDirectory } from './snapshot.ts';
 
 /** Evidence of the newest failed trials that is kept. */
@@ -50,22 +52,37 @@ async function keepEvidence(appliance: Appliance, state: StateBody): Promise<voi
   for (const name of old.slice(0, -evidenceMax)) files.removeTree(join(layout.evidence, name));
 }
 
+/** No agent is left that could say why it does not come back: the updater does, and tries again at its next start. */
+async function restore(appliance: Appliance, state: StateBody): Promise<Restored[]> {
+  const { files, layout, settings } = appliance;
+  const { tx } = transactionOf(state);
+  try {
+    return restoreSnapshot(files, layout, tx, settings.agentUser);
+  } catch (error) {
+    if (!(error instanceof RestoreError)) throw error;
+    await whereThereIsSpace(appliance, 'why it does not come back', async () => {
+      noteTrouble(appliance, tx, `${error.message} (${error.code})`);
+      await reportToServer(appliance, state, freshMemory(false), { fresh: false });
+    });
+    throw error;
+  }
+}
+
 /**
  * Stop; keep the evidence; the trial's state to quarantine and the snapshot back, verified. May be repeated; never goes
  * forward to the version that failed.
  */
 export async function revert(appliance: Appliance, state: StateBody): Promise<MachineEvent> {
-  const transaction = transactionOf(state);
   await whereThereIsSpace(appliance, 'the evidence', () => keepEvidence(appliance, state));
   await appliance.processes.stopAgent();
-  const restored = restoreSnapshot(appliance.files, appliance.layout, transaction.tx, appliance.settings.agentUser);
+  const restored = await restore(appliance, state);
   await whereThereIsSpace(appliance, 'the report', async () => report(appliance, state, restored));
   const agent = await agentFacts(appliance);
   if (agent !== null) forgetCrashes(appliance, agent);
   return { kind: 'reverted' };
 }
 
-function report(appliance: Appliance, state: StateBody, restored: ReturnType<typeof restoreSnapshot>): void {
+function report(appliance: Appliance, state: StateBody, restored: readonly Restored[]): void {
   const transaction = transactionOf(state);
   const { failure } = transaction;
   if (failure === null) throw new RangeError('reverting without a verdict');

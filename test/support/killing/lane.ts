@@ -92,10 +92,10 @@ export class Lane {
     return this.finish(begun);
   }
 
-  /** Goes back by hand with nobody killing anything, so that there is something to update to again. */
-  async goBack(): Promise<void> {
+  /** Back by hand, or forward again, with nobody killing anything. */
+  async go(kind: 'rollback' | 'retry'): Promise<void> {
     const { lastTx } = stateOf(this.box);
-    askUpdater(this.box, { kind: 'rollback' });
+    askUpdater(this.box, { kind });
     await this.#ended(lastTx);
   }
 
