@@ -17,7 +17,14 @@ const sentBytesMax = 11 * 1024;
 const eventBytesMax = 9 * 1024;
 const charactersLeast = 100;
 
-const shape = z.object({ nextN: z.int().min(1), waiting: z.array(z.unknown()) });
+/** Names of acknowledged events that are kept: a step that is repeated after a crash repeats only the newest ones. */
+const acknowledgedMax = 32;
+
+const shape = z.object({
+  nextN: z.int().min(1),
+  waiting: z.array(z.unknown()),
+  acknowledged: z.array(z.string()).default([]),
+});
 
 export type NewEvent = Omit<EventInput, 'id' | 'n' | 'at'>;
 
@@ -55,14 +62,18 @@ function shortened(event: NewEvent): NewEvent {
 
 export function openEvents(files: Files, layout: Layout, clock: Clock, appliance: string): EventQueue {
   const stored = shape.parse(readJson(files, layout.events, fileBytesMax) ?? { nextN: 1, waiting: [] });
-  let nextN = stored.nextN;
+  let { nextN, acknowledged } = stored;
   let waiting: Event[] = stored.waiting.map((event) => eventShape.parse(event));
-  const save = () => replaceJson(files, layout.events, { nextN, waiting: waiting.map(asWritten) }, 0o600);
+  const save = () => {
+    const queue = { nextN, waiting: waiting.map(asWritten), acknowledged };
+    replaceJson(files, layout.events, queue, 0o600);
+  };
   return {
     add(name, whole) {
       const event = shortened(whole);
       const id = eventIdOf(`${appliance} ${name}`);
-      if (waiting.some((other) => other.id === id)) return;
+      // The server knows it by its id: a second one with a number of its own would leave a gap that never closes.
+      if (acknowledged.includes(id) || waiting.some((other) => other.id === id)) return;
       const at = { boot: clock.bootId(), monoMs: clock.monoMs() };
       if (waiting.length >= waitingMax) {
         // The server acknowledges without gaps, so a number is never given up: the oldest that tells least gives its place.
@@ -88,6 +99,8 @@ export function openEvents(files: Files, layout: Layout, clock: Clock, appliance
     },
     acknowledge(upto) {
       if (!waiting.some((event) => event.n <= upto)) return;
+      const done = waiting.filter((event) => event.n <= upto).map((event) => event.id);
+      acknowledged = [...acknowledged, ...done].slice(-acknowledgedMax);
       waiting = waiting.filter((event) => event.n > upto);
       save();
     },

@@ -2,6 +2,7 @@ import type { Row, StateBody } from '../protocol/state-record.ts';
 import { type Appliance, freshMemory, type RunMemory } from './appliance.ts';
 import { afterCrash, next, table } from './machine.ts';
 import type { Effect, MachineEvent } from './machine-event.ts';
+import { prune } from './release/prune.ts';
 import { saveState } from './state-store.ts';
 import { ask } from './steps/ask.ts';
 import { judgeTrial } from './steps/judge.ts';
@@ -100,6 +101,8 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
     if (after.row === 'sealed' && startsNothing.has(before.row)) await appliance.processes.startAgent();
     if (before.row === 'reverting') await serveAgain(appliance, before, memory);
     if (after.row !== 'idle' || before.row === 'closing') return;
+    // However it ended, what it fetched or was brought is not needed any more: a bad stick must not fill the disk.
+    prune(appliance.files, appliance.layout, after);
     // A transaction ended: the next one starts from nothing, and the server hears of this one at once.
     Object.assign(memory, freshMemory(true));
   };

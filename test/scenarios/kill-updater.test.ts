@@ -142,7 +142,7 @@ describe('after SIGKILL of the updater, the next start carries on', () => {
       for (const role of ['agent', 'updater'] as const) expect(await lostEvents(world, name, role)).toEqual([]);
       const { ackUpto } = await world.server.appliance(name);
       expect(ackUpto.agent).toBeGreaterThan(10);
-      expect(ackUpto.updater).toBeGreaterThan(5);
+      expect(ackUpto.updater).toBeGreaterThan(2);
     },
     caseMs,
   );

@@ -47,6 +47,16 @@ describe('the events of the updater', () => {
     expect(open().next()).toMatchObject([{ n: 1, text: 'first' }]);
   });
 
+  it('are not made again when a repeated step reports what was acknowledged in between: its number would never arrive', () => {
+    const queue = open();
+    queue.add('refused 7', note('first'));
+    queue.acknowledge(1);
+    open().add('refused 7', note('again'));
+    expect(open().waiting).toBe(0);
+    open().add('refused 8', note('another'));
+    expect(numbers()).toEqual([2]);
+  });
+
   it('wait until they are acknowledged, also over restarts', () => {
     const queue = open();
     for (const name of ['a', 'b', 'c', 'd']) queue.add(name, note(name));

@@ -10,7 +10,6 @@ import { next } from '../machine.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { ProcessControlError } from '../processes/process-control.ts';
 import { readRecord } from '../record-store.ts';
-import { prune } from '../release/prune.ts';
 import { keptManifest } from '../release/resolve-release.ts';
 import { readSeal, verifyInstalled } from '../release/verify-slot.ts';
 import { sealSlot } from '../release/write-slot.ts';
@@ -131,7 +130,6 @@ export async function commit(appliance: Appliance, state: StateBody): Promise<Ma
   const agent = await agentFacts(appliance);
   if (agent !== null) forgetCrashes(appliance, agent);
   pruneSnapshots(appliance, transaction.tx);
-  prune(files, layout, after);
   return { kind: 'committed' };
 }
 

@@ -65,8 +65,8 @@ export const returnCases: readonly KillCase[] = [
   killCase('return', ...both('quiesced')),
   killCase('return', ...both('snapped')),
   killCase('return', ...both('armed')),
-  killCase('return', ...both('trial')),
-  killCase('return', at('committing', 'operation', 6), ...both('committing'), at('idle', 'persisted')),
+  killCase('return', ...both('trial'), at('idle', 'persisted')),
+  killCase('return', at('committing', 'persisted'), at('committing', 'operation', 6), at('committing', 'done')),
 ];
 
 export const failingCases: readonly KillCase[] = [

@@ -39,6 +39,12 @@ export class Builder {
     return this.#build('updater', version, ['--version', version]);
   }
 
+  /** Takes a release off the signed list; who has the next bundle of this repository knows it. */
+  async revoke(component: string, version: string): Promise<void> {
+    const places = ['--repository', join(this.dir, 'repository'), '--server-keys', this.#serverKeys];
+    await execa(nodeBinary, [join(checkout, 'image', 'main.ts'), 'revoke', component, version, ...places, '--json']);
+  }
+
   async #build(component: string, version: string, more: readonly string[]): Promise<Built> {
     const places = ['--repository', join(this.dir, 'repository'), '--server-keys', this.#serverKeys, '--out', this.dir];
     const { stdout } = await execa(nodeBinary, [
