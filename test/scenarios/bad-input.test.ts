@@ -43,11 +43,20 @@ function laneOf(name: Name): Lane {
   return lane;
 }
 
-/** All cases of one appliance. @returns what its agent had of the acknowledged rows before them */
-async function playCases(name: Name, release: Release): Promise<ReadingsSeen> {
-  const before = await readings(world, name, highestOf(await acknowledged(world, name)));
+/** What the agent of an appliance has of the acknowledged rows before its cases. */
+async function readingsOf(name: Name): Promise<ReadingsSeen> {
+  return readings(world, name, highestOf(await acknowledged(world, name)));
+}
+
+/** All cases of one appliance. */
+async function playCases(name: Name, release: Release): Promise<void> {
   for (const one of cases[name]) await findings.settle(one, () => look(laneOf(name), one, release));
-  return before;
+}
+
+/** The first misbehaviour is there before anything is offered: no transaction may begin on an honest line. */
+function misbehaveFirst(name: Name, release: Release): void {
+  const first = cases[name].find((one) => one.outcome !== 'not believed');
+  if (first !== undefined) laneOf(name).proxy.misbehaviour = first.act(release);
 }
 
 async function play(bundle: Built, newer: Built): Promise<void> {
@@ -58,13 +67,15 @@ async function play(bundle: Built, newer: Built): Promise<void> {
     places: await placesIn(bundle.path, laneOf('metadata').box.layout),
     wish: { desired, ackUpto: 1_000_000, nextInS: 0.2 },
   };
-  await world.server.startRollout(version, ['metadata', 'bundle', 'network']);
   const [metadata, ofBundle, lies, network] = await Promise.all([
-    playCases('metadata', about),
-    playCases('bundle', about),
-    playCases('lies', about),
-    playCases('network', about),
+    readingsOf('metadata'),
+    readingsOf('bundle'),
+    readingsOf('lies'),
+    readingsOf('network'),
   ]);
+  for (const name of names) misbehaveFirst(name, about);
+  await world.server.startRollout(version, ['metadata', 'bundle', 'network']);
+  await Promise.all(names.map((name) => playCases(name, about)));
   // Only now: to whom the lies were told, nobody had offered anything.
   await world.server.startRollout(version, ['metadata', 'bundle', 'lies', 'network']);
   const honest = async (name: Name, before: ReadingsSeen) => {
