@@ -8,6 +8,7 @@ import { checkout, nodeBinary } from '../support/world/checkout.ts';
 
 const noteShape = z.object({ dir: z.string() });
 const listShape = z.array(z.object({ component: z.string(), version: z.string() }));
+const describedShape = z.object({ securityVersion: z.int() });
 /** The first version that no scene of the story uses. */
 const firstPatch = 55;
 
@@ -27,6 +28,9 @@ async function holdfast(args: readonly string[]): Promise<string> {
 }
 
 const dir = readStory();
+// Below the floor it would be refused before it could break anything.
+const broken = join(checkout, 'test', 'releases', '1.0.55');
+const { securityVersion } = describedShape.parse(JSON.parse(readFileSync(join(broken, 'release.json'), 'utf8')));
 const releases = listShape.parse(JSON.parse(await holdfast(['release', 'list', '--json'])));
 const patches = releases.filter((one) => one.component === 'app').map((one) => Number(one.version.split('.')[2]));
 const version = `1.0.${Math.max(firstPatch - 1, ...patches) + 1}`;
@@ -39,7 +43,9 @@ const build = [
   '--version',
   version,
   '--patch',
-  join(checkout, 'test', 'releases', '1.0.55', 'release.patch'),
+  join(broken, 'release.patch'),
+  '--security-version',
+  String(securityVersion),
 ];
 const places = [
   '--runtime',
