@@ -9,7 +9,7 @@ import type { MachineEvent } from '../machine-event.ts';
 /** The rollback window: for how long the version before the commit is kept, and how that ends. */
 
 /** Kept in run/: only time that this boot's runs saw one after the other counts. */
-const lookShape = z.object({ boot: z.string(), atMs: z.number(), unsavedMs: z.number() });
+const lookShape = z.object({ boot: z.string(), committed: z.string(), atMs: z.number(), unsavedMs: z.number() });
 /** The record is written for this much new time, not at every run. */
 const saveEveryMs = 10 * 60_000;
 
@@ -22,8 +22,10 @@ export function countWindow(appliance: Appliance, state: StateBody): MachineEven
   const { files, clock, settings } = appliance;
   if (state.row !== 'idle' || state.app.previous === null) return null;
   const parsed = lookShape.safeParse(readJson(files, lookPath(appliance), 1_000));
-  const now = { boot: clock.bootId(), atMs: clock.monoMs() };
-  const before = parsed.success && parsed.data.boot === now.boot ? parsed.data : { ...now, unsavedMs: 0 };
+  // Each commit opens a window of its own: what was not saved yet of the one before is not carried into it.
+  const now = { boot: clock.bootId(), committed: state.app.committed.manifest, atMs: clock.monoMs() };
+  const goesOn = parsed.success && parsed.data.boot === now.boot && parsed.data.committed === now.committed;
+  const before = goesOn ? parsed.data : { ...now, unsavedMs: 0 };
   const unsavedMs = before.unsavedMs + Math.max(0, now.atMs - before.atMs);
   const usedMs = Math.round(state.windowUsedMs + unsavedMs);
   const hasEnded = usedMs >= settings.rollbackWindowMs;
