@@ -1,16 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { constants, zstdCompressSync } from 'node:zlib';
 import type { Component } from '../protocol/component.ts';
 import { type Digest, sha256 } from '../protocol/digest.ts';
-import {
-  bundleName,
-  type FileEntry,
-  type ManifestInput,
-  manifestLimits,
-  manifestShape,
-  type Runtime,
-  treeDigestInput,
-} from '../protocol/manifest.ts';
+import { bundleName, type ManifestInput, manifestShape } from '../protocol/manifest.ts';
+import { type FileEntry, manifestLimits, type Runtime, treeDigestInput } from '../protocol/payload.ts';
 import { archiveEnd, archiveHeader, archivePadding } from './archive.ts';
 import { writeWhole } from './durable.ts';
 import { ImageError } from './errors.ts';
@@ -18,6 +12,9 @@ import { type FrameStore, openFrameStore } from './frames.ts';
 import { ChunkList } from './payload.ts';
 import { addRelease, type OfflineMetadata, type Repository } from './repository.ts';
 import { type SourceFile, treeOf } from './tree.ts';
+
+/** Digests do not compress, all else of a manifest does; a higher level gains nothing. */
+const manifestLevel = 12;
 
 /** A runtime to ship beside the payload. */
 export interface RuntimeSource {
@@ -119,6 +116,11 @@ function manifestBytes(input: BundleInput, files: FileEntry[], runtime: Runtime 
   );
 }
 
+/** The same bytes give the same frame: the level is fixed, and there is one thread. */
+function packManifest(manifest: Buffer): Buffer {
+  return zstdCompressSync(manifest, { params: { [constants.ZSTD_c_compressionLevel]: manifestLevel } });
+}
+
 async function writeBundle(
   path: string,
   metadata: OfflineMetadata,
@@ -136,7 +138,7 @@ async function writeBundle(
       add(Buffer.concat([archiveHeader(name, bytes.length), bytes, archivePadding(bytes.length)]));
     for (const [index, root] of metadata.roots.entries()) await addEntry(`metadata/${index + 1}.root.json`, root);
     await addEntry('metadata/targets.json', metadata.targets);
-    await addEntry('manifest.json', manifest);
+    await addEntry('manifest.json.zst', packManifest(manifest));
     await add(archiveHeader('chunks', chunks.storedBytes));
     for (const chunk of chunks.chunks) await add(await frames.read(chunk.sha256));
     await add(archivePadding(chunks.storedBytes));

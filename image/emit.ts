@@ -15,6 +15,8 @@ export interface Release {
   readonly component: ProgramComponent;
   readonly version: string;
   readonly commit: string;
+  /** When the source was committed, in seconds since 1970: trusted time does not begin before. */
+  readonly builtAt?: number;
 }
 
 export interface EmitInput extends Release {
@@ -93,7 +95,8 @@ export async function emitProgram(input: EmitInput): Promise<Program> {
     await copyNative(sourceDir, outDir);
     packages.push(`node_modules/${native}`);
   }
-  const release: Release = { component: input.component, version: input.version, commit: input.commit };
+  const { component, version, commit, builtAt } = input;
+  const release: Release = { component, version, commit, ...(builtAt === undefined ? {} : { builtAt }) };
   const sbom = await billOfMaterials(sourceDir, packages, release);
   await writeFile(join(outDir, 'sbom.json'), sbom);
   await writeFile(join(outDir, 'release.json'), `${JSON.stringify(release)}\n`);

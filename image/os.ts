@@ -2,6 +2,7 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildOptions, bundle, emitProgram, prepareEmpty, writeModuleMark } from './emit.ts';
 import { ImageError } from './errors.ts';
+import { committedAt } from './source-commit.ts';
 
 export interface OsInput {
   readonly sourceDir: string;
@@ -41,6 +42,7 @@ export async function emitOs(input: OsInput): Promise<OsFiles> {
     outDir: files.updaterDir,
     version,
     commit,
+    builtAt: await committedAt(sourceDir),
     node: files.node,
   });
   return files;

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type Digest, sha256 } from '../protocol/digest.ts';
-import type { Chunk, FileEntry } from '../protocol/manifest.ts';
+import type { Chunk, FileEntry } from '../protocol/payload.ts';
 import { cutPoints } from './chunker.ts';
 import type { FrameStore } from './frames.ts';
 import type { SourceFile } from './tree.ts';

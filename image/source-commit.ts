@@ -22,6 +22,15 @@ export async function sourceCommit(sourceDir: string, patchFile: string | null):
   return `${known ? head.stdout.trim() : 'no-history'}${suffix}`;
 }
 
+/** When the source was committed last, in seconds since 1970; 0 for a tree without a history. */
+export async function committedAt(sourceDir: string): Promise<number> {
+  const { failed, stdout } = await execa('git', ['show', '--no-patch', '--format=%ct', 'HEAD'], {
+    cwd: sourceDir,
+    reject: false,
+  });
+  return failed ? 0 : Number(stdout.trim());
+}
+
 async function contentOf(sourceDir: string): Promise<string> {
   const lines: string[] = [];
   for (const part of sourceParts.filter((name) => !name.endsWith('.json'))) {

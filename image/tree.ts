@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isContainedPath } from '../protocol/manifest.ts';
+import { isContainedPath } from '../protocol/payload.ts';
 import { ImageError } from './errors.ts';
 
 /** One file that goes into a bundle, and where it is on the build machine. */

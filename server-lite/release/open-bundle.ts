@@ -1,12 +1,14 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { zstdDecompressSync } from 'node:zlib';
 import { Header } from 'tar';
-import { type Manifest, manifestLimits, manifestShape } from '../../protocol/manifest.ts';
+import { type Manifest, manifestShape } from '../../protocol/manifest.ts';
+import { manifestLimits } from '../../protocol/payload.ts';
 import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
 import { Refusal } from '../refusal.ts';
 
 const blockBytes = 512;
-/** Entries of a bundle: every root, the targets, the manifest, the chunks. */
-const entriesMax = metadataLimits.rootsPerWalkMax + 3;
+/** Entries of a bundle: every root, the targets, the manifest, patches, the chunks. */
+const entriesMax = metadataLimits.rootsPerWalkMax + 4;
 
 interface Entry {
   readonly position: number;
@@ -23,6 +25,7 @@ export interface OpenedBundle {
   readonly manifestBytes: Buffer;
   readonly manifest: Manifest;
   readonly chunks: Entry;
+  readonly patches: Entry | null;
 }
 
 export function malformedBundle(message: string, cause?: unknown): Refusal {
@@ -64,12 +67,14 @@ export async function openBundle(path: string): Promise<OpenedBundle> {
       roots.push(await part(`metadata/${version}.root.json`, metadataLimits.rootBytesMax));
     }
     const targets = await part('metadata/targets.json', metadataLimits.targetsBytesMax);
-    const manifestBytes = await part('manifest.json', manifestLimits.manifestBytesMax);
+    const manifestBytes = unpackManifest(await part('manifest.json.zst', manifestLimits.manifestFrameBytesMax));
+    const patches = entries.get('patches') ?? null;
     const chunks = entries.get('chunks');
     if (chunks === undefined) throw malformedBundle('it has no chunks');
     if (roots.length === 0) throw malformedBundle('it has no metadata/1.root.json');
-    if (entries.size !== roots.length + 3) throw malformedBundle('it has entries that do not belong there');
-    return { file, bytes, roots, targets, manifestBytes, manifest: parseManifest(manifestBytes), chunks };
+    if (entries.size !== roots.length + (patches === null ? 3 : 4))
+      throw malformedBundle('it has entries that do not belong there');
+    return { file, bytes, roots, targets, manifestBytes, manifest: parseManifest(manifestBytes), chunks, patches };
   } catch (error) {
     await file.close();
     throw error;
@@ -114,6 +119,14 @@ function readHeader(block: Buffer, position: number): { readonly path: string; r
     if (!needsMore && expected.equals(block)) return { path, size };
   }
   throw malformedBundle(`the header at byte ${position} is not one of a plain file`);
+}
+
+function unpackManifest(frame: Buffer): Buffer {
+  try {
+    return zstdDecompressSync(frame, { maxOutputLength: manifestLimits.manifestBytesMax });
+  } catch (cause) {
+    throw malformedBundle('its manifest can not be unpacked', cause);
+  }
 }
 
 function parseManifest(bytes: Buffer): Manifest {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import { sha256 } from '../../protocol/digest.ts';
-import { type Chunk, type FileEntry, treeDigestInput } from '../../protocol/manifest.ts';
+import { type Chunk, type FileEntry, treeDigestInput } from '../../protocol/payload.ts';
 import { Refusal } from '../refusal.ts';
 import { malformedBundle, type OpenedBundle, readExactly } from './open-bundle.ts';
 

@@ -8,7 +8,8 @@ import { describe, expect, it } from 'vitest';
 import { type BundleInput, buildBundle, nodeRuntime } from '../../image/bundle.ts';
 import { openRepository } from '../../image/repository.ts';
 import { sha256 } from '../../protocol/digest.ts';
-import { type FileEntry, type Manifest, manifestShape, treeDigestInput } from '../../protocol/manifest.ts';
+import { type Manifest, manifestShape } from '../../protocol/manifest.ts';
+import { type FileEntry, treeDigestInput } from '../../protocol/payload.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { trustRoot, updateTargetsFromFile } from '../../protocol/trust/tuf.ts';
 import { findTarget, verifyTarget } from '../../protocol/trust/tuf-targets.ts';
@@ -91,8 +92,14 @@ describe('a bundle', () => {
     const archive = await readFile(bundle.path);
     expect(archive.length).toBe(bundle.bytes);
     const entries = entriesOf(archive);
-    expect([...entries.keys()]).toEqual(['metadata/1.root.json', 'metadata/targets.json', 'manifest.json', 'chunks']);
-    const [root, targets, manifestBytes, chunks] = [...entries.values()] as [Buffer, Buffer, Buffer, Buffer];
+    expect([...entries.keys()]).toEqual([
+      'metadata/1.root.json',
+      'metadata/targets.json',
+      'manifest.json.zst',
+      'chunks',
+    ]);
+    const [root, targets, frame, chunks] = [...entries.values()] as [Buffer, Buffer, Buffer, Buffer];
+    const manifestBytes = zstdDecompressSync(frame);
 
     const trusted = updateTargetsFromFile(trustRoot(root), targets);
     verifyTarget(findTarget(trusted, 'app-1.0.49.manifest.json'), manifestBytes);
@@ -123,7 +130,9 @@ describe('a bundle', () => {
     await using directory = await temporaryDirectory();
     const { path } = await buildBundle(await inputIn(directory.path));
     const entries = entriesOf(await readFile(path));
-    const manifest = manifestShape.parse(JSON.parse(String(entries.get('manifest.json'))));
+    const manifest = manifestShape.parse(
+      JSON.parse(String(zstdDecompressSync(entries.get('manifest.json.zst') ?? Buffer.alloc(0)))),
+    );
     let end = 0;
     for (const chunk of manifest.chunks) {
       expect(chunk.offset).toBe(end);
@@ -157,7 +166,12 @@ describe('a bundle', () => {
     await using directory = await temporaryDirectory();
     const { path } = await buildBundle(await inputIn(directory.path));
     const { stdout } = await execa('tar', ['-tf', path]);
-    expect(stdout.split('\n')).toEqual(['metadata/1.root.json', 'metadata/targets.json', 'manifest.json', 'chunks']);
+    expect(stdout.split('\n')).toEqual([
+      'metadata/1.root.json',
+      'metadata/targets.json',
+      'manifest.json.zst',
+      'chunks',
+    ]);
   });
 
   it('compresses what two releases share once, and leaves no temporary file', async () => {

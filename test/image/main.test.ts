@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { zstdDecompressSync } from 'node:zlib';
 import { execa } from 'execa';
 import { Header } from 'tar';
 import { describe, expect, it } from 'vitest';
@@ -44,8 +45,9 @@ async function manifestIn(path: string) {
   const archive = await readFile(path);
   for (let at = 0; ; ) {
     const header = new Header(archive, at);
-    if (header.path === 'manifest.json') {
-      return manifestShape.parse(JSON.parse(archive.toString('utf8', at + 512, at + 512 + (header.size ?? 0))));
+    if (header.path === 'manifest.json.zst') {
+      const frame = archive.subarray(at + 512, at + 512 + (header.size ?? 0));
+      return manifestShape.parse(JSON.parse(zstdDecompressSync(frame).toString('utf8')));
     }
     at += 512 + Math.ceil((header.size ?? 0) / 512) * 512;
   }

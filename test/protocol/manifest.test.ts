@@ -2,13 +2,8 @@ import { posix } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../protocol/digest.ts';
-import {
-  bundleName,
-  isContainedPath,
-  manifestShape,
-  manifestTargetName,
-  treeDigestInput,
-} from '../../protocol/manifest.ts';
+import { bundleName, manifestShape, manifestTargetName } from '../../protocol/manifest.ts';
+import { isContainedPath, treeDigestInput } from '../../protocol/payload.ts';
 import { readExample } from './examples.ts';
 
 const name = fc.oneof(

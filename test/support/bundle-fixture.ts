@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
 import { archiveEnd, archiveHeader, archivePadding } from '../../image/archive.ts';
 import { buildBundle } from '../../image/bundle.ts';
 import { addRelease, openRepository, type Repository, revokeRelease } from '../../image/repository.ts';
@@ -85,7 +86,12 @@ export async function makeReleaseFixture(): Promise<ReleaseFixture> {
       const named1 = roots.map((bytes, index) => [`metadata/${index + 1}.root.json`, bytes] as const);
       writeFileSync(
         path,
-        archive([...named1, ['metadata/targets.json', targets], ['manifest.json', manifest], ['chunks', chunks]]),
+        archive([
+          ...named1,
+          ['metadata/targets.json', targets],
+          ['manifest.json.zst', zstdCompressSync(manifest)],
+          ['chunks', chunks],
+        ]),
       );
       return path;
     },

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Layout } from '../../protocol/layout.ts';
-import { installedBytes, type Manifest } from '../../protocol/manifest.ts';
+import type { Manifest } from '../../protocol/manifest.ts';
+import { installedBytes } from '../../protocol/payload.ts';
 import type { Files } from '../effects/files.ts';
 import { workDirectory } from './chunk-store.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';

@@ -1,48 +1,17 @@
 import { join } from 'node:path';
-import { constants, zstdDecompressSync } from 'node:zlib';
 import { components } from '../../protocol/component.ts';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
 import type { Layout } from '../../protocol/layout.ts';
-import { type Chunk, type FileEntry, manifestLimits, manifestShape } from '../../protocol/manifest.ts';
+import { manifestShape } from '../../protocol/manifest.ts';
+import { type Chunk, type FileEntry, manifestLimits } from '../../protocol/payload.ts';
 import { manifestName } from '../../protocol/seal.ts';
 import { readFile, writeNewFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
+import { unpackFrame } from './frame.ts';
 import { ReleaseError } from './release-error.ts';
 import { looksSealed } from './verify-slot.ts';
 
 const slotNames = ['0', '1', '2', 'factory'];
-const zstdMagic = 0xfd2fb528;
-/** Bits 3 and 4 of a frame header's descriptor (RFC 8878, 3.1.1.1.1): unused and reserved, so a writer leaves them 0. */
-const idleBits = 0x18;
-/** log2 of the memory that a frame may ask for: 8 MiB, twice the largest chunk. */
-const windowLogMax = 23;
-
-/**
- * The raw bytes of a chunk from its frame, never more than the chunk's size.
- * @throws ReleaseError `bad-chunk`
- */
-export function unpackFrame(frame: Buffer, chunk: Chunk): Buffer {
-  const refuse = (why: string, cause?: unknown) =>
-    new ReleaseError('bad-chunk', `chunk ${chunk.sha256.slice(0, 12)} ${why}`, { cause });
-  if (frame.length !== chunk.stored || frame.length < 8 || frame.readUInt32LE(0) !== zstdMagic) {
-    throw refuse('is not a zstd frame of its length');
-  }
-  if ((frame.readUInt8(4) & idleBits) !== 0) throw refuse('has a frame header that nobody writes');
-  let raw: Buffer;
-  try {
-    raw = zstdDecompressSync(frame, {
-      // One buffer that can not fill up: no second one, no copy.
-      chunkSize: Math.max(chunk.size + 1, constants.Z_MIN_CHUNK),
-      maxOutputLength: chunk.size,
-      params: { [constants.ZSTD_d_windowLogMax]: windowLogMax },
-    });
-  } catch (cause) {
-    throw refuse('can not be unpacked', cause);
-  }
-  if (raw.length !== chunk.size || sha256(raw) !== chunk.sha256) throw refuse('does not have its digest');
-  return raw;
-}
-
 /** Where an installed slot or runtime has a chunk's bytes; a hint until they were hashed. */
 interface Place {
   readonly path: string;

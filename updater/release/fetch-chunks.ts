@@ -1,7 +1,9 @@
 import type { Layout } from '../../protocol/layout.ts';
-import type { Chunk, Manifest } from '../../protocol/manifest.ts';
+import type { Manifest } from '../../protocol/manifest.ts';
+import type { Chunk } from '../../protocol/payload.ts';
 import type { Files } from '../effects/files.ts';
-import { type ChunkStore, chunkStore, unpackFrame, workDirectory } from './chunk-store.ts';
+import { type ChunkStore, chunkStore, workDirectory } from './chunk-store.ts';
+import { unpackFrame } from './frame.ts';
 import type { Bundle } from './open-bundle.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
 import { verifyRuntime } from './verify-slot.ts';

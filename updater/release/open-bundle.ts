@@ -1,12 +1,13 @@
 import type { Header } from 'tar';
-import { manifestLimits } from '../../protocol/manifest.ts';
+import { manifestLimits } from '../../protocol/payload.ts';
 import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
 import type { ByteSource } from './byte-source.ts';
+import { unpackPlainFrame } from './frame.ts';
 import { ReleaseError } from './release-error.ts';
 
 /** A bundle: a plain tar (POSIX ustar) of exactly these entries, in this order. */
 const rootName = /^metadata\/([1-9]\d{0,8})\.root\.json$/;
-const order = ['metadata/targets.json', 'manifest.json', 'chunks'] as const;
+const order = ['metadata/targets.json', 'manifest.json.zst', 'patches', 'chunks'] as const;
 type EntryName = (typeof order)[number];
 
 const blockBytes = 512;
@@ -15,7 +16,8 @@ const trailerBytesMin = 2 * blockBytes;
 const trailerBytesMax = 20 * blockBytes;
 const entryBytesMax: Readonly<Record<EntryName, number>> = {
   'metadata/targets.json': metadataLimits.targetsBytesMax,
-  'manifest.json': manifestLimits.manifestBytesMax,
+  'manifest.json.zst': manifestLimits.manifestFrameBytesMax,
+  patches: manifestLimits.payloadBytesMax,
   chunks: manifestLimits.payloadBytesMax,
 };
 
@@ -25,14 +27,19 @@ export interface Bundle {
   readonly roots: readonly { readonly version: number; readonly bytes: Buffer }[];
   readonly targets: Buffer;
   readonly manifestBytes: Buffer;
-  /** Where the frames are. */
-  readonly chunks: { readonly position: number; readonly size: number };
+  /** Where the frames are, and the frames of patches; null without any. */
+  readonly chunks: Place;
+  readonly patches: Place | null;
 }
 
-interface Entry {
-  readonly name: string;
+/** Bytes within the bundle. */
+export interface Place {
   readonly position: number;
   readonly size: number;
+}
+
+interface Entry extends Place {
+  readonly name: string;
 }
 
 /**
@@ -58,17 +65,30 @@ export async function openBundle(source: ByteSource): Promise<Bundle> {
     entry = await readHeader(await endOf(source, entry));
   }
   const small: Buffer[] = [];
+  let patches: Place | null = null;
   for (const name of order) {
+    if (name === 'patches' && entry.name === 'chunks') continue;
     if (entry.name !== name) throw bad(source, `has ${JSON.stringify(entry.name.slice(0, 80))} where ${name} belongs`);
     if (entry.size > entryBytesMax[name]) throw bad(source, `has ${name} of ${entry.size} bytes`);
     if (name === 'chunks') break;
-    small.push(await content(source, entry, entryBytesMax[name]));
+    if (name === 'patches') patches = { position: entry.position, size: entry.size };
+    else small.push(await content(source, entry, entryBytesMax[name]));
     entry = await readHeader(await endOf(source, entry));
   }
-  const [targets, manifestBytes] = small;
-  if (targets === undefined || manifestBytes === undefined) throw bad(source, 'has no targets or no manifest');
+  const [targets, manifestFrame] = small;
+  if (targets === undefined || manifestFrame === undefined) throw bad(source, 'has no targets or no manifest');
   await requireEnd(source, entry);
-  return { source, roots, targets, manifestBytes, chunks: { position: entry.position, size: entry.size } };
+  const manifestBytes = unpackManifest(source, manifestFrame);
+  return { source, roots, targets, manifestBytes, chunks: { position: entry.position, size: entry.size }, patches };
+}
+
+/** The signed digest is that of the raw bytes, so how they were packed does not matter to anybody's trust. */
+function unpackManifest(source: ByteSource, frame: Buffer): Buffer {
+  try {
+    return unpackPlainFrame({ frame, sizeMax: manifestLimits.manifestBytesMax });
+  } catch (cause) {
+    throw new ReleaseError('bad-bundle', `${source.name} has a manifest that can not be unpacked`, { cause });
+  }
 }
 
 const bad = (source: ByteSource, what: string) => new ReleaseError('bad-bundle', `${source.name} ${what}`);

@@ -3,14 +3,8 @@ import { z } from 'zod';
 import type { ReleaseName } from '../../protocol/check-in.ts';
 import { componentShape } from '../../protocol/component.ts';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
-import {
-  bundleName,
-  type Manifest,
-  manifestLimits,
-  manifestShape,
-  manifestTargetName,
-  treeDigestInput,
-} from '../../protocol/manifest.ts';
+import { bundleName, type Manifest, manifestShape, manifestTargetName } from '../../protocol/manifest.ts';
+import { manifestLimits, treeDigestInput } from '../../protocol/payload.ts';
 import type { Trusted } from '../../protocol/trust/tuf.ts';
 import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { findTarget } from '../../protocol/trust/tuf-targets.ts';

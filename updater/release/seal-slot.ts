@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Digest } from '../../protocol/digest.ts';
-import type { FileEntry, Manifest, Runtime } from '../../protocol/manifest.ts';
+import type { Manifest } from '../../protocol/manifest.ts';
+import type { FileEntry, Runtime } from '../../protocol/payload.ts';
 import { type Seal, sealName, sealShape } from '../../protocol/seal.ts';
 import { replaceJson } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
@@ -14,7 +15,7 @@ export function slotSealOf(manifest: Manifest, digest: Digest): Seal {
     version,
     manifest: digest,
     securityVersion,
-    entry,
+    entry: entry ?? '',
     runtime: runtime === null ? null : { digest: runtime.digest, entry: runtime.entry },
     state: compatibility.state,
     files: manifest.files.map(sealed),

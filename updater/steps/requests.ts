@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { SlotName } from '../../protocol/component.ts';
-import { manifestLimits, manifestShape } from '../../protocol/manifest.ts';
+import { manifestShape } from '../../protocol/manifest.ts';
+import { manifestLimits } from '../../protocol/payload.ts';
 import { type Request, requestBytesMax, requestShape } from '../../protocol/request.ts';
 import { manifestName } from '../../protocol/seal.ts';
 import type { StateBody, Transaction } from '../../protocol/state-record.ts';

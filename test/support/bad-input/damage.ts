@@ -40,7 +40,7 @@ export async function placesIn(path: string, layout: Layout): Promise<BundlePlac
       header: 20,
       root: middle(roots[0].bytes),
       targets: middle(targets),
-      manifest: middle(manifestBytes),
+      manifest: all.indexOf('manifest.json.zst') + 512 + 100,
       chunk: chunks.position + needed.offset + Math.floor(needed.stored / 2),
       trailer: source.size - 100,
     };
