@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { closeAllBut } from './sandbox.ts';
 import { Supervisor, supervisorConfigShape } from './supervisor.ts';
 
 /** `node main.ts --config FILE`: one appliance's processes, until SIGTERM. Prints `started` when all are under way. */
 const { values } = parseArgs({ options: { config: { type: 'string' } } });
 if (values.config === undefined) throw new Error('--config FILE is needed');
-const supervisor = new Supervisor(supervisorConfigShape.parse(JSON.parse(readFileSync(values.config, 'utf8'))));
+const config = supervisorConfigShape.parse(JSON.parse(readFileSync(values.config, 'utf8')));
+if (config.sandbox !== null) await closeAllBut(config.sandbox.writable, config.sandbox.closed);
+const supervisor = new Supervisor(config);
 
 let stopping = false;
 const stop = () => {

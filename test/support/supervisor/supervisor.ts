@@ -19,8 +19,14 @@ export const supervisorConfigShape = z.object({
   timerMs: z.int().nullable(),
   /** null: no field page. */
   page: z.object({ port: z.int() }).nullable(),
+  /** Directories that stay writable while all else is read-only, and one that must be closed; null: no sandbox. */
+  sandbox: z
+    .object({ writable: z.array(z.string()), closed: z.string() })
+    .nullable()
+    .default(null),
 });
 export type SupervisorConfig = z.infer<typeof supervisorConfigShape>;
+export type SupervisorConfigInput = z.input<typeof supervisorConfigShape>;
 
 export function controlSocketOf(root: string): string {
   return join(root, 'run', 'control', 'supervisor.sock');
@@ -54,6 +60,7 @@ function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSp
       name: 'updater',
       before: count('updater'),
       command: [node, join(updater, 'slot', 'main.js'), 'run', '--root', config.root],
+      ...(config.sandbox === null ? {} : { env: { PATH: '/nonexistent' } }),
       user: null,
       restart: 'on-failure',
       burst: null,

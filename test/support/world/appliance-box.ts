@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { type Layout, layoutOf } from '../../../protocol/layout.ts';
 import { type Status, statusShape } from '../../../protocol/status.ts';
 import { killAll, processesOf } from '../supervisor/processes-of.ts';
+import { ownMounts } from '../supervisor/sandbox.ts';
 import { controlSocketOf, type SupervisorConfig } from '../supervisor/supervisor.ts';
 import { checkout, nodeBinary } from './checkout.ts';
 
@@ -54,6 +55,7 @@ export class ApplianceBox {
       pageUser: page,
       timerMs,
       page: pagePort === null ? null : { port: pagePort },
+      sandbox: null,
     };
   }
 
@@ -92,7 +94,10 @@ export class ApplianceBox {
     writeFileSync(configFile, JSON.stringify({ ...this.config, ...changes }));
     const log = openSync(join(this.config.logs, 'supervisor.log'), 'a');
     const main = join(checkout, 'test', 'support', 'supervisor', 'main.ts');
-    const child = spawn(nodeBinary, [main, '--config', configFile], {
+    const supervisor = [nodeBinary, main, '--config', configFile];
+    const inSandbox = (changes.sandbox ?? this.config.sandbox) !== null;
+    const [program = nodeBinary, ...args] = inSandbox ? [...ownMounts, ...supervisor] : supervisor;
+    const child = spawn(program, args, {
       stdio: ['ignore', 'pipe', log, 'ipc'],
       detached: true,
     });
