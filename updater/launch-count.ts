@@ -1,11 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import type { Layout } from '../protocol/layout.ts';
-import { RecordError, type StoredRecord } from '../protocol/record.ts';
 import { readFile, writeNewFile } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import { chooseSlot, type LaunchChoice, type LaunchCount, readPrefix } from './launch-table.ts';
-import { type RecordPaths, readRecord, writeRecord } from './record-store.ts';
+import { knownRecord, rewriteRecord } from './record-store.ts';
 
 /** `launch count`: chooses, counts and syncs, then points a root-owned link on tmpfs at the choice. Imports only Node. */
 
@@ -87,14 +86,20 @@ function readCount(body: unknown, component: string): LaunchCount | null {
 }
 
 function countThisStart(effects: LaunchEffects, layout: Layout, component: string, tx: number, slot: string): void {
-  const record = readRecord(effects.files, layout.launchRecords);
+  const { files } = effects;
+  const record = knownRecord(files, layout.launchRecords);
   const body = isObject(record?.body) ? record.body : {};
   const before = readCount(body, component);
   const starts = before?.tx === tx ? before.starts : [];
   const n = (starts.at(-1)?.n ?? 0) + 1;
   const counted = { tx, slot, starts: [...starts, { boot: effects.bootId(), n }].slice(-startsMax) };
   // Synced before anything of the new version runs: a try that is counted afterwards can be lost with the power.
-  writeRecord(effects.files, layout.launchRecords, 1, { app: null, updater: null, ...body, [component]: counted });
+  rewriteRecord(files, layout.launchRecords, layout.updater, 1, {
+    app: null,
+    updater: null,
+    ...body,
+    [component]: counted,
+  });
 }
 
 /**
@@ -121,16 +126,6 @@ function pointLink(
   const before = files.stat(link)?.kind === 'link' ? files.readLink(link) : name;
   files.rename(`${fresh}.link`, link);
   if (before !== name && before !== files.readLink(link)) files.removeTree(join(directory, basename(before)));
-}
-
-/** The record; null when there is none, or two that contradict each other: either way nothing is known. */
-function knownRecord(files: Files, paths: RecordPaths): StoredRecord | null {
-  try {
-    return readRecord(files, paths);
-  } catch (error) {
-    if (error instanceof RecordError) return null;
-    throw error;
-  }
 }
 
 function decide(effects: LaunchEffects, layout: Layout, component: 'app' | 'updater'): LaunchChoice & { tx: number } {

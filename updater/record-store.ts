@@ -1,4 +1,11 @@
-import { decodeRecord, encodeRecord, newestRecord, recordSize, type StoredRecord } from '../protocol/record.ts';
+import {
+  decodeRecord,
+  encodeRecord,
+  newestRecord,
+  RecordError,
+  recordSize,
+  type StoredRecord,
+} from '../protocol/record.ts';
 import type { Files } from './effects/files.ts';
 
 /** The two files of one record. Imports nothing that launch may not import. */
@@ -22,6 +29,16 @@ function readOne(files: Files, path: string): StoredRecord | null {
 /** The current record, or null when neither file holds a valid one. @throws RecordError `record-corrupt` */
 export function readRecord(files: Files, paths: RecordPaths): StoredRecord | null {
   return newestRecord(readOne(files, paths[0]), readOne(files, paths[1])).record;
+}
+
+/** The current record; null when there is none, or two that contradict each other: either way nothing is known. */
+export function knownRecord(files: Files, paths: RecordPaths): StoredRecord | null {
+  try {
+    return readRecord(files, paths);
+  } catch (error) {
+    if (error instanceof RecordError) return null;
+    throw error;
+  }
 }
 
 /** Makes both files, zeroed, synced and with synced names, so that every later write is in place. */
@@ -60,4 +77,42 @@ export function writeRecord(files: Files, paths: RecordPaths, schema: number, bo
     files.close(handle);
   }
   return next;
+}
+
+/**
+ * The same, also where the files are missing, are no records or contradict each other: then they begin anew. For
+ * records whose loss does no harm, and that must be writable for ever.
+ */
+export function rewriteRecord(
+  files: Files,
+  paths: RecordPaths,
+  directory: string,
+  schema: number,
+  body: unknown,
+): StoredRecord {
+  const whole = paths.every((path) => files.stat(path)?.kind === 'file' && files.stat(path)?.size === recordSize);
+  if (!whole) {
+    for (const path of paths) if (files.stat(path)?.kind !== 'file') files.removeTree(path);
+    createRecordFiles(files, paths, directory);
+  } else if (contradicts(files, paths)) {
+    // One of them goes: the other is then the record, and the older one is written over.
+    const handle = files.openWrite(paths[1]);
+    try {
+      files.write(handle, Buffer.alloc(recordSize), 0);
+      files.sync(handle);
+    } finally {
+      files.close(handle);
+    }
+  }
+  return writeRecord(files, paths, schema, body);
+}
+
+function contradicts(files: Files, paths: RecordPaths): boolean {
+  try {
+    readRecord(files, paths);
+    return false;
+  } catch (error) {
+    if (error instanceof RecordError) return true;
+    throw error;
+  }
 }

@@ -144,6 +144,26 @@ describe('a start of the trial slot', () => {
     expect(counted().app?.starts).toHaveLength(1);
   });
 
+  it.each([
+    ['contradict each other', () => contradicting()],
+    ['are gone', () => layout.launchRecords.map((path) => rmSync(path))],
+    ['were cut short', () => layout.launchRecords.map((path) => truncateSync(path, 100))],
+    ['are directories', () => layout.launchRecords.map((path) => [rmSync(path), mkdirSync(path)])],
+  ])('is counted anew when the counts %s: its tries still end', (_what, damage) => {
+    save(stateIn('trial'));
+    launch();
+    damage();
+    expect([1, 2, 3, 4].map(() => launch().outcome)).toEqual(['chosen', 'chosen', 'chosen', 'nothing']);
+    expect(counted().app?.starts).toHaveLength(3);
+  });
+
+  function contradicting(): void {
+    for (const [i, path] of layout.launchRecords.entries()) {
+      const app = { tx: 7, slot: '2', starts: [{ boot: `boot-${i}`, n: 1 }] };
+      writeFileSync(path, encodeRecord({ seq: 4, schema: 1, body: { app, updater: null } }));
+    }
+  }
+
   it('was counted wherever the power goes, or the slot was not pointed at', () => {
     save(stateIn('armed'));
     for (let n = 1; n < 200; n += 1) {

@@ -9,7 +9,7 @@ import { readJson } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import { bootsMax, countStarts } from '../launch-table.ts';
 import type { MachineEvent } from '../machine-event.ts';
-import { readRecord } from '../record-store.ts';
+import { knownRecord } from '../record-store.ts';
 import { transactionOf } from '../transitions.ts';
 import { beginTrial, judge, type Sample, type TrialRules } from '../verdict.ts';
 import { reportToServer } from './report.ts';
@@ -26,7 +26,8 @@ export function currentNonce(files: Files, layout: Layout): string | null {
 }
 
 function triesOf(appliance: Appliance, tx: number): { tries: number; outOfBoots: boolean } {
-  const record = readRecord(appliance.files, appliance.layout.launchRecords);
+  // What can not be read counts as no tries yet: the deadline ends a trial whose starts nobody can count.
+  const record = knownRecord(appliance.files, appliance.layout.launchRecords);
   const parsed = z.object({ app: launchBodyShape.shape.app }).safeParse(record?.body);
   const starts = parsed.success && parsed.data.app?.tx === tx ? parsed.data.app.starts : [];
   const { tries, boots } = countStarts(starts, appliance.clock.bootId());
