@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import type { HealthAnswer, Start } from '../protocol/health.ts';
 import type { Layout } from '../protocol/layout.ts';
 import { Bell } from './bell.ts';
 import { CheckInCounter } from './check-in-counter.ts';
 import { CheckInLoop } from './check-in-loop.ts';
 import { Duty } from './duty.ts';
-import type { Effects } from './effects/effects.ts';
+import type { Effects, Log } from './effects/effects.ts';
 import { HealthSocket } from './health.ts';
 import { Ledger } from './ledger.ts';
 import { orderHandler } from './order-kinds.ts';
@@ -95,8 +96,7 @@ async function runWithStores(
     }),
   );
 
-  const unfinished = ledger.failUnfinished();
-  if (unfinished.length > 0) effects.log.warn({ orders: unfinished }, 'orders that a crash left half way are failed');
+  failUnfinished(ledger, effects.log);
   // The first reading before the first health answer, so that no check is unknown without need.
   await duty.turn();
   await health.open();
@@ -107,6 +107,20 @@ async function runWithStores(
     health.close();
   }
   effects.log.info({ version }, 'the agent stops');
+}
+
+/** A disk that refuses must not keep the agent from its duty: what is not noted now is noted at the next start. */
+function failUnfinished(ledger: Ledger, log: Log): void {
+  try {
+    const unfinished = ledger.failUnfinished();
+    if (unfinished.length > 0) log.warn({ orders: unfinished }, 'orders that a crash left half way are failed');
+  } catch (error) {
+    if (!(error instanceof Sqlite.SqliteError)) throw error;
+    log.error(
+      { code: error.code },
+      'orders that a crash left half way can not be noted as failed yet: look at the disk',
+    );
+  }
 }
 
 /** Until all ended after the stop, or the first one threw: a loop that is gone is never left standing beside the others. */

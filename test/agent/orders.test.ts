@@ -110,6 +110,28 @@ describe('an order', () => {
     expect(statSync(appliance.layout.hint).mtimeMs).toBe(1_000);
   });
 
+  it('that a crash interrupts keeps no agent from its duty while the disk refuses to note it', async () => {
+    appliance.server.healthStalls = true;
+    const interrupted = orderOf('network-test');
+    appliance.server.order(interrupted);
+    const run = appliance.run();
+    await until('the order to run', () => appliance.server.healthRequests === 1);
+    run.kill('SIGKILL');
+    await run.exit();
+    appliance.server.healthStalls = false;
+    const holder = new Sqlite(appliance.layout.outboxDb);
+    try {
+      holder.exec('BEGIN IMMEDIATE');
+      appliance.run();
+      const health = await appliance.healthy();
+      expect(health.checks).toMatchObject({ state: 'ok', outbox: 'fail' });
+    } finally {
+      holder.close();
+    }
+    await until('its duty', async () => (await appliance.health())?.checks.outbox === 'ok');
+    expect(appliance.server.healthRequests).toBe(1);
+  });
+
   it('that is delivered again and again runs once', async () => {
     const order = orderOf('network-test');
     appliance.server.order(order);
