@@ -12,7 +12,7 @@ import { recordOutcome } from './outcome.ts';
 import { noteTrouble } from './refused.ts';
 import { reportToServer } from './report.ts';
 import { type Restored, RestoreError, restoreSnapshot } from './restore.ts';
-import { quarantineDirectory } from './snapshot.ts';
+import { pruneTrialData, quarantineDirectory } from './snapshot.ts';
 
 /** Evidence of the newest failed trials that is kept. */
 const evidenceMax = 5;
@@ -76,6 +76,7 @@ export async function revert(appliance: Appliance, state: StateBody): Promise<Ma
   await whereThereIsSpace(appliance, 'the evidence', () => keepEvidence(appliance, state));
   await appliance.processes.stopAgent();
   const restored = await restore(appliance, state);
+  pruneTrialData(appliance.files, appliance.layout);
   await whereThereIsSpace(appliance, 'the report', async () => report(appliance, state, restored));
   const agent = await agentFacts(appliance);
   if (agent !== null) forgetCrashes(appliance, agent);

@@ -7,7 +7,7 @@ import { realFiles } from '../../../updater/effects/files.ts';
 import { runUpdater } from '../../../updater/loop.ts';
 import { createRecordFiles } from '../../../updater/record-store.ts';
 import { loadState, saveState } from '../../../updater/state-store.ts';
-import { takeSnapshot } from '../../../updater/steps/snapshot.ts';
+import { quarantineDirectory, takeSnapshot } from '../../../updater/steps/snapshot.ts';
 import { snapshot } from '../../../updater/steps/switch.ts';
 import { destructiveTrial, killedAgentState } from '../support/state-database.ts';
 import { stateIn } from '../support/states.ts';
@@ -76,5 +76,21 @@ describe('a rollback', () => {
     expect(reports).toMatchObject([{ release: { tx: 7, version: '1.0.52', from: '1.0.49', reason: 'stalled' } }]);
     const evidence: unknown = JSON.parse(readFileSync(join(layout.evidence, '7', 'verdict.json'), 'utf8'));
     expect(evidence).toMatchObject({ transaction: { tx: 7, failure: { reason: 'stalled' } } });
+  });
+
+  it('keeps the data of the last failed trials for people, and no more', async () => {
+    const failed = async (tx: number) => {
+      const state = stateIn('reverting');
+      const reverting = { ...state, lastTx: tx, transaction: state.transaction && { ...state.transaction, tx } };
+      takeSnapshot(realFiles, layout, tx, 1024 ** 2, null);
+      destructiveTrial(layout);
+      saveState(realFiles, layout, reverting);
+      await runUpdater(testAppliance(layout).appliance, reverting, false);
+    };
+    // The snapshot of a commit is no trial's data: somebody may want to go back to it.
+    takeSnapshot(realFiles, layout, 8, 1024 ** 2, null);
+    for (const tx of [9, 10, 11, 12]) await failed(tx);
+    expect(realFiles.list(layout.snapshots)).toEqual(['10', '11', '12', '8']);
+    expect(realFiles.list(quarantineDirectory(layout, 10))).toContain('state.db');
   });
 });
