@@ -31,15 +31,22 @@ export function nodeRuntime(binary: string): RuntimeSource {
   return { name: 'node', files: [{ path: entry, source: binary, executable: true }], entry };
 }
 
+/** What a slot will hold. */
+export type Payload =
+  | {
+      readonly kind: 'tree';
+      readonly dir: string;
+      readonly entry: string;
+      /** null: the one that the operating system brings. */
+      readonly runtime: RuntimeSource | null;
+    }
+  | { readonly kind: 'image'; readonly file: string };
+
 export interface BundleInput {
-  /** The tree that a slot will hold. */
-  readonly payloadDir: string;
+  readonly payload: Payload;
   readonly component: Component;
   readonly version: string;
   readonly securityVersion: number;
-  readonly entry: string;
-  /** null: the one that the operating system brings. */
-  readonly runtime: RuntimeSource | null;
   readonly compatibility: ManifestInput['compatibility'];
   readonly trial?: ManifestInput['trial'];
   readonly stateBytesMax: number;
@@ -66,15 +73,29 @@ export interface Bundle {
 export async function buildBundle(input: BundleInput): Promise<Bundle> {
   const frames = await openFrameStore(input.repository.dir);
   const chunks = new ChunkList(frames);
-  const files = await addTree(chunks, await treeOf(input.payloadDir));
-  const runtime = input.runtime === null ? null : await addRuntime(chunks, input.runtime);
-  const manifest = manifestBytes(input, files, runtime, chunks);
+  const content = await addPayload(chunks, input.payload);
+  const manifest = manifestBytes(input, content, chunks);
   const { component, version } = input;
   const metadata = await addRelease(input.repository, { component, version, manifest });
   await mkdir(input.outDir, { recursive: true });
   const path = join(input.outDir, bundleName(component, version));
   const bytes = await writeBundle(path, metadata, manifest, chunks, frames);
-  return { path, bytes, manifest: sha256(manifest), chunks: chunks.chunks.length, runtime: runtime?.digest ?? null };
+  const runtime = content.runtime?.digest ?? null;
+  return { path, bytes, manifest: sha256(manifest), chunks: chunks.chunks.length, runtime };
+}
+
+/** The fields of the manifest that say what the slot will hold. */
+type Content = Pick<ManifestInput, 'entry' | 'files' | 'links' | 'image'> & { readonly runtime: Runtime | null };
+
+async function addPayload(chunks: ChunkList, payload: Payload): Promise<Content> {
+  if (payload.kind === 'image') {
+    const image = await chunks.addContent(payload.file);
+    return { entry: null, files: [], runtime: null, image };
+  }
+  const tree = await treeOf(payload.dir);
+  const files = await addTree(chunks, tree.files);
+  const runtime = payload.runtime === null ? null : await addRuntime(chunks, payload.runtime);
+  return { entry: payload.entry, files, links: [...tree.links], runtime };
 }
 
 async function addTree(chunks: ChunkList, sources: readonly SourceFile[]): Promise<FileEntry[]> {
@@ -88,15 +109,13 @@ async function addRuntime(chunks: ChunkList, source: RuntimeSource): Promise<Run
   return { digest: sha256(treeDigestInput(files)), name: source.name, files, entry: source.entry };
 }
 
-function manifestBytes(input: BundleInput, files: FileEntry[], runtime: Runtime | null, chunks: ChunkList): Buffer {
+function manifestBytes(input: BundleInput, content: Content, chunks: ChunkList): Buffer {
   const manifest: ManifestInput = {
     format: 1,
     component: input.component,
     version: input.version,
     securityVersion: input.securityVersion,
-    entry: input.entry,
-    runtime,
-    files,
+    ...content,
     chunks: [...chunks.chunks],
     compatibility: input.compatibility,
     ...(input.trial === undefined ? {} : { trial: input.trial }),

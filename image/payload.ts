@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type Digest, sha256 } from '../protocol/digest.ts';
-import type { Chunk, FileEntry } from '../protocol/payload.ts';
+import type { Chunk, FileEntry, ImageEntry } from '../protocol/payload.ts';
 import { cutPoints } from './chunker.ts';
 import type { FrameStore } from './frames.ts';
 import type { SourceFile } from './tree.ts';
@@ -28,9 +28,13 @@ export class ChunkList {
     return this.#offset;
   }
 
+  async addFile({ path, executable, source }: SourceFile): Promise<FileEntry> {
+    return { path, executable, ...(await this.addContent(source)) };
+  }
+
   /** Cuts one file into chunks and lists those that are new. */
-  async addFile(file: SourceFile): Promise<FileEntry> {
-    const bytes = await readFile(file.source);
+  async addContent(source: string): Promise<ImageEntry> {
+    const bytes = await readFile(source);
     const pieces = split(bytes);
     const missing = new Map(pieces.filter(({ digest }) => !this.#indexes.has(digest)).map((p) => [p.digest, p.raw]));
     const fresh = [...missing].map(([digest, raw]) => ({ digest, raw }));
@@ -42,8 +46,6 @@ export class ChunkList {
       });
     }
     return {
-      path: file.path,
-      executable: file.executable,
       size: bytes.length,
       sha256: sha256(bytes),
       chunks: pieces.map(({ digest }) => this.#indexes.get(digest) ?? -1),

@@ -52,12 +52,15 @@ export async function buildRelease(input: ReleaseInput): Promise<Bundle> {
       input.state ?? stateOf(component, tree, input.node),
     ]);
     return await buildBundle({
-      payloadDir,
+      payload: {
+        kind: 'tree',
+        dir: payloadDir,
+        entry: program.entry,
+        runtime: input.runtime === null ? null : nodeRuntime(input.runtime),
+      },
       component,
       version,
       securityVersion: input.securityVersion,
-      entry: program.entry,
-      runtime: input.runtime === null ? null : nodeRuntime(input.runtime),
       compatibility: { state },
       ...(input.trial === undefined ? {} : { trial: input.trial }),
       stateBytesMax: stateBytesMaxDefault,

@@ -22,6 +22,12 @@ export const sealShape = z.object({
   files: z.array(
     z.object({ path: z.string().max(400), size: z.int().min(0), sha256: digestShape, executable: z.boolean() }),
   ),
+  links: z.array(z.object({ path: z.string().max(400), target: z.string().max(400) })).default([]),
+  /** What the slot's device holds, where it is one. */
+  image: z
+    .object({ size: z.int().min(0), sha256: digestShape })
+    .nullable()
+    .default(null),
 });
 export type Seal = z.infer<typeof sealShape>;
 

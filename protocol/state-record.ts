@@ -76,8 +76,8 @@ const transactionShape = z.object({
   version: versionShape,
   manifest: digestShape,
   securityVersion: z.int().min(0),
-  /** Where the bundle comes from: a base path on the server, or a file in work/. */
-  source: z.object({ kind: z.enum(['server', 'file', 'slot']), path: z.string().max(200) }),
+  /** Where the bundle comes from: a base path on the server, a file where somebody has it, or one in work/. */
+  source: z.object({ kind: z.enum(['server', 'file', 'slot']), path: z.string().max(400) }),
   /** The slot that is written; chosen when `writing` begins. */
   slot: slotShape.nullable(),
   /** A dead agent, a file and a person do not wait for window and inhibitor. */

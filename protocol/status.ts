@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { releaseNameShape } from './check-in.ts';
+import { wantedReleaseShape } from './check-in.ts';
 import { componentShape, slotShape } from './component.ts';
 import { digestShape } from './digest.ts';
 import { exitShape } from './event.ts';
@@ -16,7 +16,7 @@ export const transactionLineShape = z.object({
   component: componentShape,
   from: z.string().max(64),
   to: z.string().max(64),
-  outcome: wireEnum(['committed', 'rolled-back', 'refused', 'running']),
+  outcome: wireEnum(['committed', 'rolled-back', 'refused', 'running', 'written']),
   reason: z.string().max(64).nullable(),
   text: z.string().max(600),
   /** Durations in milliseconds; null where it does not apply. */
@@ -32,6 +32,18 @@ export const transactionLineShape = z.object({
   wallS: z.int(),
 });
 export type TransactionLine = z.infer<typeof transactionLineShape>;
+
+/** Bundles on removable media that the appliance looks at, and tells of. */
+export const stickLinesMax = 16;
+const stickLineShape = z.object({
+  path: z.string().max(400),
+  /** null: it is not a release that can be trusted. */
+  version: z.string().max(64).nullable(),
+  /** What became of it, or why it was not taken. */
+  text: z.string().max(600),
+  code: z.string().max(64).optional(),
+});
+export type StickLine = z.infer<typeof stickLineShape>;
 
 /** run/status.json: written by the updater, all that the field page and the status command read. */
 export const statusShape = z.object({
@@ -71,7 +83,7 @@ export const statusShape = z.object({
     error: z.object({ code: z.string(), message: z.string(), next: z.string() }).nullable(),
     nextInS: z.number().nullable(),
   }),
-  desired: z.object({ release: releaseNameShape.nullable(), reasons: z.array(z.string()) }).nullable(),
+  desired: z.object({ release: wantedReleaseShape.nullable(), reasons: z.array(z.string()) }).nullable(),
   quarantine: z.array(quarantinedShape),
   floor: z.object({ app: z.int(), updater: z.int() }),
   trial: z.object({ healthyMs: z.int(), needMs: z.int(), leftMs: z.int() }).nullable(),
@@ -88,6 +100,15 @@ export const statusShape = z.object({
       code: z.string().max(64).optional(),
     })
     .nullable(),
+  /** The version that a person can go back to, and why that is refused now; absent where nobody looked. */
+  back: z
+    .object({
+      version: z.string().max(64).nullable(),
+      refused: z.object({ code: z.string().max(64), text: z.string().max(600) }).nullable(),
+    })
+    .optional(),
+  /** Bundles on removable media. */
+  sticks: z.array(stickLineShape).max(stickLinesMax).optional(),
   wallS: z.int(),
   /** When this was written; without it, a reader has only the file's own time to tell how old it is. */
   at: z.object({ boot: bootIdShape, monoMs: z.number().min(0) }).optional(),

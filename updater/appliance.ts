@@ -34,6 +34,8 @@ export interface RunMemory {
   forced: boolean;
   /** What `resolve` opened, so that `fetch` need not do it again. */
   release: ResolvedRelease | null;
+  /** What this very run wrote and read back: it need not be read once more. */
+  written: { readonly tx: number; readonly manifest: string } | null;
   trial: Trial | null;
   trialLookedMs: number;
   serverReached: boolean | null;
@@ -49,6 +51,7 @@ export function freshMemory(forced: boolean): RunMemory {
   return {
     forced,
     release: null,
+    written: null,
     trial: null,
     trialLookedMs: 0,
     serverReached: null,

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import {
+  asTravelled,
   type CheckInAnswer,
   type CheckInRequestInput,
   checkInAnswerShape,
@@ -86,7 +87,8 @@ export function loadRemembered(files: Files, layout: Layout): Remembered {
 }
 
 function save(deps: CheckInDependencies, remembered: Remembered): Remembered {
-  replaceJson(deps.files, `${deps.layout.run}/last-answer.json`, remembered, 0o600);
+  const desired = remembered.desired === null ? null : asTravelled(remembered.desired);
+  replaceJson(deps.files, `${deps.layout.run}/last-answer.json`, { ...remembered, desired }, 0o600);
   return remembered;
 }
 

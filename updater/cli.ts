@@ -130,11 +130,15 @@ function status(line: CommandLine): number {
   const trial = found.settings.shortened
     ? [`trial: ${found.settings.trialHealthyMs / 1000} s of healthy time (shortened by this appliance's own settings)`]
     : [];
+  const sticks = (found.sticks ?? []).map((stick) => `on a stick: ${stick.path}: ${stick.text}`);
+  const back = found.back?.refused ? [`no way back: ${found.back.refused.text}`] : [];
   const text = [
     `${found.name} (${found.appliance ?? 'not claimed'}): ${wordOf(found.verdict.word)}`,
     found.why,
     ...slots,
     ...trial,
+    ...back,
+    ...sticks,
   ];
   return say(line, text.join('\n'), found);
 }
@@ -201,7 +205,7 @@ type Wanted = Request extends infer One ? (One extends { kind: string } ? Omit<O
 /** How long a person's command waits: a request is seen at once, a transaction ends with its trial. */
 const seenWithinMs = 30_000;
 const endsWithinMs = 45 * 60_000;
-const lookEveryMs = 200;
+const lookEveryMs = 50;
 
 async function request(line: CommandLine, wanted: Wanted): Promise<number> {
   const { files, layout } = line;
@@ -233,6 +237,7 @@ async function request(line: CommandLine, wanted: Wanted): Promise<number> {
     return fail(line, 'still-running', 'the transaction has not ended', 'See holdfast-updater status');
   const end = newestLine(ended);
   if (end === undefined || end.outcome === 'committed') return say(line, ended.why, ended);
+  if (end.outcome === 'written') return say(line, end.text, ended);
   return fail(line, end.reason ?? wordOf(end.outcome), end.text, `${end.from} runs on.`);
 }
 

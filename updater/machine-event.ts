@@ -1,4 +1,4 @@
-import type { Component } from '../protocol/component.ts';
+import type { Component, SlotName } from '../protocol/component.ts';
 import type { Digest } from '../protocol/digest.ts';
 import type { CheckStatus } from '../protocol/health.ts';
 import type { FailureReason, Transaction } from '../protocol/state-record.ts';
@@ -39,13 +39,16 @@ export type MachineEvent =
   | { readonly kind: 'resolved'; readonly securityVersion: number; readonly trial: Transaction['trial'] }
   | { readonly kind: 'refused' }
   | { readonly kind: 'interrupted' }
-  | { readonly kind: 'fetched'; readonly fetchedMs: number }
+  /** `slot`: of the operating system, whose slots are not in the record; else null. */
+  | { readonly kind: 'fetched'; readonly fetchedMs: number; readonly slot: SlotName | null }
   | { readonly kind: 'written' }
   | {
       readonly kind: 'clear';
       readonly baseline: Readonly<Record<string, CheckStatus>> | null;
       readonly baselineServer: CheckStatus;
     }
+  /** Written and proven, and nothing here can switch to it. */
+  | { readonly kind: 'kept' }
   | { readonly kind: 'agent-gone' }
   | { readonly kind: 'agent-stays' }
   | { readonly kind: 'snapshot-done' }

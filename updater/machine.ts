@@ -77,6 +77,7 @@ export const table: Readonly<Record<Row, RowRules>> = {
       }),
       nothing: stay,
       refused: abandon,
+      kept: abandon,
     },
   },
   quiesced: {

@@ -8,6 +8,8 @@ import { httpLimits } from './effects/http.ts';
 const userShape = z.object({ uid: z.int().min(1), gid: z.int().min(1) });
 export type User = z.infer<typeof userShape>;
 
+const devicePathShape = z.string().startsWith('/').max(400);
+
 const settingsBytesMax = 16 * 1024;
 
 /** updater/settings.json: root's own word about this appliance. Only it may shorten a trial. */
@@ -33,6 +35,19 @@ export const settingsShape = z.object({
   answerMs: z.int().min(500).default(60_000),
   /** How long a check may fail in a trial before it counts as a regression. */
   graceMs: z.int().min(0).default(30_000),
+  /**
+   * Directories below which removable media are mounted; what lies there may be installed by itself when its signatures
+   * are right. The image has /media, /run/media and /mnt; nowhere by default.
+   */
+  sticks: z.array(z.string().startsWith('/').max(400)).max(8).default([]),
+  /** The devices of the operating system's two slots, and the one that runs; null: this updater has none to write. */
+  os: z
+    .object({
+      slots: z.object({ '0': devicePathShape, '1': devicePathShape }).refine((two) => two['0'] !== two['1']),
+      running: z.enum(['0', '1']),
+    })
+    .nullable()
+    .default(null),
   /** Without one byte from a server for this long, a transfer is given up and carried on later. */
   httpStallMs: z.int().min(100).default(httpLimits.stallMs),
   /** Time for going back to the previous version by hand, in healthy time after a commit. */

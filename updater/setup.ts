@@ -27,7 +27,7 @@ import type { Http } from './effects/http.ts';
 import { identityShape } from './identity.ts';
 import { makePin } from './page/pin.ts';
 import { createRecordFiles, readRecord, writeRecord } from './record-store.ts';
-import { fetchChunks } from './release/fetch-chunks.ts';
+import { noDevices } from './release/device-slots.ts';
 import { resolveFromFile } from './release/resolve-release.ts';
 import { installFirstRoot } from './release/trust-store.ts';
 import { verifyInstalled } from './release/verify-slot.ts';
@@ -163,7 +163,9 @@ async function installFactory(order: SetUpOrder, component: 'app' | 'updater'): 
   const acceptance = {
     floor: { app: 0, updater: 0 },
     isQuarantined: () => false,
+    writesOs: false,
     updater: order.version,
+    installed: { app: null, updater: null, os: null },
     hardware: null,
   };
   const { manifest, manifestBytes, manifestDigest, bundle } = await resolveFromFile(
@@ -173,8 +175,8 @@ async function installFactory(order: SetUpOrder, component: 'app' | 'updater'): 
   );
   try {
     if (!verifyInstalled(files, layout, component, 'factory', manifestDigest).sound) {
-      await fetchChunks({ files, layout, tx: 0, slot: layout.slot(component, 'factory') }, manifest, bundle);
-      const slot = { files, layout, tx: 0, slot: 'factory', manifest, manifestBytes } as const;
+      const place = { files, layout, tx: 0, slot: 'factory', devices: noDevices, bundle } as const;
+      const slot = { ...place, manifest, manifestBytes };
       writeSlot(slot);
       sealSlot(slot);
     }

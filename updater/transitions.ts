@@ -75,9 +75,17 @@ export function incomingSlot(state: StateBody, component: 'app' | 'updater'): Sl
   return free;
 }
 
-export function beginWriting(state: StateBody, { fetchedMs }: EventOf<'fetched'>): StateBody {
+export function beginWriting(state: StateBody, { fetchedMs, slot }: EventOf<'fetched'>): StateBody {
   const { component } = transactionOf(state);
-  if (component === 'os') throw new RangeError('os is not written by this table yet');
+  // Which slot of the operating system runs, its devices say, not this record.
+  if (component === 'os') {
+    if (slot === null) throw new UnexpectedEventError('an os release was fetched for no slot');
+    return { ...change(state, { slot, fetchedMs }), row: 'writing' };
+  }
+  return writeInto(state, component, fetchedMs);
+}
+
+function writeInto(state: StateBody, component: 'app' | 'updater', fetchedMs: number): StateBody {
   const slot = incomingSlot(state, component);
   const kept = state[component];
   const previous = kept.previous?.slot === slot ? null : kept.previous;

@@ -43,12 +43,15 @@ async function inputIn(directory: string, changes: Partial<BundleInput> = {}): P
     now: () => new Date('2026-06-01T12:00:00Z'),
   });
   return {
-    payloadDir,
+    payload: {
+      kind: 'tree',
+      dir: payloadDir,
+      entry: 'main.js',
+      runtime: nodeRuntime(join(directory, 'node')),
+    },
     component: 'app',
     version: '1.0.49',
     securityVersion: 1,
-    entry: 'main.js',
-    runtime: nodeRuntime(join(directory, 'node')),
     compatibility: { state: { reads: { min: 0, max: 1 }, writes: 1 } },
     stateBytesMax: 1_000,
     source: { commit: 'abc', builtBy: 'a test' },
@@ -115,7 +118,7 @@ describe('a bundle', () => {
     ]);
     for (const file of manifest.files) {
       const content = contentOf(file, manifest, chunks);
-      expect(content.equals(await readFile(join(input.payloadDir, file.path)))).toBe(true);
+      expect(content.equals(await readFile(join(directory.path, 'payload', file.path)))).toBe(true);
       expect(sha256(content)).toBe(file.sha256);
     }
     const runtime = manifest.runtime;
@@ -180,7 +183,7 @@ describe('a bundle', () => {
     await buildBundle(input);
     const frames = join(directory.path, 'repository', 'frames', 'zstd-3');
     const before = await framesIn(frames);
-    await writeTree(input.payloadDir, { 'main.js': 'console.log(2)' });
+    await writeTree(join(directory.path, 'payload'), { 'main.js': 'console.log(2)' });
     await buildBundle({ ...input, version: '1.0.52' });
     const after = await framesIn(frames);
     expect(after.size).toBe(before.size + 1);
@@ -191,9 +194,14 @@ describe('a bundle', () => {
   it('is not made from a payload with links, without its entry, or with a version that is none', async () => {
     await using directory = await temporaryDirectory();
     const input = await inputIn(directory.path);
-    await expect(buildBundle({ ...input, entry: 'other.js' })).rejects.toMatchObject({ code: 'payload-invalid' });
+    await expect(
+      buildBundle({
+        ...input,
+        payload: { kind: 'tree', dir: join(directory.path, 'payload'), entry: 'other.js', runtime: null },
+      }),
+    ).rejects.toMatchObject({ code: 'payload-invalid' });
     await expect(buildBundle({ ...input, version: '1.0' })).rejects.toMatchObject({ code: 'payload-invalid' });
-    await symlink('/etc/passwd', join(input.payloadDir, 'link'));
+    await symlink('/etc/passwd', join(directory.path, 'payload', 'link'));
     await expect(buildBundle(input)).rejects.toMatchObject({ code: 'payload-invalid' });
     expect(await readdir(join(directory.path, 'repository', 'targets'))).toEqual([]);
   });

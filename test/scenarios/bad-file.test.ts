@@ -71,7 +71,7 @@ function written(called: string, bytes: Buffer): string {
 
 const cases: readonly { name: string; codes: readonly string[]; bring: () => string }[] = [
   { name: 'a file that is not there', codes: ['no-file'], bring: () => file('nothing.hfb') },
-  { name: 'a directory', codes: ['file-unreadable'], bring: () => stick },
+  { name: 'a directory', codes: ['no-file'], bring: () => stick },
   { name: 'an empty file', codes: ['truncated'], bring: () => written('empty.hfb', Buffer.alloc(0)) },
   {
     name: 'a file that is no bundle',

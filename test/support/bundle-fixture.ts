@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { archiveEnd, archiveHeader, archivePadding } from '../../image/archive.ts';
-import { buildBundle } from '../../image/bundle.ts';
+import { buildBundle, type RuntimeSource } from '../../image/bundle.ts';
 import { addRelease, openRepository, type Repository, revokeRelease } from '../../image/repository.ts';
 import type { Component } from '../../protocol/component.ts';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
@@ -22,6 +22,8 @@ export interface ReleaseInput {
   readonly component?: Component;
   readonly files?: Readonly<Record<string, Buffer>>;
   readonly runtime?: Readonly<Record<string, Buffer>>;
+  /** For a release of the operating system: what its device will hold. */
+  readonly image?: Buffer;
   readonly securityVersion?: number;
   readonly compatibility?: Partial<ManifestInput['compatibility']>;
 }
@@ -137,25 +139,17 @@ async function build(repository: Repository, directory: string, input: ReleaseIn
   const runtimeDir = mkdtempSync(join(directory, 'runtime-'));
   writeTree(payloadDir, input.files ?? smallProgram(input.version));
   writeTree(runtimeDir, input.runtime ?? {});
+  const imageFile = join(payloadDir, 'image');
+  if (input.image !== undefined) writeFileSync(imageFile, input.image);
   const outDir = join(directory, 'bundles');
   const bundle = await buildBundle({
-    payloadDir,
+    payload:
+      input.image === undefined
+        ? { kind: 'tree', dir: payloadDir, entry: 'main.js', runtime: runtimeOf(input.runtime, runtimeDir) }
+        : { kind: 'image', file: imageFile },
     component,
     version: input.version,
     securityVersion: input.securityVersion ?? 0,
-    entry: 'main.js',
-    runtime:
-      input.runtime === undefined
-        ? null
-        : {
-            name: 'node',
-            entry: 'bin/node',
-            files: Object.keys(input.runtime).map((path) => ({
-              path,
-              source: join(runtimeDir, path),
-              executable: path.startsWith('bin/'),
-            })),
-          },
     compatibility: { state: { reads: { min: 0, max: 1 }, writes: 1 }, ...input.compatibility },
     stateBytesMax: 1024 * 1024,
     source: { commit: 'fixture', builtBy: 'test' },
@@ -169,6 +163,16 @@ async function build(repository: Repository, directory: string, input: ReleaseIn
     path: join(outDir, bundleName(component, input.version)),
     manifest: bundle.manifest,
   };
+}
+
+function runtimeOf(files: ReleaseInput['runtime'], dir: string): RuntimeSource | null {
+  if (files === undefined) return null;
+  const sources = Object.keys(files).map((path) => ({
+    path,
+    source: join(dir, path),
+    executable: path.startsWith('bin/'),
+  }));
+  return { name: 'node', entry: 'bin/node', files: sources };
 }
 
 function writeTree(directory: string, files: Readonly<Record<string, Buffer>>): void {

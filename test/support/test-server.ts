@@ -162,12 +162,10 @@ export class TestServer implements AsyncDisposable {
     await mkdir(payloadDir, { recursive: true });
     await writeFile(join(payloadDir, 'main.js'), `// ${component} ${version}\n${'x'.repeat(200_000)}\n`);
     return buildBundle({
-      payloadDir,
+      payload: { kind: 'tree', dir: payloadDir, entry: 'main.js', runtime: null },
       component,
       version,
       securityVersion: 0,
-      entry: 'main.js',
-      runtime: null,
       compatibility: { state: { reads: { min: 1, max: 1 }, writes: 1 } },
       stateBytesMax: 1_000_000,
       source: { commit: 'test', builtBy: 'test' },

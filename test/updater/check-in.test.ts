@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { checkInBytesMax, type Desired } from '../../protocol/check-in.ts';
+import { checkInBytesMax, type DesiredInput } from '../../protocol/check-in.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { checkIn, isDue, loadRemembered, type Report } from '../../updater/check-in.ts';
@@ -18,7 +18,7 @@ const report: Report = {
   health: { status: 'ok', row: 'idle', why: '1.0.49 runs and is healthy.', agentAlive: true },
   quarantine: [digestOf('c')],
 };
-const desired: Desired = {
+const desired: DesiredInput = {
   release: { component: 'app', version: '1.0.52', manifest: digestOf('c') },
   path: '/releases',
   openForS: 3_600,

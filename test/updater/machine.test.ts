@@ -26,7 +26,7 @@ const expected: Readonly<Record<Row, Expected>> = {
   resolved: { on: { resolved: 'fetching', refused: 'idle', interrupted: 'resolved' }, powerCut: 'resolved' },
   fetching: { on: { fetched: 'writing', refused: 'idle', interrupted: 'fetching' }, powerCut: 'fetching' },
   writing: { on: { written: 'sealed', refused: 'idle', interrupted: 'fetching' }, powerCut: 'writing' },
-  sealed: { on: { clear: 'quiesced', nothing: 'sealed', refused: 'idle' }, powerCut: 'sealed' },
+  sealed: { on: { clear: 'quiesced', nothing: 'sealed', refused: 'idle', kept: 'idle' }, powerCut: 'sealed' },
   quiesced: { on: { 'agent-gone': 'snapped', 'agent-stays': 'sealed' }, powerCut: 'sealed' },
   snapped: { on: { 'snapshot-done': 'armed', 'snapshot-failed': 'sealed' }, powerCut: 'sealed' },
   armed: { on: { started: 'trial', failed: 'reverting' }, powerCut: 'armed' },

@@ -42,9 +42,15 @@ describe('the slot that is written', () => {
     expect(writing.app).toEqual(idleState().app);
   });
 
-  it('is not written for a component without slots in this record', () => {
+  it('of the operating system is the one that the effect names: it is not in this record', () => {
     const begun = next(idleState(), { kind: 'take', choice: { ...events.take.choice, component: 'os' } });
-    expect(() => next(next(begun, events.resolved), events.fetched)).toThrow(RangeError);
+    const fetching = next(begun, events.resolved);
+    expect(next(fetching, { ...events.fetched, slot: '1' })).toMatchObject({
+      row: 'writing',
+      transaction: { slot: '1' },
+      app: idleState().app,
+    });
+    expect(() => next(fetching, events.fetched)).toThrow(expect.objectContaining({ code: 'unexpected-event' }));
   });
 });
 

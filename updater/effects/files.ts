@@ -8,6 +8,7 @@ import {
   lchownSync,
   lstatSync,
   mkdirSync,
+  opendirSync,
   openSync,
   readdirSync,
   readlinkSync,
@@ -46,16 +47,25 @@ export interface Files {
   stat(path: string): FileFacts | null;
   /** Names in a directory, sorted; empty when there is none. */
   list(path: string): string[];
+  /** The first `namesMax` names that the directory gives, sorted: for a directory that a stranger may have filled. */
+  listAtMost(path: string, namesMax: number): string[];
   /** Opens for reading without following a link and without blocking; only what is a regular file. */
   openRead(path: string): Handle;
   /** Facts of what is open, which no rename can change any more. */
   statHandle(handle: Handle): FileFacts;
   /** Reads up to `length` bytes at `position`; fewer only at the end of the file. */
   read(handle: Handle, position: number, length: number): Buffer;
+  /** The same into a buffer of the caller's, which is filled as far as the file goes. @returns the bytes read */
+  readInto(handle: Handle, buffer: Buffer, position: number): number;
   /** Makes a new file; fails with EEXIST when the name is taken by anything. */
   create(path: string, mode: number): Handle;
   /** Opens an existing regular file for writing in place. */
   openWrite(path: string): Handle;
+  /**
+   * Opens the device of a slot: a block device, or a file that stands for one, by whatever links lead there. For writing,
+   * a block device is opened exclusively, so that a mounted one is refused (EBUSY).
+   */
+  openDevice(path: string, access: 'read' | 'write'): Handle;
   /** Writes all of `bytes` at `position`. */
   write(handle: Handle, bytes: Uint8Array, position: number): void;
   sync(handle: Handle): void;
@@ -120,15 +130,28 @@ function unlessMissing<T>(missing: T, operation: () => T): T {
   }
 }
 
-function readFully(handle: Handle, position: number, length: number): Buffer {
-  const buffer = Buffer.allocUnsafe(length);
+function fill(handle: Handle, buffer: Buffer, position: number): number {
   let filled = 0;
-  while (filled < length) {
-    const count = readSync(handle, buffer, filled, length - filled, position + filled);
+  while (filled < buffer.length) {
+    const count = readSync(handle, buffer, filled, buffer.length - filled, position + filled);
     if (count === 0) break;
     filled += count;
   }
-  return buffer.subarray(0, filled);
+  return filled;
+}
+
+function readFully(handle: Handle, position: number, length: number): Buffer {
+  const buffer = Buffer.allocUnsafe(length);
+  return buffer.subarray(0, fill(handle, buffer, position));
+}
+
+function openDevice(path: string, access: 'read' | 'write'): Handle {
+  const flags = access === 'read' ? constants.O_RDONLY : constants.O_RDWR | constants.O_EXCL;
+  const handle = openSync(path, flags | constants.O_NONBLOCK);
+  const facts = fstatSync(handle);
+  if (facts.isBlockDevice() || facts.isFile()) return handle;
+  closeSync(handle);
+  throw new NotARegularFileError(`${path} is neither a block device nor a file`);
 }
 
 function writeFully(handle: Handle, bytes: Uint8Array, position: number): void {
@@ -137,12 +160,28 @@ function writeFully(handle: Handle, bytes: Uint8Array, position: number): void {
     written += writeSync(handle, bytes, written, bytes.length - written, position + written);
 }
 
+function firstNames(path: string, namesMax: number): string[] {
+  const directory = opendirSync(path);
+  try {
+    const names: string[] = [];
+    for (let entry = directory.readSync(); entry !== null && names.length < namesMax; entry = directory.readSync()) {
+      names.push(entry.name);
+    }
+    return names.sort((a, b) => (a < b ? -1 : 1));
+  } finally {
+    directory.closeSync();
+  }
+}
+
 export const realFiles: Files = {
   stat: (path) => unlessMissing(null, () => factsOf(lstatSync(path))),
   list: (path) => unlessMissing([], () => readdirSync(path).sort()),
+  listAtMost: (path, namesMax) => unlessMissing([], () => firstNames(path, namesMax)),
   openRead: (path) => openRegular(path, constants.O_RDONLY),
   statHandle: (handle) => factsOf(fstatSync(handle)),
   read: readFully,
+  readInto: fill,
+  openDevice,
   create: (path, mode) => {
     const handle = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
     fchmodSync(handle, mode); // the umask must not decide what others may read

@@ -10,6 +10,11 @@ export interface Present {
 
 const componentNames: Readonly<Record<string, string>> = { app: 'agent', updater: 'updater', os: 'system' };
 
+/** A component of the future has the name that the server gave it. */
+function nameOf(component: string): string {
+  return componentNames[component] ?? component;
+}
+
 /** A span of time as people say it. */
 export function span(ms: number): string {
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
@@ -36,7 +41,7 @@ function facts(rows: readonly (readonly [string, Html | string])[]): Html {
 export function slotsSection({ slots }: Status): Html {
   const rows = slots.map(
     (slot) =>
-      html`<tr><td>${componentNames[slot.component] ?? slot.component}</td><td>${slot.slot}</td><td><strong>${slot.version ?? '–'}</strong></td><td class="role ${wordOf(slot.role).replaceAll(' ', '-')}">${wordOf(slot.role)}</td></tr>`,
+      html`<tr><td>${nameOf(slot.component)}</td><td>${slot.slot}</td><td><strong>${slot.version ?? '–'}</strong></td><td class="role ${wordOf(slot.role).replaceAll(' ', '-')}">${wordOf(slot.role)}</td></tr>`,
   );
   return section(
     'Versions',
@@ -87,7 +92,7 @@ export function checkInSection(status: Status, present: Present): Html {
       ['Address', status.server ?? 'none: the appliance is not claimed'],
       ['Last answer', lastAnswer(status, present)],
       ['Next try', nextInS === null ? 'when the updater runs next' : `every ${span(nextInS * 1000)}`],
-      ['Wanted', release === null ? 'nothing new' : `${componentNames[release.component] ?? ''} ${release.version}`],
+      ['Wanted', release === null ? 'nothing new' : `${nameOf(wordOf(release.component))} ${release.version}`],
       ...(reasons.length === 0 ? [] : [['Why', reasons.join(' · ')] as const]),
     ])}`,
   );
@@ -110,6 +115,12 @@ export function quarantineSection({ quarantine }: Status): Html | null {
   return section('Quarantine', html`<ul>${lines}</ul>`);
 }
 
+export function sticksSection({ sticks = [] }: Status): Html | null {
+  if (sticks.length === 0) return null;
+  const lines = sticks.map(({ path, text }) => html`<li><code>${path}</code><br>${text}</li>`);
+  return section('On a stick', html`<ul>${lines}</ul>`);
+}
+
 function durations({ fetchedMs, downMs, revertedMs }: TransactionLine): string {
   const parts = [
     fetchedMs === null ? null : `fetched in ${span(fetchedMs)}`,
@@ -126,7 +137,7 @@ export function transactionsSection({ transactions }: Status): Html {
     .sort((a, b) => b.tx - a.tx)
     .map(
       (line) =>
-        html`<li><strong>${componentNames[line.component] ?? line.component} ${line.from} → ${line.to}: ${wordOf(line.outcome)}</strong><br>${line.text}<br><small>${[durations(line), clockText(line.wallS)].filter((part) => part !== '').join(' · ')}</small></li>`,
+        html`<li><strong>${nameOf(line.component)} ${line.from} → ${line.to}: ${wordOf(line.outcome)}</strong><br>${line.text}<br><small>${[durations(line), clockText(line.wallS)].filter((part) => part !== '').join(' · ')}</small></li>`,
     );
   return section('What happened', html`<ul>${lines}</ul>`);
 }

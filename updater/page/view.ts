@@ -10,6 +10,7 @@ import {
   quarantineSection,
   slotsSection,
   span,
+  sticksSection,
   transactionsSection,
   trialSection,
 } from './sections.ts';
@@ -54,7 +55,7 @@ function state(reading: Reading, present: Present): Html {
   const status = statusOf(reading);
   if (status === null) return html`<div id="state"></div>`;
   const old = reading.kind === 'old' ? html`<p class="trouble">${reading.why}</p>` : null;
-  return html`<div id="state">${old}${trialSection(status)}<div class="columns"><div>${slotsSection(status)}${quarantineSection(status)}${agentSection(status)}</div><div>${checkInSection(status, present)}${transactionsSection(status)}${applianceSection(status)}</div></div></div>`;
+  return html`<div id="state">${old}${trialSection(status)}<div class="columns"><div>${slotsSection(status)}${quarantineSection(status)}${sticksSection(status)}${agentSection(status)}</div><div>${checkInSection(status, present)}${transactionsSection(status)}${applianceSection(status)}</div></div></div>`;
 }
 
 const pinField = html`<label>PIN <input name="pin" type="password" inputmode="numeric" autocomplete="off" required maxlength="64"></label>`;
@@ -77,10 +78,16 @@ function action(path: string, title: string, text: string, fields: Html, button:
   return html`<form method="post" action="${path}"><h3>${title}</h3><p>${text}</p>${fields}${pinField}<button>${button}</button></form>`;
 }
 
+/** What would be refused is said before anybody asks for it; the updater decides when they do. */
+function goBack(status: Status | null): Html {
+  const text = status?.back?.refused?.text ?? `Goes back to ${previousOf(status)}, where its data can be kept.`;
+  return action('/rollback', 'Go back', text, html``, 'Go back');
+}
+
 function actions(status: Status | null): Html {
   // The PIN before the file: it is looked at before a byte of the file is kept.
   const install = html`<form method="post" action="/install" enctype="multipart/form-data"><h3>Install from a file</h3><p>Takes a bundle (.hfb) from this device. It is installed only when its signatures are right.</p>${pinField}<label>Bundle <input name="file" type="file" accept=".hfb" required></label><button>Install</button></form>`;
-  return html`<section><h2>What you can do here</h2><p class="note">Each needs the PIN that was shown at the set-up.</p><div class="actions">${action('/check', 'Look now', 'Asks the server for a release now.', html``, 'Look now')}${action('/retry', 'Try again', 'Lets a release be tried again that was rolled back here.', retryChoice(status), 'Try again')}${action('/rollback', 'Go back', `Goes back to ${previousOf(status)}, where its data can be kept.`, html``, 'Go back')}${install}</div></section>`;
+  return html`<section><h2>What you can do here</h2><p class="note">Each needs the PIN that was shown at the set-up.</p><div class="actions">${action('/check', 'Look now', 'Asks the server for a release now.', html``, 'Look now')}${action('/retry', 'Try again', 'Lets a release be tried again that was rolled back here.', retryChoice(status), 'Try again')}${goBack(status)}${install}</div></section>`;
 }
 
 function noticeOf(notice: Notice | null): Html {

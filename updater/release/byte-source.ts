@@ -1,9 +1,11 @@
-import type { Files } from '../effects/files.ts';
+import type { Files, Handle } from '../effects/files.ts';
 import type { Http, HttpHead } from '../effects/http.ts';
 import { ReleaseError } from './release-error.ts';
 
 /** Bytes of a bundle, wherever they are. Nobody trusts them before their digest was checked. */
 export interface ByteSource {
+  /** For a file on this machine: the same as `read`, at once. */
+  readonly readNow?: (position: number, length: number) => Buffer;
   /** The path or address, for messages. */
   readonly name: string;
   readonly size: number;
@@ -34,13 +36,14 @@ export function fileSource(files: Files, path: string): ByteSource {
   }
   const { size } = files.statHandle(handle);
   const readExactly = (position: number, length: number): Buffer => {
-    const bytes = files.read(handle, position, length);
+    const bytes = readOrGone(files, handle, path, position, length);
     if (bytes.length !== length) throw new ReleaseError('truncated', `${path} ends before byte ${position + length}`);
     return bytes;
   };
   return {
     name: path,
     size,
+    readNow: readExactly,
     read: async (position, length) => readExactly(position, length),
     stream: async (position, length, take) => {
       for (let done = 0; done < length; done += pieceBytes) {
@@ -49,6 +52,16 @@ export function fileSource(files: Files, path: string): ByteSource {
     },
     close: () => files.close(handle),
   };
+}
+
+/** A stick that was pulled out is not a broken disk of ours. */
+function readOrGone(files: Files, handle: Handle, path: string, position: number, length: number): Buffer {
+  try {
+    return files.read(handle, position, length);
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause)) throw cause;
+    throw new ReleaseError('no-file', `${path} can not be read any more (${String(cause.code)})`, { cause });
+  }
 }
 
 /** A file on a server that answers ranges (RFC 9110 section 14). */

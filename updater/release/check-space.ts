@@ -18,13 +18,15 @@ export interface SpacePlace {
   readonly tx: number;
   /** Directory of the slot that will be written; what is in it is given up first. */
   readonly slot: string;
+  /** False: the frames are read where they lie, and need no room here. */
+  readonly copiesFrames: boolean;
 }
 
 /**
  * Every place that an install writes to can really be written (S3), before anything depends on it.
  * @throws ReleaseError `read-only`, `no-space`, `disk`
  */
-export function probeWritable({ files, layout, slot }: Omit<SpacePlace, 'tx'>): void {
+export function probeWritable({ files, layout, slot }: Omit<SpacePlace, 'tx' | 'copiesFrames'>): void {
   for (const directory of [
     layout.updater,
     layout.trust,
@@ -60,7 +62,12 @@ export function requireSpace(place: SpacePlace, manifest: Manifest, reserveBytes
   const { runtime } = manifest;
   const runtimeIsHere = runtime === null || verifyRuntime(files, layout, runtime.digest).sound;
   const runtimeBytes = runtimeIsHere ? 0 : installedBytes(runtime.files);
-  const frames = new Set([...manifest.files, ...(runtimeIsHere ? [] : runtime.files)].flatMap((file) => file.chunks));
+  const contents = [
+    ...manifest.files,
+    ...(runtimeIsHere ? [] : runtime.files),
+    ...(manifest.image === null ? [] : [manifest.image]),
+  ];
+  const frames = new Set(place.copiesFrames ? contents.flatMap(({ chunks }) => chunks) : []);
   const frameBytes = [...frames].reduce((sum, index) => sum + (manifest.chunks[index]?.stored ?? 0), 0);
   const needed = installedBytes(manifest.files) + runtimeBytes + frameBytes + reserveBytes + marginBytes;
   const given = [

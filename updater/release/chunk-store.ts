@@ -3,11 +3,13 @@ import { components } from '../../protocol/component.ts';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import { manifestShape } from '../../protocol/manifest.ts';
-import { type Chunk, type FileEntry, manifestLimits } from '../../protocol/payload.ts';
+import { type Chunk, manifestLimits } from '../../protocol/payload.ts';
 import { manifestName } from '../../protocol/seal.ts';
 import { readFile, writeNewFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
-import { unpackFrame } from './frame.ts';
+import type { DeviceSlots } from './device-slots.ts';
+import { release, unpackFrame } from './frame.ts';
+import type { Bundle } from './open-bundle.ts';
 import { ReleaseError } from './release-error.ts';
 import { looksSealed } from './verify-slot.ts';
 
@@ -16,10 +18,25 @@ const slotNames = ['0', '1', '2', 'factory'];
 interface Place {
   readonly path: string;
   readonly position: number;
+  readonly isDevice: boolean;
+}
+
+export interface ChunkPlace {
+  readonly files: Files;
+  readonly layout: Layout;
+  readonly tx: number;
+  /** Directory of the slot that is about to be written, and is therefore no source. */
+  readonly slot: string;
+  readonly devices: DeviceSlots;
+  /** A bundle that lies on this machine: what is in it need not be copied first. */
+  readonly bundle: Bundle | null;
 }
 
 export interface ChunkStore {
-  /** The verified raw bytes, from a fetched frame or from what is installed; null when neither has them. */
+  /**
+   * The verified raw bytes, from a fetched frame, from what is installed, or from the bundle where it lies; null when
+   * nobody has them. They are the caller's, who should {@link release} them.
+   */
   read(chunk: Chunk): Buffer | null;
   /** Keeps a frame whose chunk was verified; durable when it returns. */
   keep(chunk: Chunk, frame: Buffer): void;
@@ -27,18 +44,19 @@ export interface ChunkStore {
 
 /**
  * The chunks that this appliance has: frames in work/<tx>/, and pieces of files in slots and runtimes.
- * @param exceptSlot directory of the slot that is about to be written, and is therefore no source
  */
-export function chunkStore(files: Files, layout: Layout, tx: number, exceptSlot: string): ChunkStore {
+export function chunkStore(place: ChunkPlace): ChunkStore {
+  const { files, layout, tx, bundle } = place;
   const directory = workDirectory(layout, tx);
   let installed: ReadonlyMap<Digest, Place> | null = null;
   return {
     read: (chunk) => {
       const fetched = readFrame(files, join(directory, chunk.sha256), chunk);
       if (fetched !== null) return fetched;
-      installed ??= installedChunks(files, layout, exceptSlot);
-      const place = installed.get(chunk.sha256);
-      return place === undefined ? null : readPlace(files, place, chunk);
+      installed ??= installedChunks(place);
+      const found = installed.get(chunk.sha256);
+      const here = found === undefined ? null : readPlace(files, found, chunk);
+      return here ?? (bundle === null ? null : readBundled(bundle, chunk));
     },
     keep: (chunk, frame) => {
       const path = join(directory, chunk.sha256);
@@ -70,25 +88,51 @@ function readFrame(files: Files, path: string, chunk: Chunk): Buffer | null {
   return null;
 }
 
-function readPlace(files: Files, { path, position }: Place, chunk: Chunk): Buffer | null {
-  if (files.stat(path)?.kind !== 'file') return null;
-  const handle = files.openRead(path);
+function readPlace(files: Files, { path, position, isDevice }: Place, chunk: Chunk): Buffer | null {
+  const open = () => (isDevice ? files.openDevice(path, 'read') : files.openRead(path));
+  const handle = files.stat(path) === null ? null : unlessUnreadable(open);
+  if (handle === null) return null;
   try {
     const raw = files.read(handle, position, chunk.size);
-    return raw.length === chunk.size && sha256(raw) === chunk.sha256 ? raw : null;
+    if (raw.length === chunk.size && sha256(raw) === chunk.sha256) return raw;
+    release(raw);
+    return null;
   } finally {
     files.close(handle);
   }
 }
 
-function installedChunks(files: Files, layout: Layout, exceptSlot: string): Map<Digest, Place> {
+/** What can not be opened (a link, a FIFO, a bad block) is no source of chunks, and no reason to stop. */
+function unlessUnreadable<T>(open: () => T): T | null {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return null;
+    throw error;
+  }
+}
+
+function readBundled({ source, chunks }: Bundle, chunk: Chunk): Buffer | null {
+  const frame = source.readNow?.(chunks.position + chunk.offset, chunk.stored);
+  if (frame === undefined) return null;
+  const raw = unpackFrame(frame, chunk);
+  release(frame);
+  return raw;
+}
+
+function installedChunks({ files, layout, slot: exceptSlot, devices }: ChunkPlace): Map<Digest, Place> {
   const chunks = new Map<Digest, Place>();
   const note = (directory: string, runtime: string | null) => {
     if (directory === exceptSlot || !looksSealed(files, directory).sound) return;
     const manifest = keptManifest(files, directory);
     if (manifest === null) return;
     const entries = runtime === null ? manifest.files : (manifest.runtime?.files ?? []);
-    for (const entry of entries) notePlaces(chunks, directory, entry, manifest.chunks);
+    for (const entry of entries) {
+      notePlaces(chunks, { path: join(directory, entry.path), isDevice: false }, entry.chunks, manifest.chunks);
+    }
+    const device = devices.get(directory);
+    if (manifest.image === null || device === undefined) return;
+    notePlaces(chunks, { path: device, isDevice: true }, manifest.image.chunks, manifest.chunks);
   };
   for (const component of components) {
     for (const name of slotNames) note(layout.slot(component, name), null);
@@ -109,12 +153,17 @@ function keptManifest(files: Files, directory: string) {
   }
 }
 
-function notePlaces(chunks: Map<Digest, Place>, directory: string, entry: FileEntry, list: readonly Chunk[]): void {
+function notePlaces(
+  chunks: Map<Digest, Place>,
+  content: Omit<Place, 'position'>,
+  indexes: readonly number[],
+  list: readonly Chunk[],
+): void {
   let position = 0;
-  for (const index of entry.chunks) {
+  for (const index of indexes) {
     const chunk = list[index];
     if (chunk === undefined) return;
-    if (!chunks.has(chunk.sha256)) chunks.set(chunk.sha256, { path: join(directory, entry.path), position });
+    if (!chunks.has(chunk.sha256)) chunks.set(chunk.sha256, { ...content, position });
     position += chunk.size;
   }
 }

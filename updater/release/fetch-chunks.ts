@@ -2,8 +2,8 @@ import type { Layout } from '../../protocol/layout.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { Chunk } from '../../protocol/payload.ts';
 import type { Files } from '../effects/files.ts';
-import { type ChunkStore, chunkStore, workDirectory } from './chunk-store.ts';
-import { unpackFrame } from './frame.ts';
+import { type ChunkPlace, type ChunkStore, chunkStore, workDirectory } from './chunk-store.ts';
+import { release, unpackFrame } from './frame.ts';
 import type { Bundle } from './open-bundle.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
 import { verifyRuntime } from './verify-slot.ts';
@@ -20,27 +20,23 @@ export interface Fetched {
   readonly reusedBytes: number;
 }
 
-export interface FetchPlace {
-  readonly files: Files;
-  readonly layout: Layout;
-  readonly tx: number;
-  /** Directory of the slot that will be written: it is no source of chunks. */
-  readonly slot: string;
-}
-
 /**
  * Brings every chunk that is missing here into work/<tx>/. May be repeated: what is verified is not fetched again.
  * @throws ReleaseError
  */
-export async function fetchChunks(place: FetchPlace, manifest: Manifest, bundle: Bundle): Promise<Fetched> {
-  const { files, layout, tx, slot } = place;
+export async function fetchChunks(
+  place: Omit<ChunkPlace, 'bundle'>,
+  manifest: Manifest,
+  bundle: Bundle,
+): Promise<Fetched> {
+  const { files, layout, tx } = place;
   try {
     files.makeDirectory(layout.work, 0o700);
     files.makeDirectory(workDirectory(layout, tx), 0o700);
     files.syncDirectory(layout.work);
-    const store = chunkStore(files, layout, tx, slot);
+    const store = chunkStore({ ...place, bundle: null });
     const needed = neededChunks(files, layout, manifest);
-    const missing = needed.filter((chunk) => store.read(chunk) === null).sort((a, b) => a.offset - b.offset);
+    const missing = needed.filter((chunk) => !isHere(store, chunk)).sort((a, b) => a.offset - b.offset);
     for (const range of ranges(missing)) await fetchRange(bundle, range, store);
     const wanted = new Set(missing);
     return {
@@ -52,11 +48,18 @@ export async function fetchChunks(place: FetchPlace, manifest: Manifest, bundle:
   }
 }
 
+function isHere(store: ChunkStore, chunk: Chunk): boolean {
+  const raw = store.read(chunk);
+  if (raw !== null) release(raw);
+  return raw !== null;
+}
+
 /** Chunks of the slot, and of the runtime unless it is here, whole; each once. */
 function neededChunks(files: Files, layout: Layout, manifest: Manifest): Chunk[] {
   const { runtime } = manifest;
   const runtimeFiles = runtime === null || verifyRuntime(files, layout, runtime.digest).sound ? [] : runtime.files;
-  const indexes = new Set([...manifest.files, ...runtimeFiles].flatMap((file) => file.chunks));
+  const contents = [...manifest.files, ...runtimeFiles, ...(manifest.image === null ? [] : [manifest.image])];
+  const indexes = new Set(contents.flatMap(({ chunks }) => chunks));
   return [...indexes].flatMap((index) => manifest.chunks[index] ?? []);
 }
 
@@ -98,7 +101,7 @@ async function fetchRange(bundle: Bundle, range: readonly Chunk[], store: ChunkS
       rest = rest.subarray(part.length);
       if (offset < chunk.offset + chunk.stored) continue;
       const whole = frame.subarray(0, chunk.stored);
-      unpackFrame(whole, chunk);
+      release(unpackFrame(whole, chunk));
       store.keep(chunk, whole);
       next += 1;
     }

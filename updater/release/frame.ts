@@ -1,11 +1,9 @@
 import { constants, zstdDecompressSync } from 'node:zlib';
 import { sha256 } from '../../protocol/digest.ts';
 import type { Chunk } from '../../protocol/payload.ts';
+import { isPlainFrame } from '../../protocol/plain-frame.ts';
 import { ReleaseError } from './release-error.ts';
 
-const zstdMagic = 0xfd2fb528;
-/** Bits 3 and 4 of a frame header's descriptor (RFC 8878, 3.1.1.1.1): unused and reserved, so a writer leaves them 0. */
-const idleBits = 0x18;
 /** log2 of the memory that a frame may ask for: 8 MiB, twice the largest chunk. */
 const windowLogMax = 23;
 
@@ -19,8 +17,7 @@ interface FrameOrder {
 
 /** @throws RangeError or an error of zlib: the frame is not one, or holds more */
 export function unpackPlainFrame({ frame, sizeMax, dictionary }: FrameOrder): Buffer {
-  if (frame.length < 8 || frame.readUInt32LE(0) !== zstdMagic) throw new RangeError('it is not a zstd frame');
-  if ((frame.readUInt8(4) & idleBits) !== 0) throw new RangeError('it has a frame header that nobody writes');
+  if (!isPlainFrame(frame)) throw new RangeError('it is not one zstd frame, or there is something behind it');
   return zstdDecompressSync(frame, {
     // One buffer that can not fill up: no second one, no copy.
     chunkSize: Math.max(sizeMax + 1, constants.Z_MIN_CHUNK),
@@ -46,4 +43,16 @@ export function unpackFrame(frame: Buffer, chunk: Chunk): Buffer {
   }
   if (raw.length !== chunk.size || sha256(raw) !== chunk.sha256) throw refuse('does not have its digest');
   return raw;
+}
+
+/**
+ * Gives the memory of a buffer back at once, which the collector would do much later: a payload of any size then needs
+ * the memory of one chunk. Nobody may use the buffer, or a part of it, afterwards.
+ */
+export function release(buffer: Buffer): void {
+  const { buffer: memory, byteOffset } = buffer;
+  // Small buffers share their memory, Node's pool, which is far longer than any of them; they are left to the collector.
+  // What zlib fills has one byte to spare.
+  const isOwn = byteOffset === 0 && memory.byteLength <= buffer.length + 1;
+  if (isOwn && memory instanceof ArrayBuffer && !memory.detached) memory.transfer(0);
 }

@@ -3,14 +3,18 @@ import type { SlotName } from '../../protocol/component.ts';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
-import type { FileEntry, Runtime } from '../../protocol/payload.ts';
+import { type FileEntry, type ImageEntry, type LinkEntry, parentsOf, type Runtime } from '../../protocol/payload.ts';
 import { committedName, manifestName, sealName } from '../../protocol/seal.ts';
 import { writeNewFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import { type ChunkStore, chunkStore } from './chunk-store.ts';
+import type { DeviceSlots } from './device-slots.ts';
+import { release } from './frame.ts';
+import type { Bundle } from './open-bundle.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
 import { runtimeSealOf, slotSealOf, writeSeal } from './seal-slot.ts';
-import { parentsOf, verifyRuntime, verifyTree } from './verify-slot.ts';
+import { verifyRuntime, verifyTree } from './verify-slot.ts';
+import { writeDevice } from './write-device.ts';
 
 const directoryMode = 0o755;
 
@@ -22,6 +26,9 @@ export interface WriteOrder {
   readonly manifest: Manifest;
   /** The signed bytes; kept in the slot. */
   readonly manifestBytes: Buffer;
+  readonly devices: DeviceSlots;
+  /** The bundle, where it lies on this machine and was not copied. */
+  readonly bundle: Bundle | null;
 }
 
 /**
@@ -30,14 +37,15 @@ export interface WriteOrder {
  * @throws ReleaseError `chunk-missing` when the work must be fetched again
  */
 export function writeSlot(order: WriteOrder): void {
-  const { files, layout, tx, manifest, manifestBytes } = order;
+  const { files, layout, manifest, manifestBytes } = order;
   const directory = layout.slot(manifest.component, order.slot);
   try {
     unseal(files, directory);
-    const store = chunkStore(files, layout, tx, directory);
+    const store = chunkStore({ ...order, slot: directory });
     if (manifest.runtime !== null) writeRuntime(order, manifest.runtime, store);
     makeParents(files, layout, directory);
-    writeTree(files, directory, manifest, manifest.files, manifestBytes, store);
+    if (manifest.image !== null) writeImage(order, manifest.image, store);
+    writeTree(files, directory, manifest, manifest, manifestBytes, store);
     files.syncDirectory(dirname(directory));
   } catch (error) {
     throw asReleaseError(error, `writing ${manifest.component} ${manifest.version}`);
@@ -48,7 +56,8 @@ export function writeSlot(order: WriteOrder): void {
  * Row `sealed`: from here on the slot counts as whole.
  * @returns the digest of its manifest
  */
-export function sealSlot({ files, layout, slot, manifest, manifestBytes }: WriteOrder): Digest {
+export function sealSlot(order: Omit<WriteOrder, 'devices' | 'bundle' | 'tx'>): Digest {
+  const { files, layout, slot, manifest, manifestBytes } = order;
   const digest = sha256(manifestBytes);
   try {
     writeSeal(files, layout.slot(manifest.component, slot), slotSealOf(manifest, digest));
@@ -58,11 +67,25 @@ export function sealSlot({ files, layout, slot, manifest, manifestBytes }: Write
   }
 }
 
+function writeImage(
+  { files, layout, slot, manifest, devices }: WriteOrder,
+  image: ImageEntry,
+  store: ChunkStore,
+): void {
+  const device = devices.get(layout.slot(manifest.component, slot));
+  if (device === undefined) throw new ReleaseError('device-unusable', `os slot ${slot} has no device here`);
+  writeDevice({ files, device, manifest, image, store });
+}
+
 /** The marks go first and for good, so that no half of what follows can ever be launched. */
 function unseal(files: Files, directory: string): void {
-  if (files.stat(directory) === null) return;
-  for (const name of [sealName, committedName]) files.unlink(join(directory, name));
-  files.syncDirectory(directory);
+  const facts = files.stat(directory);
+  if (facts === null) return;
+  // Through a link in a slot's place, the marks of whatever it names would go.
+  if (facts.kind === 'directory') {
+    for (const name of [sealName, committedName]) files.unlink(join(directory, name));
+    files.syncDirectory(directory);
+  }
   files.removeTree(directory);
   files.syncDirectory(dirname(directory));
 }
@@ -89,7 +112,7 @@ function writeRuntime(
   const fresh = `${directory}.tmp`;
   const damaged = `${directory}.old`;
   files.removeTree(fresh);
-  writeTree(files, fresh, manifest, runtime.files, manifestBytes, store);
+  writeTree(files, fresh, manifest, { files: runtime.files, links: [] }, manifestBytes, store);
   writeSeal(files, fresh, runtimeSealOf(runtime, sha256(manifestBytes)));
   // A damaged runtime steps aside as late as it can: a running version may still get on with what is left of it.
   if (files.stat(directory) !== null) {
@@ -101,23 +124,33 @@ function writeRuntime(
   files.removeTree(damaged);
 }
 
-/** Files, then directories from the deepest up, each synced; then every byte is read back. */
+interface Tree {
+  readonly files: readonly FileEntry[];
+  readonly links: readonly LinkEntry[];
+}
+
+/**
+ * Files, then links, so that no file is ever written through one; then directories from the deepest up, each synced; then
+ * every byte is read back.
+ */
 function writeTree(
   files: Files,
   directory: string,
   manifest: Manifest,
-  entries: readonly FileEntry[],
+  tree: Tree,
   manifestBytes: Buffer,
   store: ChunkStore,
 ): void {
-  const below = [...new Set(entries.flatMap(({ path }) => parentsOf(path)))].sort((a, b) => (a < b ? -1 : 1));
+  const parents = [...tree.files, ...tree.links].flatMap(({ path }) => parentsOf(path));
+  const below = [...new Set(parents)].sort((a, b) => (a < b ? -1 : 1));
   files.makeDirectory(directory, directoryMode);
   for (const path of below) files.makeDirectory(join(directory, path), directoryMode);
-  for (const entry of entries) writeEntry(files, join(directory, entry.path), entry, manifest, store);
+  for (const entry of tree.files) writeEntry(files, join(directory, entry.path), entry, manifest, store);
+  for (const { path, target } of tree.links) files.link(target, join(directory, path));
   writeNewFile(files, join(directory, manifestName), manifestBytes, 0o644);
   for (const path of below.reverse()) files.syncDirectory(join(directory, path));
   files.syncDirectory(directory);
-  const damage = verifyTree(files, directory, entries);
+  const damage = verifyTree(files, directory, tree);
   if (damage !== null && !damage.sound) {
     throw new ReleaseError('slot-damaged', `${damage.path} was written but reads back as ${damage.reason}`);
   }
@@ -133,6 +166,7 @@ function writeEntry(files: Files, path: string, entry: FileEntry, manifest: Mani
       if (raw === null) throw new ReleaseError('chunk-missing', `a chunk of ${entry.path} is not here (any more)`);
       files.write(handle, raw, position);
       position += raw.length;
+      release(raw);
     }
     files.sync(handle);
   } finally {

@@ -1,4 +1,3 @@
-import type { Desired } from '../../protocol/check-in.ts';
 import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
@@ -8,21 +7,19 @@ import { publishStatus } from './publish-status.ts';
 import { isBackingOff } from './refused.ts';
 import { reportToServer } from './report.ts';
 import { takeRequest } from './requests.ts';
+import { takeFromStick } from './stick.ts';
+import { isBelowFloor, wantedOf } from './wanted.ts';
 import { countWindow } from './window.ts';
 
-/** The newest decision of the server, when it is something to install (S26, S60: state is reconciled, not commanded). */
-function choose(appliance: Appliance, state: StateBody, desired: Desired | null): MachineEvent {
-  const release = desired?.release;
-  if (desired === null || release === null || release === undefined || release.component !== 'app')
-    return { kind: 'nothing' };
-  if (release.manifest === state.app.committed.manifest) return { kind: 'nothing' };
-  if (state.quarantine.some((entry) => entry.manifest === release.manifest)) return { kind: 'nothing' };
-  if (isBackingOff(appliance, release.manifest)) return { kind: 'nothing' };
-  const source = { kind: 'server', path: desired.path } as const;
-  return { kind: 'take', choice: { kind: 'update', ...release, source, waits: true } };
+/** The newest decision of the server, when it is something to install now. */
+function choose(appliance: Appliance, state: StateBody): MachineEvent {
+  const wanted = wantedOf(state, loadRemembered(appliance.files, appliance.layout).desired);
+  if (wanted.kind !== 'take') return { kind: 'nothing' };
+  const { manifest } = wanted.choice;
+  return isBackingOff(appliance, manifest) || isBelowFloor(appliance, manifest) ? { kind: 'nothing' } : wanted;
 }
 
-/** What an idle updater does: people first, then the server, then the agent is started where nobody else would. */
+/** What an idle updater does: people first, then what they brought, then the server, then the agent is started where nobody else would. */
 export async function ask(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
   const requested = await takeRequest(appliance, state);
   if (requested === 'asked') {
@@ -38,8 +35,13 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
   }
   const window = countWindow(appliance, state);
   if (window !== null) return window;
+  const brought = await takeFromStick(appliance, state);
+  if (brought !== null) {
+    memory.forced = true;
+    return brought;
+  }
   await reportToServer(appliance, state, memory, { fresh: false });
-  const event = choose(appliance, state, loadRemembered(appliance.files, appliance.layout).desired);
+  const event = choose(appliance, state);
   if (event.kind !== 'nothing') return event;
   // A newer release would have come first.
   await keepAgentUp(appliance, state);

@@ -5,7 +5,7 @@ import { writeHistory } from '../history.ts';
 import type { Restored } from './restore.ts';
 
 export interface Outcome {
-  readonly outcome: 'committed' | 'rolled-back' | 'refused';
+  readonly outcome: 'committed' | 'rolled-back' | 'refused' | 'written';
   readonly reason: string | null;
   readonly text: string;
   /** For the history of this appliance only, e.g. where something is kept. */
@@ -21,6 +21,8 @@ const eventKinds = {
   committed: 'release-committed',
   'rolled-back': 'release-rolled-back',
   refused: 'release-refused',
+  // Nothing runs it yet: no word that a server takes for success.
+  written: 'note',
 } as const;
 
 /** Puts the end of a transaction where people and the server find it. May be repeated: it is one event and one line. */

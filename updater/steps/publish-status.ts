@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { asTravelled } from '../../protocol/check-in.ts';
 import type { SlotName } from '../../protocol/component.ts';
 import { rows, type StateBody } from '../../protocol/state-record.ts';
 import { type Status, type StatusInput, statusShape } from '../../protocol/status.ts';
@@ -12,8 +13,11 @@ import type { AgentFacts } from '../processes/process-control.ts';
 import { lastRollback, whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
+import { wayBack } from './acceptance.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
 import { troubleOf } from './refused.ts';
+import { stickLines } from './stick-notes.ts';
+import { holdReason } from './wanted.ts';
 
 /** Lines of history that the page shows. */
 const linesMax = 10;
@@ -90,6 +94,12 @@ async function agentLine(
   };
 }
 
+function backLine(appliance: Appliance, state: StateBody): NonNullable<StatusInput['back']> {
+  const way = wayBack(appliance, state);
+  const refused = way.kind === 'refused' ? { code: way.code, text: way.text } : null;
+  return { version: state.app.previous?.version ?? null, refused };
+}
+
 /** Writes run/status.json: all that the field page and the status command read. */
 export async function publishStatus(appliance: Appliance, state: StateBody): Promise<void> {
   const { files, layout, clock, identity, settings, processes } = appliance;
@@ -103,9 +113,11 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
     crashes,
     reasons,
     serverError: remembered.error?.message ?? null,
-    trouble: troubleOf(appliance, state, remembered.desired),
+    trouble: holdReason(state, remembered.desired) ?? troubleOf(appliance, state, remembered.desired),
   });
   const length = trialLength(undefined, settings);
+  // Only an updater that has nothing else to do takes requests; while it judges a trial it must not lose time.
+  const mayAsk = state.row === 'idle' || state.row === 'safe';
   const status: StatusInput = {
     v: 1,
     appliance: identity.appliance,
@@ -118,7 +130,7 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
     agent: await agentLine(appliance, agent, crashes),
     updater: { version: appliance.version, isolation: processes.isolation },
     checkIn: { last: remembered.answered, error: remembered.error, nextInS: remembered.nextInS },
-    desired: remembered.desired === null ? null : { release: remembered.desired.release, reasons },
+    desired: remembered.desired === null ? null : { release: asTravelled(remembered.desired).release, reasons },
     quarantine: state.quarantine,
     floor: state.floor,
     trial: trialLine(state),
@@ -127,6 +139,8 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
       .slice(-linesMax)
       .map((line) => ({ ...line, outcome: typeof line.outcome === 'string' ? line.outcome : line.outcome.raw })),
     lastRequest: lastRequestShape.nullable().parse(readJson(files, `${layout.run}/last-request.json`, 16_000)),
+    ...(mayAsk ? { back: backLine(appliance, state) } : {}),
+    sticks: stickLines(appliance, state),
     wallS: clock.wallS(),
     at: { boot: clock.bootId(), monoMs: clock.monoMs() },
   };

@@ -1,11 +1,16 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import type { SlotName } from '../../protocol/component.ts';
+import { sha256 } from '../../protocol/digest.ts';
 import { snapshotFiles } from '../../protocol/layout.ts';
 import type { StateBody, Transaction } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
 import type { MachineEvent } from '../machine-event.ts';
+import { fileSource } from '../release/byte-source.ts';
 import { probeWritable, requireSpace } from '../release/check-space.ts';
+import { deviceSlotsOf } from '../release/device-slots.ts';
 import { fetchChunks } from '../release/fetch-chunks.ts';
+import { type Bundle, openBundle } from '../release/open-bundle.ts';
 import { ReleaseError } from '../release/release-error.ts';
 import {
   keepManifest,
@@ -23,6 +28,7 @@ import { keepAgentUp } from './keep-agent.ts';
 import { recordOutcome } from './outcome.ts';
 import { noteRefused, noteTrouble } from './refused.ts';
 import { reportToServer } from './report.ts';
+import { noteBelowFloor } from './wanted.ts';
 
 /** The rows in which a release becomes a written slot. */
 
@@ -35,9 +41,14 @@ const networkCodes = new Set<string>(['unreachable', 'stalled', 'timed-out', 'tr
 function resolved(appliance: Appliance, state: StateBody, transaction: Transaction): Promise<ResolvedRelease> {
   const { source, component, version, manifest, kind } = transaction;
   const acceptance = acceptanceOf(appliance, state, kind === 'install');
-  if (source.kind === 'file') return resolveFromFile(appliance, join(appliance.layout.work, source.path), acceptance);
+  if (source.kind === 'file') return resolveFromFile(appliance, broughtPath(appliance, transaction), acceptance);
   const base = appliance.identity.url.replace(/\/$/, '') + source.path;
   return resolveFromServer(appliance, base, { component, version, manifest }, acceptance);
+}
+
+/** A file that somebody brought lies where they have it, or in work/ when it was uploaded. */
+function broughtPath({ layout }: Appliance, { source }: Transaction): string {
+  return resolve(layout.work, source.path);
 }
 
 /** A person, or a newer decision of the server, goes before an update that has not been written yet (S60). */
@@ -74,6 +85,7 @@ async function guarded(
     }
     // A bad copy that somebody brought says nothing about the server's.
     if (isUpdate) noteRefused(appliance, transaction.manifest, text);
+    if (isUpdate && error.code === 'floor') noteBelowFloor(appliance, transaction.manifest);
     recordOutcome(appliance, state, transaction, {
       outcome: 'refused',
       reason: error.code,
@@ -98,23 +110,23 @@ export function resolveTransaction(appliance: Appliance, state: StateBody, memor
     raiseTrustedTime(appliance, loadTrust(appliance), issuedAtS);
     const release = await resolved(appliance, state, transaction);
     memory.release = release;
-    const slot = incomingSlot(state, slotComponent(transaction));
     const { files, layout, settings } = appliance;
-    probeWritable({ files, layout, slot: layout.slot(transaction.component, slot) });
+    const slot = layout.slot(transaction.component, slotToWrite(appliance, state, transaction));
+    probeWritable({ files, layout, slot });
     keepManifest(appliance, transaction.tx, release.manifestBytes);
-    requireSpace(
-      { files, layout, tx: transaction.tx, slot: layout.slot(transaction.component, slot) },
-      release.manifest,
-      reserveBytes + stateBytes(appliance),
-    );
+    // What a file brings is read where it lies.
+    const place = { files, layout, tx: transaction.tx, slot, copiesFrames: transaction.source.kind === 'server' };
+    requireSpace(place, release.manifest, reserveBytes + stateBytes(appliance));
     const { shortened: _shortened, ...trial } = trialLength(release.manifest.trial, settings);
     return { kind: 'resolved', securityVersion: release.manifest.securityVersion, trial };
   });
 }
 
-function slotComponent(transaction: Transaction): 'app' | 'updater' {
-  if (transaction.component === 'os') throw new ReleaseError('incompatible', 'this updater can not write os slots');
-  return transaction.component;
+/** The slot that this transaction writes: of the operating system, the one that does not run. */
+function slotToWrite({ settings }: Appliance, state: StateBody, { component }: Transaction): SlotName {
+  if (component !== 'os') return incomingSlot(state, component);
+  if (settings.os === null) throw new ReleaseError('incompatible', 'this appliance has no os slots to write');
+  return settings.os.running === '0' ? '1' : '0';
 }
 
 export function fetchRelease(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
@@ -122,17 +134,21 @@ export function fetchRelease(appliance: Appliance, state: StateBody, memory: Run
     const startedMs = appliance.clock.monoMs();
     const release = memory.release ?? (await resolved(appliance, state, transaction));
     memory.release = null;
-    const { files, layout } = appliance;
-    const slot = layout.slot(transaction.component, incomingSlot(state, slotComponent(transaction)));
+    const { files, layout, settings } = appliance;
+    const slot = slotToWrite(appliance, state, transaction);
+    const osSlot = transaction.component === 'os' ? slot : null;
+    const directory = layout.slot(transaction.component, slot);
+    const place = { files, layout, tx: transaction.tx, slot: directory, devices: deviceSlotsOf(layout, settings.os) };
+    // Without it nothing could be written, and the transaction would come back here for ever.
+    if (keptManifest(files, layout, transaction.tx, transaction.manifest) === null) {
+      keepManifest(appliance, transaction.tx, release.manifestBytes);
+    }
     try {
-      const { fetchedBytes } = await fetchChunks(
-        { files, layout, tx: transaction.tx, slot },
-        release.manifest,
-        release.bundle,
-      );
+      if (transaction.source.kind === 'file') return { kind: 'fetched', fetchedMs: 1, slot: osSlot };
+      const { fetchedBytes } = await fetchChunks(place, release.manifest, release.bundle);
       const fetchedMs = Math.max(1, Math.round(appliance.clock.monoMs() - startedMs));
       appliance.log(`${transaction.version}: ${fetchedBytes} bytes fetched in ${fetchedMs} ms`);
-      return { kind: 'fetched', fetchedMs };
+      return { kind: 'fetched', fetchedMs, slot: osSlot };
     } finally {
       release.bundle.source.close();
     }
@@ -141,13 +157,37 @@ export function fetchRelease(appliance: Appliance, state: StateBody, memory: Run
 
 export function writeRelease(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
   return guarded(appliance, state, memory, async (transaction) => {
-    const { files, layout } = appliance;
+    const { files, layout, settings } = appliance;
     const { tx, slot } = transaction;
     const kept = keptManifest(files, layout, tx, transaction.manifest);
     if (kept === null || slot === null) {
       throw new ReleaseError('chunk-missing', 'the manifest of the transaction is not here any more');
     }
-    writeSlot({ files, layout, tx, slot, ...kept });
+    const bundle = await openBrought(appliance, transaction);
+    try {
+      writeSlot({ files, layout, tx, slot, devices: deviceSlotsOf(layout, settings.os), bundle, ...kept });
+    } finally {
+      bundle?.source.close();
+    }
+    memory.written = { tx, manifest: transaction.manifest };
     return { kind: 'written' };
   });
+}
+
+/**
+ * The bundle that somebody brought, once more: it must still be the one that was verified. Of its chunks each is
+ * verified when it is used, so whoever changes the file meanwhile only makes this fail.
+ */
+async function openBrought(appliance: Appliance, transaction: Transaction): Promise<Bundle | null> {
+  if (transaction.source.kind !== 'file') return null;
+  const path = broughtPath(appliance, transaction);
+  const source = fileSource(appliance.files, path);
+  try {
+    const bundle = await openBundle(source);
+    if (sha256(bundle.manifestBytes) === transaction.manifest) return bundle;
+    throw new ReleaseError('no-file', `${path} is not the bundle any more that was verified`);
+  } catch (error) {
+    source.close();
+    throw error;
+  }
 }

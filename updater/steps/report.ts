@@ -6,6 +6,7 @@ import { whySentence } from '../sentences.ts';
 import { agentFacts, recentCrashes, reportCrashes } from './crashes.ts';
 import { publishStatus } from './publish-status.ts';
 import { troubleOf } from './refused.ts';
+import { holdReason } from './wanted.ts';
 
 function report(state: StateBody, agent: AgentFacts | null, why: string): Report {
   const alive = agent?.state === 'active';
@@ -52,7 +53,7 @@ export async function reportToServer(
     crashes,
     reasons: remembered.desired?.reasons ?? [],
     serverError: remembered.error?.message ?? null,
-    trouble: troubleOf(appliance, state, remembered.desired),
+    trouble: holdReason(state, remembered.desired) ?? troubleOf(appliance, state, remembered.desired),
   };
   let outcome: CheckInOutcome | null = null;
   if (memory.forced || isDue(remembered, appliance.clock) || isUrgent(appliance, remembered)) {

@@ -13,19 +13,19 @@ import type { Choice, MachineEvent } from '../machine-event.ts';
 import { ReleaseError, type ReleaseErrorCode } from '../release/release-error.ts';
 import { resolveFromFile } from '../release/resolve-release.ts';
 import { trialLength } from '../settings.ts';
-import { acceptanceOf } from './acceptance.ts';
+import { acceptanceOf, type NoReturnCode, wayBack } from './acceptance.ts';
 import { forgetRefused } from './refused.ts';
-import { canRead } from './switch.ts';
+import { forgetSticks } from './stick-notes.ts';
+import { forgetBelowFloor } from './wanted.ts';
 
 /** Requests that one run looks at; more wait for the next one. */
 const requestsMax = 16;
-/** A bundle that a person brings, copied here before anything of it is believed. */
-const uploadBytesMax = 2 * 1024 * 1024 * 1024;
-const copyBytesAtOnce = 1024 * 1024;
+/** Characters of a path in the record. */
+const pathMax = 400;
 
 export type RequestOutcome = 'done' | 'begun' | 'refused';
 /** Beside what can be wrong with a bundle. */
-type RefusalCode = 'no-previous' | 'state-not-readable' | 'not-uploaded' | 'file-unreadable';
+type RefusalCode = NoReturnCode | 'not-uploaded' | 'file-unreadable';
 
 /** Tells the person who asked; page and command line print it. */
 function answerRequest(
@@ -112,6 +112,8 @@ export async function takeRequest(appliance: Appliance, state: StateBody): Promi
 function retry(appliance: Appliance, state: StateBody, id: string, manifest: string | null): MachineEvent | 'asked' {
   // Whoever asks again does not want to wait for the back-off after a refusal either.
   forgetRefused(appliance);
+  forgetBelowFloor(appliance);
+  forgetSticks(appliance);
   const newest = state.quarantine.at(-1);
   const lifted = manifest === null ? newest : state.quarantine.find((entry) => entry.manifest === manifest);
   if (lifted === undefined) {
@@ -123,24 +125,13 @@ function retry(appliance: Appliance, state: StateBody, id: string, manifest: str
 }
 
 function rollBack(appliance: Appliance, state: StateBody, id: string): MachineEvent | null {
-  const { previous, committed } = state.app;
-  if (previous === null) {
-    answerRequest(
-      appliance,
-      id,
-      'refused',
-      'There is no previous version to go back to. Install a bundle from a file instead.',
-      'no-previous',
-    );
+  const way = wayBack(appliance, state);
+  if (way.kind === 'refused') {
+    answerRequest(appliance, id, 'refused', way.text, way.code);
     return null;
   }
-  if (!canRead(appliance, previous.slot, committed.slot)) {
-    const text =
-      `${previous.version} can not read the data that ${committed.version} writes, so going back would lose it. ` +
-      'Nothing was changed. Install a newer release instead.';
-    answerRequest(appliance, id, 'refused', text, 'state-not-readable');
-    return null;
-  }
+  const { previous } = way;
+  const { committed } = state.app;
   answerRequest(
     appliance,
     id,
@@ -171,16 +162,12 @@ async function install(
     answerRequest(appliance, request.id, 'refused', text, 'not-uploaded');
     return null;
   }
-  const copy = join(layout.work, `upload-${randomUUID()}.hfb`);
   try {
-    files.makeDirectory(layout.work, 0o700);
-    copyUpload(appliance, file, copy);
-    const choice = await chosenFile(appliance, state, copy);
+    const choice = await bringFile(appliance, state, file, true);
     answerRequest(appliance, request.id, 'begun', `installing ${choice.component} ${choice.version} from a file`);
     return { kind: 'take', choice };
   } catch (error) {
-    files.unlink(copy);
-    const { text, code } = whyUnreadable(error, file, copy);
+    const { text, code } = whyUnreadable(error, file);
     answerRequest(appliance, request.id, 'refused', text, code);
     return null;
   } finally {
@@ -188,16 +175,37 @@ async function install(
   }
 }
 
-/** What the person reads; the copy in work/ is ours, so the file is named as they named it. */
-function whyUnreadable(
-  error: unknown,
+/**
+ * A bundle that somebody brought, looked at where it lies. It is not copied: of its chunks each is verified when it is
+ * used, so whoever changes the file meanwhile only makes that fail. An upload becomes ours first.
+ * @param byPerson somebody named this very file, so that quarantine does not count
+ * @throws ReleaseError, and what reading the file throws; then nothing of an upload is left
+ */
+export async function bringFile(
+  appliance: Appliance,
+  state: StateBody,
   file: string,
-  copy: string,
-): { text: string; code: RefusalCode | ReleaseErrorCode } {
-  if (error instanceof ReleaseError) {
-    const message = error.message.replaceAll(copy, file);
-    return { text: `${message} (${error.code}). ${error.next}`, code: error.code };
+  byPerson: boolean,
+): Promise<Choice> {
+  const { files, layout } = appliance;
+  if (dirname(file) !== layout.uploads) return chosenFile(appliance, state, file, file, byPerson);
+  const name = `upload-${randomUUID()}.hfb`;
+  const own = join(layout.work, name);
+  try {
+    takeUpload(appliance, file, own);
+    return await chosenFile(appliance, state, own, name, byPerson);
+  } catch (error) {
+    files.removeTree(own);
+    if (!(error instanceof ReleaseError)) throw error;
+    // The person knows it by the name that they gave it.
+    throw new ReleaseError(error.code, error.message.replaceAll(own, file), { cause: error });
   }
+}
+
+/** What the person reads. */
+function whyUnreadable(error: unknown, file: string): { text: string; code: RefusalCode | ReleaseErrorCode } {
+  if (error instanceof ReleaseError)
+    return { text: `${error.message} (${error.code}). ${error.next}`, code: error.code };
   if (!(error instanceof Error && 'code' in error)) throw error;
   const code = error.code === 'ENOENT' ? 'no-file' : 'file-unreadable';
   return {
@@ -206,43 +214,26 @@ function whyUnreadable(
   };
 }
 
-async function chosenFile(appliance: Appliance, state: StateBody, copy: string): Promise<Choice> {
-  const { manifest, manifestDigest, bundle } = await resolveFromFile(
-    appliance,
-    copy,
-    acceptanceOf(appliance, state, true),
-  );
+async function chosenFile(
+  appliance: Appliance,
+  state: StateBody,
+  file: string,
+  sourcePath: string,
+  byPerson: boolean,
+): Promise<Choice> {
+  if (sourcePath.length > pathMax) throw new ReleaseError('no-file', `the path ${file} is too long`);
+  const acceptance = acceptanceOf(appliance, state, byPerson);
+  const { manifest, manifestDigest, bundle } = await resolveFromFile(appliance, file, acceptance);
   bundle.source.close();
   const { component, version } = manifest;
-  return {
-    kind: 'install',
-    component,
-    version,
-    manifest: manifestDigest,
-    source: { kind: 'file', path: basename(copy) },
-    waits: false,
-  };
+  const source = { kind: 'file', path: sourcePath } as const;
+  return { kind: 'install', component, version, manifest: manifestDigest, source, waits: false };
 }
 
-/** Copied through an open handle: whatever happens to the name afterwards, what is verified is what is installed. */
-function copyUpload(appliance: Appliance, from: string, to: string): void {
-  const { files } = appliance;
-  const source = files.openRead(from);
-  try {
-    const target = files.create(to, 0o600);
-    try {
-      for (let at = 0; ; ) {
-        const bytes = files.read(source, at, copyBytesAtOnce);
-        if (bytes.length === 0) break;
-        files.write(target, bytes, at);
-        at += bytes.length;
-        if (at > uploadBytesMax) throw new ReleaseError('not-a-bundle', 'the file is larger than any bundle may be');
-      }
-      files.sync(target);
-    } finally {
-      files.close(target);
-    }
-  } finally {
-    files.close(source);
-  }
+/** From the page's directory into ours, where the page can not take it away. */
+function takeUpload({ files, layout }: Appliance, from: string, to: string): void {
+  files.makeDirectory(layout.work, 0o700);
+  if (files.stat(from)?.kind !== 'file') throw new ReleaseError('no-file', `${from} is not there as a file`);
+  files.rename(from, to);
+  files.syncDirectory(layout.work);
 }

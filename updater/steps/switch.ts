@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { CheckStatus } from '../../protocol/health.ts';
-import { committedName, sealShape } from '../../protocol/seal.ts';
+import { committedName } from '../../protocol/seal.ts';
 import type { StateBody } from '../../protocol/state-record.ts';
 import { readHealth } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
-import { readJson, replaceJson } from '../effects/durable.ts';
+import { replaceJson } from '../effects/durable.ts';
 import { next } from '../machine.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { ProcessControlError } from '../processes/process-control.ts';
@@ -16,6 +16,7 @@ import { sealSlot } from '../release/write-slot.ts';
 import { transactionOf } from '../transitions.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { currentNonce } from './judge.ts';
+import { keepDeviceSlot } from './os-slot.ts';
 import { recordOutcome } from './outcome.ts';
 import { reportToServer } from './report.ts';
 import { takeSnapshot } from './snapshot.ts';
@@ -24,7 +25,6 @@ import { takeSnapshot } from './snapshot.ts';
 
 /** State that an agent may keep where its seal does not say. */
 const stateBytesMaxDefault = 1024 * 1024 * 1024;
-const sealBytesMax = 8 * 1024 * 1024;
 
 function word(status: string | { readonly raw: string }): CheckStatus {
   return status === 'ok' || status === 'warn' || status === 'fail' ? status : 'unknown';
@@ -37,14 +37,17 @@ function word(status: string | { readonly raw: string }): CheckStatus {
 export async function awaitWindow(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
   const transaction = transactionOf(state);
   const { layout, files, processes } = appliance;
-  if (transaction.component === 'os' || transaction.slot === null) throw new RangeError('no slot to switch to');
+  if (transaction.component === 'os') return keepDeviceSlot(appliance, state, transaction, memory);
+  if (transaction.slot === null) throw new RangeError('no slot to switch to');
   const { tx, component, slot, manifest } = transaction;
   const unsealed = readSeal(files, layout.slot(component, slot)) === null;
   const kept = unsealed ? keptManifest(files, layout, tx, manifest) : null;
-  if (kept !== null) sealSlot({ files, layout, tx, slot, ...kept });
-  // The full hash, once more and as late as it can be: what was sealed may have rotted while it waited.
-  const proven = verifyInstalled(files, layout, component, slot, manifest);
-  if (!proven.sound) {
+  if (kept !== null) sealSlot({ files, layout, slot, ...kept });
+  // The full hash, once more and as late as it can be: what was sealed may have rotted while it waited. What this very
+  // run wrote and read back did not wait.
+  const isFresh = memory.written?.tx === tx && memory.written.manifest === manifest;
+  const proven = isFresh ? null : verifyInstalled(files, layout, component, slot, manifest);
+  if (proven !== null && !proven.sound) {
     const text = `slot ${slot} is not what was sealed: ${proven.reason} at ${proven.path}`;
     return refuse(appliance, state, 'slot-damaged', text);
   }
@@ -145,15 +148,4 @@ function pruneSnapshots(appliance: Appliance, tx: number): void {
   for (const name of files.list(layout.snapshots)) {
     if (name !== String(tx)) files.removeTree(join(layout.snapshots, name));
   }
-}
-
-/** Can the version in `slot` read what the version in `current` wrote? */
-export function canRead(appliance: Appliance, slot: string, current: string): boolean {
-  const { files, layout } = appliance;
-  const sealOf = (name: string) =>
-    sealShape.safeParse(readJson(files, join(layout.slot('app', name), '.seal'), sealBytesMax));
-  const [reader, writer] = [sealOf(slot), sealOf(current)];
-  if (!reader.success || !writer.success) return false;
-  const { min, max } = reader.data.state.reads;
-  return writer.data.state.writes >= min && writer.data.state.writes <= max;
 }

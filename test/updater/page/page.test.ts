@@ -70,6 +70,28 @@ describe('the page', () => {
     }
   });
 
+  it('says what lies on a stick, why it was not taken, and why nobody can go back, before anybody asks for it', async () => {
+    const box = await started();
+    box.writeStatus({
+      ...soundStatus(box.clock),
+      sticks: [
+        { path: '/media/usb0/app.hfb', version: '1.0.40', text: '1.0.40 is not newer than 1.0.52, which runs.' },
+      ],
+      back: { version: '1.0.51', refused: { code: 'revoked', text: '1.0.51 was revoked.' } },
+    });
+    const { text } = await box.ask();
+    expect(visible(text)).toContain('On a stick /media/usb0/app.hfb 1.0.40 is not newer than 1.0.52, which runs.');
+    expect(visible(text)).toContain('Go back 1.0.51 was revoked.');
+    expectActions(text);
+  });
+
+  it('has a name for a component of the future', async () => {
+    const box = await started();
+    const release = { component: 'firmware', version: '2.0.0', manifest: 'a'.repeat(64) };
+    box.writeStatus({ ...soundStatus(box.clock), desired: { release, reasons: [] } });
+    expect(visible((await box.ask()).text)).toContain('Wanted firmware 2.0.0');
+  });
+
   it('escapes whatever the agent and the server wrote', async () => {
     const box = await started();
     const evil = `</pre><script>alert(1)</script>"'><img src=x onerror=alert(1)>`;

@@ -3,13 +3,10 @@ import { sha256 } from '../../../protocol/digest.ts';
 import type { Layout } from '../../../protocol/layout.ts';
 import { type Files, realFiles } from '../../../updater/effects/files.ts';
 import { makeHttp } from '../../../updater/effects/http.ts';
+import { noDevices } from '../../../updater/release/device-slots.ts';
 import { fetchChunks } from '../../../updater/release/fetch-chunks.ts';
-import {
-  type Acceptance,
-  type ResolvedRelease,
-  resolveFromFile,
-  resolveFromServer,
-} from '../../../updater/release/resolve-release.ts';
+import type { Acceptance } from '../../../updater/release/require-acceptable.ts';
+import { type ResolvedRelease, resolveFromFile, resolveFromServer } from '../../../updater/release/resolve-release.ts';
 import { installFirstRoot } from '../../../updater/release/trust-store.ts';
 import { sealSlot, writeSlot } from '../../../updater/release/write-slot.ts';
 import type { BuiltRelease, ReleaseFixture } from '../../support/bundle-fixture.ts';
@@ -18,7 +15,9 @@ import type { BuiltRelease, ReleaseFixture } from '../../support/bundle-fixture.
 export const anything: Acceptance = {
   floor: { app: 0, updater: 0 },
   isQuarantined: () => false,
+  writesOs: false,
   updater: '1.0.0',
+  installed: { app: null, updater: null, os: null },
   hardware: null,
 };
 
@@ -39,7 +38,11 @@ export function fromFile(layout: Layout, path: string, acceptance = anything) {
 
 export function fetchInto(layout: Layout, resolved: ResolvedRelease, slot: '0' | '1' = '0', tx = 1) {
   const directory = layout.slot(resolved.manifest.component, slot);
-  return fetchChunks({ files: realFiles, layout, tx, slot: directory }, resolved.manifest, resolved.bundle);
+  return fetchChunks(
+    { files: realFiles, layout, tx, slot: directory, devices: noDevices },
+    resolved.manifest,
+    resolved.bundle,
+  );
 }
 
 export function writeInto(
@@ -50,7 +53,7 @@ export function writeInto(
   files: Files = realFiles,
 ): Digest {
   const { manifest, manifestBytes } = resolved;
-  const order = { files, layout, tx, slot, manifest, manifestBytes };
+  const order = { files, layout, tx, slot, manifest, manifestBytes, devices: noDevices, bundle: null };
   writeSlot(order);
   return sealSlot(order);
 }

@@ -201,6 +201,7 @@ describe('work of a transaction', () => {
       layout,
       tx: 9,
       slot: layout.slot('app', '1'),
+      copiesFrames: true,
     });
     const refused = attempt(() => requireSpace(withFree(16_000_000), resolved.manifest, 1_000_000));
     expect(refused).toMatchObject({ code: 'no-space' });

@@ -12,7 +12,11 @@ interface Slot {
   readonly state?: Seal['state'];
 }
 
-function seal(directory: string, files: Readonly<Record<string, string>>, rest: Omit<Seal, 'format' | 'files'>): void {
+function seal(
+  directory: string,
+  files: Readonly<Record<string, string>>,
+  rest: Omit<Seal, 'format' | 'files' | 'links' | 'image'>,
+): void {
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });
     writeFileSync(join(directory, path), text);
@@ -23,7 +27,7 @@ function seal(directory: string, files: Readonly<Record<string, string>>, rest: 
     sha256: sha256(text),
     executable: false,
   }));
-  const whole: Seal = { format: 1, ...rest, files: listed };
+  const whole: Seal = { format: 1, links: [], image: null, ...rest, files: listed };
   writeFileSync(join(directory, sealName), JSON.stringify(whole));
 }
 

@@ -50,8 +50,13 @@ export function recordFiles(): { files: Files; lines: string[] } {
       paths.set(handle, path);
       return handle;
     };
-  const { openRead, openWrite, create } = files;
-  const known = { openRead: opening(openRead), openWrite: opening(openWrite), create: opening(create) };
+  const { openRead, openWrite, openDevice, create } = files;
+  const known = {
+    openRead: opening(openRead),
+    openWrite: opening(openWrite),
+    openDevice: opening(openDevice),
+    create: opening(create),
+  };
   return { files: withOperations(known, files), lines };
 }
 

@@ -1,0 +1,162 @@
+import { join } from 'node:path';
+import type { StateBody } from '../../protocol/state-record.ts';
+import { stickLinesMax } from '../../protocol/status.ts';
+import { compareVersions } from '../../protocol/version.ts';
+import type { Appliance } from '../appliance.ts';
+import type { FileFacts } from '../effects/files.ts';
+import type { MachineEvent } from '../machine-event.ts';
+import { asReleaseError, ReleaseError } from '../release/release-error.ts';
+import { resolveFromFile } from '../release/resolve-release.ts';
+import { acceptanceOf, knownTrust } from './acceptance.ts';
+import { bringFile } from './requests.ts';
+import { type Found, type FoundRelease, type Note, readNotes, whyLeft, writeNotes } from './stick-notes.ts';
+
+/** Bundles on removable media: looked at in each run, opened once, and taken by itself only when there is no doubt. */
+
+/** What a stranger's stick may cost a run. */
+const lookLimits = {
+  /** Directories below the mount directory: its own, a stick's, and one more (`/run/media/root/STICK`). */
+  depth: 2,
+  directories: 64,
+  /** Names that are read of one directory. */
+  names: 512,
+  /** Bundles that are looked at, and told of. */
+  bundles: stickLinesMax,
+} as const;
+const pathMax = 400;
+const textMax = 400;
+
+type Present = Pick<Note, 'path' | 'size' | 'mtimeMs'>;
+
+function isSystemError(error: unknown): error is Error & { code: unknown } {
+  return error instanceof Error && 'code' in error;
+}
+
+/** A stick may be pulled out while it is looked at: then there is nothing on it. */
+function unlessPulledOut<T>(appliance: Appliance, pulledOut: T, look: () => T): T {
+  try {
+    return look();
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    appliance.log(`a stick can not be read: ${error.message}`);
+    return pulledOut;
+  }
+}
+
+/** Every bundle that is on a stick now, by its path. Links, devices and FIFOs are nothing. */
+function presentBundles(appliance: Appliance): Present[] {
+  const { files, settings } = appliance;
+  const present: Present[] = [];
+  const pending = settings.sticks.map((path) => ({ path, depth: 0 }));
+  for (let looked = 0; looked < lookLimits.directories; looked += 1) {
+    const directory = pending.shift();
+    if (directory === undefined) break;
+    const names = unlessPulledOut(appliance, [], () => files.listAtMost(directory.path, lookLimits.names));
+    for (const name of names) {
+      const path = join(directory.path, name);
+      if (path.length > pathMax) continue;
+      const facts = unlessPulledOut<FileFacts | null>(appliance, null, () => files.stat(path));
+      if (facts?.kind === 'directory' && directory.depth < lookLimits.depth) {
+        pending.push({ path, depth: directory.depth + 1 });
+      }
+      if (facts?.kind === 'file' && /\.hfb$/i.test(name)) present.push({ path, ...sizeAndTime(facts) });
+    }
+  }
+  return present.slice(0, lookLimits.bundles);
+}
+
+function sizeAndTime({ size, mtimeMs }: FileFacts): Pick<Present, 'size' | 'mtimeMs'> {
+  return { size, mtimeMs };
+}
+
+function targetsVersion(appliance: Appliance): number {
+  return knownTrust(appliance)?.targets?.version ?? 0;
+}
+
+function refusal(appliance: Appliance, path: string, error: unknown): Found {
+  const known = asReleaseError(error, path);
+  const targets = targetsVersion(appliance);
+  if (known instanceof ReleaseError && known.code !== 'disk' && known.code !== 'no-file') {
+    const text = `${known.message} (${known.code}). ${known.next}`.slice(0, textMax);
+    return { kind: 'refused', code: known.code, text, targets };
+  }
+  if (!isSystemError(error)) throw error;
+  const text = `${path} can not be read (${String(error.code)}). Was the stick pulled out? Put it in again.`;
+  return { kind: 'refused', code: 'file-unreadable', text: text.slice(0, textMax), targets };
+}
+
+/** The checks of `install FILE`, on the file where it is; nothing of it is kept but the metadata that it proves. */
+async function look(appliance: Appliance, state: StateBody, { path }: Present): Promise<Found> {
+  try {
+    const acceptance = acceptanceOf(appliance, state, true);
+    const { manifest, manifestDigest, bundle } = await resolveFromFile(appliance, path, acceptance);
+    bundle.source.close();
+    const { component, version } = manifest;
+    return { kind: 'release', component, version, manifest: manifestDigest, isTaken: false };
+  } catch (error) {
+    return refusal(appliance, path, error);
+  }
+}
+
+/** What is still true of the file: a note of another file, or one that newer metadata may overrule, is not. */
+function noteOf(notes: readonly Note[], present: Present, targets: number): Note | undefined {
+  return notes.find(
+    ({ path, size, mtimeMs, found }) =>
+      path === present.path &&
+      size === present.size &&
+      mtimeMs === present.mtimeMs &&
+      (found.kind === 'release' || found.targets === targets),
+  );
+}
+
+async function lookAtAll(appliance: Appliance, state: StateBody): Promise<Note[]> {
+  const before = readNotes(appliance);
+  const targets = targetsVersion(appliance);
+  const notes: Note[] = [];
+  for (const present of presentBundles(appliance)) {
+    const known = noteOf(before, present, targets);
+    const note = known ?? { ...present, found: await look(appliance, state, present) };
+    if (known === undefined) {
+      const said = note.found.kind === 'refused' ? note.found.text : `${note.found.component} ${note.found.version}`;
+      appliance.log(`on a stick: ${note.path}: ${said}`);
+    }
+    notes.push(note);
+  }
+  // What was pulled out is forgotten, so that putting it in again tries it again.
+  if (notes.length > 0 || before.length > 0) writeNotes(appliance, notes);
+  return notes;
+}
+
+/** The releases to take, the highest version first. */
+function takeable(appliance: Appliance, state: StateBody, notes: readonly Note[]): (Note & { found: FoundRelease })[] {
+  return notes
+    .flatMap((note) => (note.found.kind === 'release' ? [{ ...note, found: note.found }] : []))
+    .filter(({ found }) => whyLeft(appliance, state, found) === null)
+    .sort((a, b) => compareVersions(b.found.version, a.found.version));
+}
+
+/**
+ * The highest release on a stick that is newer than what runs. It is installed from where it lies: when the stick is
+ * pulled out, the transaction ends and nothing is lost.
+ * @returns what the machine has to do for it; null when there is nothing
+ */
+export async function takeFromStick(appliance: Appliance, state: StateBody): Promise<MachineEvent | null> {
+  if (appliance.settings.sticks.length === 0) return null;
+  let notes = await lookAtAll(appliance, state);
+  const found = (path: string, now: Found): void => {
+    notes = notes.map((note) => (note.path === path ? { ...note, found: now } : note));
+    writeNotes(appliance, notes);
+  };
+  for (const note of takeable(appliance, state, notes)) {
+    try {
+      const choice = await bringFile(appliance, state, note.path, false);
+      found(note.path, { ...note.found, isTaken: true });
+      appliance.log(`installing ${choice.component} ${choice.version} from ${note.path}`);
+      return { kind: 'take', choice };
+    } catch (error) {
+      found(note.path, refusal(appliance, note.path, error));
+      appliance.log(`${note.path} is not installed: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return null;
+}
