@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { componentShape, slotShape } from './component.ts';
+import { componentShape, components, slotShape } from './component.ts';
 import { digestShape } from './digest.ts';
 import { eventShape, eventsPerCheckInMax } from './event.ts';
 import { checkStatusShape, checksShape } from './health.ts';
 import { bootIdShape } from './ids.ts';
 import { signedOrderShape } from './order.ts';
 import { versionShape } from './version.ts';
+import { wireEnum, wordOf } from './wire-enum.ts';
 
 export const checkInPath = '/v1/checkin';
 export const checkInBytesMax = 16 * 1024;
@@ -14,9 +15,12 @@ export const delayMaxS = 24 * 60 * 60;
 /** Counters are reserved durably in blocks of this many. */
 export const counterBlock = 1_000;
 
-/** A release as check-in and status name it. */
-export const releaseNameShape = z.object({ component: componentShape, version: versionShape, manifest: digestShape });
+const releaseNameShape = z.object({ component: componentShape, version: versionShape, manifest: digestShape });
+/** A release of a component that this version knows. */
 export type ReleaseName = z.infer<typeof releaseNameShape>;
+
+/** A release as the server asks for it: a component of the future must not make the whole answer unreadable. */
+export const wantedReleaseShape = releaseNameShape.extend({ component: wireEnum(components) });
 
 const haveShape = z.object({ version: versionShape, slot: slotShape, manifest: digestShape.optional() });
 
@@ -54,7 +58,9 @@ export type CheckInRequestInput = z.input<typeof checkInRequestShape>;
 
 export const desiredShape = z.object({
   /** null: nothing to install now; `reasons` says why not. */
-  release: releaseNameShape.nullable(),
+  release: wantedReleaseShape.nullable(),
+  /** An operator chose the agent's release for this very appliance, be it named here or installed already. */
+  assigned: z.boolean().optional(),
   /** Base of the release repository below the server's URL, e.g. `/releases`. */
   path: z
     .string()
@@ -65,6 +71,14 @@ export const desiredShape = z.object({
   reasons: z.array(z.string().max(200)).max(8),
 });
 export type Desired = z.infer<typeof desiredShape>;
+/** As it travels, and as it is stored. */
+export type DesiredInput = z.input<typeof desiredShape>;
+
+/** What was parsed, as it travelled. */
+export function asTravelled(desired: Desired): DesiredInput {
+  const { release } = desired;
+  return { ...desired, release: release === null ? null : { ...release, component: wordOf(release.component) } };
+}
 
 /** 200. A 204 has no body and means: nothing changed since `etag`; a request that carries events never gets one. */
 export const checkInAnswerShape = z.object({

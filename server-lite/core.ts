@@ -6,6 +6,7 @@ import { type PresenceBoard, presenceBoardOf } from './fleet/presence.ts';
 import type { OnlineKeys } from './keys.ts';
 import { openShelf, type ReleaseShelf } from './release/shelf.ts';
 import { type ApplianceRow, type Appliances, appliancesOf } from './store/appliances.ts';
+import { type Assignments, assignmentsOf } from './store/assignments.ts';
 import { type Claims, claimsOf } from './store/claims.ts';
 import type { Db } from './store/database.ts';
 import { type Events, eventsOf } from './store/events.ts';
@@ -33,6 +34,7 @@ export interface Core {
   readonly db: Db;
   readonly settings: Settings;
   readonly appliances: Appliances;
+  readonly assignments: Assignments;
   readonly claims: Claims;
   readonly events: Events;
   readonly orders: Orders;
@@ -65,6 +67,7 @@ export function makeCore({ data, db, keys, policy, nowMs, log }: CoreParts): Cor
     db,
     settings,
     appliances,
+    assignments: assignmentsOf(db),
     claims: claimsOf(db),
     events: eventsOf(db),
     orders: ordersOf(db),
@@ -92,6 +95,7 @@ export function fleetOf(core: Core): Fleet {
       return row === undefined || row.retired_at !== null ? undefined : factsOf(core, row);
     },
     rollouts: core.rollouts.list(),
+    assigned: (id) => core.assignments.of(id),
     silentAfterMs: Math.max(missedCheckIns * core.policy.paceS * 1000, silentMinMs),
   };
 }

@@ -6,6 +6,7 @@ const statuses = {
   'appliance-ambiguous': 409,
   'appliance-retired': 410,
   'appliance-unknown': 404,
+  'assignment-unknown': 404,
   'bundle-malformed': 422,
   'bundle-too-large': 413,
   'bundle-untrusted': 422,

@@ -17,6 +17,8 @@ export interface Circumstances {
   readonly cloned: boolean;
   /** Its last crash of the agent that no recovery followed; null when there is none. */
   readonly crash: { readonly text: string } | null;
+  /** A release that it tried and never finished (S31). */
+  readonly alert: string | null;
 }
 
 /** One word and one sentence for an appliance, from its own data only (S50). */
@@ -65,5 +67,6 @@ export function stateOf(
     const which = failing.map(([name]) => name).join(', ') || 'its own health check';
     return { state: 'attention', sentence: `on ${on}; failing: ${which}` };
   }
+  if (circumstances.alert !== null) return { state: 'attention', sentence: `on ${on}; ${circumstances.alert}` };
   return { state: 'ok', sentence: `${on} runs and is healthy` };
 }

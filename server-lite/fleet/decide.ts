@@ -1,6 +1,7 @@
 import type { ReleaseName } from '../../protocol/check-in.ts';
 import { type Component, components } from '../../protocol/component.ts';
 import { compareVersions } from '../../protocol/version.ts';
+import type { Assigned } from '../store/assignments.ts';
 import type { Rollout } from '../store/rollouts.ts';
 import { isSettledRow, type Presence } from './presence.ts';
 import { ageText, clip, withoutFullStop } from './words.ts';
@@ -21,6 +22,8 @@ export interface Fleet {
   readonly appliance: (id: string) => ApplianceFacts | undefined;
   /** Newest first. */
   readonly rollouts: readonly Rollout[];
+  /** What an operator chose for one appliance; it goes before the rollouts of its component. */
+  readonly assigned: (id: string) => readonly Assigned[];
   /** A program whose last check-in is older than this does not count as there. */
   readonly silentAfterMs: number;
 }
@@ -29,7 +32,8 @@ export type Decision =
   | {
       readonly kind: 'offer';
       readonly release: ReleaseName;
-      readonly rollout: number;
+      /** null: an operator chose it for this appliance. */
+      readonly rollout: number | null;
       readonly reasons: readonly string[];
     }
   | {
@@ -69,7 +73,9 @@ export type StageView =
 
 /** Is the stage "everyone" open? Canaries that are off do not hold it up, but at least one must have proven it (S19). */
 export function everyoneStage(rollout: Rollout, fleet: Fleet, nowMs: number): StageView {
-  const canaries = rollout.canaries.flatMap((id) => fleet.appliance(id) ?? []);
+  const canaries = rollout.canaries
+    .filter((id) => !isAssignedElsewhere(id, rollout, fleet))
+    .flatMap((id) => fleet.appliance(id) ?? []);
   const outstanding = canaries.filter((canary) => !hasProven(canary, rollout));
   const awaited = outstanding.filter((canary) => isFresh(canary.presence.updater, fleet, nowMs));
   if (outstanding.length < canaries.length && awaited.length === 0) return { open: true };
@@ -80,8 +86,51 @@ export function everyoneStage(rollout: Rollout, fleet: Fleet, nowMs: number): St
 }
 
 type Found =
-  | { readonly kind: 'offer'; readonly rollout: Rollout; readonly reasons: readonly string[] }
+  | {
+      readonly kind: 'offer';
+      readonly release: ReleaseName;
+      readonly rollout: number | null;
+      readonly reasons: readonly string[];
+    }
   | { readonly kind: 'hold'; readonly reasons: readonly string[] };
+
+/** Another release of the component was chosen for this appliance, so that a rollout does not wait for it. */
+export function isAssignedElsewhere(
+  id: string,
+  release: { readonly component: string; readonly version: string },
+  fleet: Fleet,
+): boolean {
+  return fleet
+    .assigned(id)
+    .some((one) => !one.withdrawn && one.component === release.component && one.version !== release.version);
+}
+
+const quarantinedText = 'in quarantine here: it was tried and did not prove itself';
+
+/** What was assigned goes before every rollout, newer or older; one that was withdrawn since counts for nothing. */
+function findAssigned(facts: ApplianceFacts, { component, version, manifest }: Assigned): Found {
+  const have = installedOf(facts.presence, component)?.version;
+  const which = `${component} ${version}`;
+  if (have === version) return { kind: 'hold', reasons: [`it has ${which}, which is assigned to it`] };
+  if (facts.presence.quarantine.includes(manifest)) {
+    return { kind: 'hold', reasons: [`${which} is assigned to it, and ${quarantinedText}`] };
+  }
+  const older = have !== undefined && compareVersions(have, version) > 0 ? `, although it has ${have}` : '';
+  const reasons = [`${which} is assigned to it${older}`];
+  return { kind: 'offer', release: { component, version, manifest }, rollout: null, reasons };
+}
+
+/** What of one component this appliance may have now. */
+function findRelease(facts: ApplianceFacts, component: Component, fleet: Fleet, nowMs: number): Found {
+  const assigned = fleet.assigned(facts.id).find((one) => one.component === component);
+  if (assigned === undefined) return findRollout(facts, component, fleet, nowMs);
+  if (!assigned.withdrawn) return findAssigned(facts, assigned);
+  const found = findRollout(facts, component, fleet, nowMs);
+  return {
+    ...found,
+    reasons: [`${component} ${assigned.version} was assigned to it, and was withdrawn`, ...found.reasons],
+  };
+}
 
 /** The newest running rollout of one component that this appliance may have now (S60). */
 function findRollout(facts: ApplianceFacts, component: Component, fleet: Fleet, nowMs: number): Found {
@@ -101,13 +150,16 @@ function findRollout(facts: ApplianceFacts, component: Component, fleet: Fleet, 
       reasons.push(`it has ${which}, the version that is rolled out`);
       return { kind: 'hold', reasons };
     }
-    if (quarantined) reasons.push(`${which} is in quarantine here: it was tried and did not prove itself`);
+    if (quarantined) reasons.push(`${which} is ${quarantinedText}`);
     if (rollout.withdrawn) reasons.push(`${which} was withdrawn`);
     if (quarantined || rollout.withdrawn || rollout.state === 'paused') continue;
     const stage: StageView = rollout.canaries.includes(facts.id)
       ? { open: true }
       : everyoneStage(rollout, fleet, nowMs);
-    if (stage.open) return { kind: 'offer', rollout, reasons };
+    if (stage.open) {
+      const { version, manifest } = rollout;
+      return { kind: 'offer', release: { component, version, manifest }, rollout: rollout.id, reasons };
+    }
     reasons.push(stage.reason);
   }
   return { kind: 'hold', reasons };
@@ -133,17 +185,16 @@ export function decide(facts: ApplianceFacts, fleet: Fleet, nowMs: number): Deci
   const blocked = unreachable(facts, fleet, nowMs);
   const reasons: string[] = blocked === null ? [] : [blocked];
   for (const component of components) {
-    const found = findRollout(facts, component, fleet, nowMs);
+    const found = findRelease(facts, component, fleet, nowMs);
     reasons.push(...found.reasons);
     if (found.kind === 'hold') continue;
-    const { rollout } = found;
+    const { release, rollout } = found;
     if (blocked !== null) {
-      reasons.push(`${component} ${rollout.version} is ready for it`);
-      return { kind: 'hold', reasons: clipped(reasons), earliestMs: null, waiting: rollout.version };
+      reasons.push(`${component} ${release.version} is ready for it`);
+      return { kind: 'hold', reasons: clipped(reasons), earliestMs: null, waiting: release.version };
     }
-    reasons.push(`${component} ${rollout.version} is offered to it`);
-    const release = { component, version: rollout.version, manifest: rollout.manifest };
-    return { kind: 'offer', release, rollout: rollout.id, reasons: clipped(reasons) };
+    reasons.push(`${component} ${release.version} is offered to it`);
+    return { kind: 'offer', release, rollout, reasons: clipped(reasons) };
   }
   if (reasons.length === 0) reasons.push('no rollout is under way');
   return { kind: 'hold', reasons: clipped(reasons), earliestMs: null, waiting: null };

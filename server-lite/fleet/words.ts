@@ -26,3 +26,8 @@ export function sentenceCase(text: string): string {
 export function withoutFullStop(text: string): string {
   return text.trim().replace(/\.+$/, '');
 }
+
+/** Reasons as one text, each a sentence. */
+export function reasonsText(reasons: readonly string[]): string {
+  return reasons.map((reason) => `${sentenceCase(withoutFullStop(reason))}.`).join(' ');
+}

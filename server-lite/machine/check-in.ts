@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { CheckInAnswerInput, CheckInRequest, Desired } from '../../protocol/check-in.ts';
+import type { CheckInAnswerInput, CheckInRequest, DesiredInput } from '../../protocol/check-in.ts';
 import { envelopeShape } from '../../protocol/trust/envelope.ts';
 import { claimedKeyId } from '../../protocol/trust/http-signature.ts';
 import { addServerEvent, type Core, factsOf, fleetOf } from '../core.ts';
@@ -103,11 +103,14 @@ function takeOrders(core: Core, appliance: string) {
   });
 }
 
-function desiredFor(core: Core, appliance: string): Desired {
+function desiredFor(core: Core, appliance: string): DesiredInput {
   const row = core.appliances.find(appliance) ?? { id: appliance, name: appliance };
-  const decision = decide(factsOf(core, row), fleetOf(core), core.nowMs());
+  const fleet = fleetOf(core);
+  const decision = decide(factsOf(core, row), fleet, core.nowMs());
+  const assigned = fleet.assigned(appliance).some((one) => one.component === 'app' && !one.withdrawn);
   return {
     release: decision.kind === 'offer' ? decision.release : null,
+    ...(assigned ? { assigned } : {}),
     path: '/releases',
     openForS,
     reasons: [...decision.reasons],

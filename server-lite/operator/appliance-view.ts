@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { type Core, factsOf, fleetOf } from '../core.ts';
 import { stateOf } from '../fleet/appliance-state.ts';
 import { decide, type Fleet, isFresh } from '../fleet/decide.ts';
+import { alertOf } from '../fleet/failed-release.ts';
 import type { RolePresence } from '../fleet/presence.ts';
-import { sentenceCase, withoutFullStop } from '../fleet/words.ts';
+import { reasonsText, sentenceCase } from '../fleet/words.ts';
 import type { ApplianceRow } from '../store/appliances.ts';
 import type { ApplianceView } from './shapes.ts';
 
@@ -20,7 +21,9 @@ export function applianceView(core: Core, row: ApplianceRow, fleet: Fleet = flee
   const decision = decide(facts, fleet, nowMs);
   const crash = lastCrash(core, row.id);
   const goingOn = crash !== null && !crash.recovered && nowMs - crash.atMs <= crashFreshMs;
+  const alert = row.retired_at === null ? alertOf(core, row.id) : null;
   const circumstances = {
+    alert,
     retired: row.retired_at !== null,
     cloned: core.appliances.keysOf(row.id).some((key) => core.presence.looksCloned(key.key_id)),
     crash: goingOn ? { text: crash.text } : null,
@@ -37,6 +40,8 @@ export function applianceView(core: Core, row: ApplianceRow, fleet: Fleet = flee
     why: said || reasonsText(decision.reasons),
     reasons: [...decision.reasons],
     offer: decision.kind === 'offer' ? decision.release.version : null,
+    assigned: core.assignments.of(row.id).map(({ component, version }) => `${component} ${version}`),
+    alert,
     online,
     versions: versionsOf(agent, updater, isFresh(agent, fleet, nowMs)),
     reported: { agent: agent?.have ?? {}, updater: updater?.have ?? {} },
@@ -53,11 +58,6 @@ export function applianceView(core: Core, row: ApplianceRow, fleet: Fleet = flee
 export function applianceViews(core: Core): ApplianceView[] {
   const fleet = fleetOf(core);
   return core.appliances.list().map((row) => applianceView(core, row, fleet));
-}
-
-/** Reasons as one text, each a sentence. */
-export function reasonsText(reasons: readonly string[]): string {
-  return reasons.map((reason) => `${sentenceCase(withoutFullStop(reason))}.`).join(' ');
 }
 
 function lastOf(last: RolePresence | null, nowMs: number): { atMs: number; ageS: number } | null {

@@ -6,6 +6,7 @@ import { sha256 } from '../../protocol/digest.ts';
 import { keyIdOf } from '../../protocol/ids.ts';
 import { compareVersions } from '../../protocol/version.ts';
 import { addServerEvent, type Core } from '../core.ts';
+import { assignRelease, unassignRelease } from '../fleet/assign-release.ts';
 import { expireOrders, requireOrder, sendOrder } from '../fleet/send-order.ts';
 import { requireRollout, startRollout } from '../fleet/start-rollout.ts';
 import { Refusal } from '../refusal.ts';
@@ -13,7 +14,14 @@ import type { Rollout } from '../store/rollouts.ts';
 import { applianceView, applianceViews } from './appliance-view.ts';
 import { findAppliance } from './find-appliance.ts';
 import { requireOperator, type Sessions } from './session.ts';
-import { newClaimShape, newOrderShape, newRolloutShape, pauseShape } from './shapes.ts';
+import {
+  assignmentShape,
+  newClaimShape,
+  newOrderShape,
+  newRolloutShape,
+  pauseShape,
+  unassignmentShape,
+} from './shapes.ts';
 import { uploadRoute } from './upload-route.ts';
 import { eventView, orderView, releaseView, rolloutView } from './views.ts';
 
@@ -79,6 +87,16 @@ function applianceRoutes(core: Core, app: FastifyInstance): void {
     core.appliances.retire(row.id, core.nowMs());
     addServerEvent(core, row.id, 'retired', `${row.name} was retired`);
     return applianceView(core, findAppliance(core, row.id));
+  });
+  app.post('/api/appliances/:id/assign', { config }, (request) => {
+    const row = asked(request);
+    assignRelease(core, row, read(assignmentShape, request.body));
+    return applianceView(core, row);
+  });
+  app.post('/api/appliances/:id/unassign', { config }, (request) => {
+    const row = asked(request);
+    unassignRelease(core, row, read(unassignmentShape, request.body).component);
+    return applianceView(core, row);
   });
   app.post('/api/appliances/:id/keys/:role/revoke', { config }, (request) => {
     const { role } = read(keyParams, request.params);

@@ -21,6 +21,10 @@ export const applianceViewShape = z.object({
   /** What `decide` says, as the check-in's answer carries it. */
   reasons: z.array(z.string()),
   offer: z.string().nullable(),
+  /** Releases that an operator chose for it, as `app 1.0.52`. */
+  assigned: z.array(z.string()),
+  /** What it tried again and again and never finished. */
+  alert: z.string().nullable(),
   online: z.boolean(),
   versions: versionsShape,
   /** What each program's last check-in named (S11: they can be compared). */
@@ -141,4 +145,6 @@ export const newRolloutShape = z.object({
   version: z.string().max(64),
   canaries: z.array(z.string().max(80)).max(100).default([]),
 });
+export const assignmentShape = z.object({ component: componentShape.default('app'), version: z.string().max(64) });
+export const unassignmentShape = assignmentShape.pick({ component: true });
 export const pauseShape = z.object({ reason: z.string().trim().max(200).default('') });

@@ -1,13 +1,20 @@
 import { z } from 'zod';
 import { type Core, factsOf, fleetOf } from '../core.ts';
-import { type ApplianceFacts, decide, everyoneStage, type Fleet, hasProven, isFresh } from '../fleet/decide.ts';
+import {
+  type ApplianceFacts,
+  decide,
+  everyoneStage,
+  type Fleet,
+  hasProven,
+  isAssignedElsewhere,
+  isFresh,
+} from '../fleet/decide.ts';
 import { orderSentence } from '../fleet/order-life.ts';
-import { sentenceCase } from '../fleet/words.ts';
+import { reasonsText, sentenceCase } from '../fleet/words.ts';
 import type { EventRow } from '../store/events.ts';
 import type { OrderRow } from '../store/orders.ts';
 import type { ReleaseRow } from '../store/releases.ts';
 import type { Rollout } from '../store/rollouts.ts';
-import { reasonsText } from './appliance-view.ts';
 import type { EventView, OrderView, ReleaseView, RolloutView } from './shapes.ts';
 
 const argsShape = z.record(z.string(), z.string());
@@ -65,7 +72,9 @@ export function rolloutView(core: Core, rollout: Rollout): RolloutView {
   const facts = rows.map((row) => factsOf(core, row));
   const proven = facts.filter((one) => hasProven(one, rollout));
   const outstanding = facts.filter((one) => !hasProven(one, rollout));
-  const reachable = outstanding.filter((one) => isFresh(one.presence.updater, fleet, nowMs));
+  const reachable = outstanding.filter(
+    (one) => isFresh(one.presence.updater, fleet, nowMs) && !isAssignedElsewhere(one.id, rollout, fleet),
+  );
   const everyone = everyoneStage(rollout, fleet, nowMs);
   const waiting = outstanding.map((one) => ({ name: one.name, why: outstandingWhy(one, rollout, fleet, nowMs) }));
   const through = rollout.state === 'running' && reachable.length === 0;
@@ -92,6 +101,7 @@ export function rolloutView(core: Core, rollout: Rollout): RolloutView {
 
 /** Why an appliance has not proven it yet, in a few words. */
 function outstandingWhy(one: ApplianceFacts, rollout: Rollout, fleet: Fleet, nowMs: number): string {
+  if (isAssignedElsewhere(one.id, rollout, fleet)) return 'another release is assigned to it';
   if (!isFresh(one.presence.updater, fleet, nowMs)) return 'its updater does not check in';
   if (one.presence.quarantine.includes(rollout.manifest)) return 'in quarantine there';
   const decision = decide(one, fleet, nowMs);

@@ -1,6 +1,9 @@
 import type { Role } from './appliances.ts';
 import type { Db } from './database.ts';
 
+/** Releases that one appliance failed to install: more than this nobody reads. */
+const failedReleasesMax = 8;
+
 export interface EventRow {
   readonly serial: number;
   readonly appliance: string;
@@ -20,6 +23,15 @@ export interface RecordRow {
   readonly sha256: string;
 }
 
+export interface FailedReleaseRow {
+  readonly component: string;
+  readonly version: string;
+  readonly times: number;
+  /** Of the last try. */
+  readonly reason: string;
+  readonly text: string;
+}
+
 export interface Events {
   /** @returns false when this event was stored before: a repetition changes nothing */
   add(event: Omit<EventRow, 'serial'>): boolean;
@@ -30,6 +42,8 @@ export interface Events {
   list(filter: { readonly appliance?: string; readonly kind?: string; readonly limit: number }): EventRow[];
   /** The latest event of one of these kinds. */
   latest(appliance: string, kinds: readonly string[]): EventRow | undefined;
+  /** By release, the latest first: tries that did not end in a commit, since the last commit of this appliance. */
+  failedReleases(appliance: string): FailedReleaseRow[];
   records(appliance: string, after: number, limit: number): RecordRow[];
 }
 
@@ -61,6 +75,17 @@ export function eventsOf(db: Db): Events {
      FROM events WHERE appliance = ? AND role = 'agent' AND kind = 'record' AND n > ?
        AND json_type(body, '$.record.name') = 'text' ORDER BY n LIMIT ?`,
   );
+  // A refusal that says nothing against the release (no space, say) comes as a note. The columns beside max() are those of
+  // its row (SQLite, "bare columns in an aggregate query").
+  const failedReleases = db.prepare<{ appliance: string; limit: number }, FailedReleaseRow & { serial: number }>(
+    `SELECT max(serial) AS serial, count(*) AS times, text, json_extract(body, '$.release.component') AS component,
+       json_extract(body, '$.release.version') AS version, json_extract(body, '$.release.reason') AS reason
+     FROM events WHERE appliance = @appliance AND role = 'updater'
+       AND kind IN ('release-refused', 'release-rolled-back', 'note') AND json_type(body, '$.release.reason') = 'text'
+       AND serial > coalesce((SELECT max(serial) FROM events
+         WHERE appliance = @appliance AND role = 'updater' AND kind = 'release-committed'), 0)
+     GROUP BY json_extract(body, '$.release.manifest') ORDER BY 1 DESC LIMIT @limit`,
+  );
   const ackUpto = (appliance: string, role: Role): number => ack.get(appliance, role)?.upto ?? 0;
   return {
     add: (event) => add.run(event).changes === 1,
@@ -74,6 +99,7 @@ export function eventsOf(db: Db): Events {
     },
     list: ({ appliance, kind, limit }) => list.all({ appliance: appliance ?? null, kind: kind ?? null, limit }),
     latest: (appliance, kinds) => latest.get(appliance, JSON.stringify(kinds)),
+    failedReleases: (appliance) => failedReleases.all({ appliance, limit: failedReleasesMax }),
     records: (appliance, after, limit) => records.all(appliance, after, limit),
   };
 }

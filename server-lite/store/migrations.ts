@@ -105,4 +105,13 @@ export const migrations: readonly string[] = [
     changed_at INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE assignments (
+    appliance TEXT NOT NULL REFERENCES appliances (id),
+    component TEXT NOT NULL,
+    release INTEGER NOT NULL REFERENCES releases (serial),
+    assigned_at INTEGER NOT NULL,
+    PRIMARY KEY (appliance, component)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -5,6 +5,7 @@ import {
   checkInBytesMax,
   checkInPath,
   checkInRequestShape,
+  type DesiredInput,
 } from '../../protocol/check-in.ts';
 import type { Event } from '../../protocol/event.ts';
 import { type OrderInput, orderPayloadType } from '../../protocol/order.ts';
@@ -35,6 +36,10 @@ export class SigningServer {
   /** false: events are stored, but not acknowledged. */
   acknowledges = true;
   lastSeq = 0;
+  /** What an updater is told to install. */
+  desired: DesiredInput | null = null;
+  /** Answers what is no check-in; without it, such a request is a problem. */
+  elsewhere: ((request: IncomingMessage, response: ServerResponse) => void) | null = null;
   /** Requests for /health, which a network test makes; while it stalls they get no answer. */
   healthRequests = 0;
   healthStalls = false;
@@ -103,6 +108,7 @@ export class SigningServer {
       return;
     }
     const parts = { method: request.method ?? '', path: request.url ?? '', body };
+    if (parts.path !== checkInPath && this.elsewhere !== null) return this.elsewhere(request, response);
     if (parts.path !== checkInPath) throw new Error(`unexpected request ${parts.method} ${parts.path}`);
     if (body.length > checkInBytesMax) throw new Error(`a check-in of ${body.length} bytes`);
     if (request.headers.cookie !== undefined) throw new Error('a cookie');
@@ -139,7 +145,7 @@ export class SigningServer {
       // A liar claims to have everything.
       ackUpto: this.conduct === 'honest' ? (this.acknowledges ? this.contiguous() : 0) : 1_000_000,
       orders: this.#due(),
-      desired: null,
+      desired: this.desired,
       seen: {},
     };
     return { status: 200, text: JSON.stringify(answer) };

@@ -1,0 +1,51 @@
+import type { Component } from '../../protocol/component.ts';
+import type { Db } from './database.ts';
+
+/** A published release that an operator chose for one appliance. */
+export interface Assigned {
+  readonly component: Component;
+  readonly version: string;
+  readonly manifest: string;
+  readonly withdrawn: boolean;
+}
+
+interface AssignedRow {
+  readonly component: Component;
+  readonly version: string;
+  readonly manifest: string;
+  readonly withdrawn_at: number | null;
+}
+
+export interface Assignments {
+  /** At most one for each component. */
+  of(appliance: string): Assigned[];
+  /** Replaces what was assigned to it before. */
+  assign(appliance: string, component: Component, release: number, nowMs: number): void;
+  /** @returns false when nothing was assigned */
+  unassign(appliance: string, component: Component): boolean;
+}
+
+export function assignmentsOf(db: Db): Assignments {
+  const of = db.prepare<[string], AssignedRow>(
+    `SELECT r.component, r.version, r.manifest, r.withdrawn_at FROM assignments a
+     JOIN releases r ON r.serial = a.release WHERE a.appliance = ?`,
+  );
+  const assign = db.prepare<[string, string, number, number]>(
+    `INSERT INTO assignments (appliance, component, release, assigned_at) VALUES (?, ?, ?, ?)
+     ON CONFLICT (appliance, component) DO UPDATE SET release = excluded.release, assigned_at = excluded.assigned_at`,
+  );
+  const unassign = db.prepare<[string, string]>('DELETE FROM assignments WHERE appliance = ? AND component = ?');
+  return {
+    of: (appliance) =>
+      of.all(appliance).map(({ component, version, manifest, withdrawn_at }) => ({
+        component,
+        version,
+        manifest,
+        withdrawn: withdrawn_at !== null,
+      })),
+    assign: (appliance, component, release, nowMs) => {
+      assign.run(appliance, component, release, nowMs);
+    },
+    unassign: (appliance, component) => unassign.run(appliance, component).changes > 0,
+  };
+}
