@@ -9,6 +9,8 @@ import { archiveEnd, archiveHeader, archivePadding } from './archive.ts';
 import { writeWhole } from './durable.ts';
 import { ImageError } from './errors.ts';
 import { type FrameStore, openFrameStore } from './frames.ts';
+import { type EarlierRelease, readEarlierRelease } from './patching/earlier-release.ts';
+import { PatchList } from './patching/patches.ts';
 import { ChunkList } from './payload.ts';
 import { addRelease, type OfflineMetadata, type Repository } from './repository.ts';
 import { type SourceFile, treeOf } from './tree.ts';
@@ -52,6 +54,8 @@ export interface BundleInput {
   readonly stateBytesMax: number;
   readonly source: ManifestInput['source'];
   readonly sbom: Digest;
+  /** Bundles of earlier releases that patches are made against, the likeliest first. */
+  readonly bases?: readonly string[];
   readonly repository: Repository;
   readonly outDir: string;
 }
@@ -72,20 +76,32 @@ export interface Bundle {
  */
 export async function buildBundle(input: BundleInput): Promise<Bundle> {
   const frames = await openFrameStore(input.repository.dir);
-  const chunks = new ChunkList(frames);
+  const patches = new PatchList(await earlierReleases(input.bases ?? []));
+  const chunks = new ChunkList(frames, patches);
   const content = await addPayload(chunks, input.payload);
-  const manifest = manifestBytes(input, content, chunks);
+  const listed = patches.listed(chunks.chunks.map((chunk) => chunk.sha256));
+  const described = chunks.chunks.map((chunk) => {
+    const own = listed.patches.get(chunk.sha256);
+    return own === undefined ? chunk : { ...chunk, patches: own };
+  });
+  const manifest = manifestBytes(input, { ...content, chunks: described, bases: patches.bases });
   const { component, version } = input;
   const metadata = await addRelease(input.repository, { component, version, manifest });
   await mkdir(input.outDir, { recursive: true });
   const path = join(input.outDir, bundleName(component, version));
-  const bytes = await writeBundle(path, metadata, manifest, chunks, frames);
+  const bytes = await writeBundle(path, metadata, manifest, listed.frames, chunks, frames);
   const runtime = content.runtime?.digest ?? null;
   return { path, bytes, manifest: sha256(manifest), chunks: chunks.chunks.length, runtime };
 }
 
 /** The fields of the manifest that say what the slot will hold. */
 type Content = Pick<ManifestInput, 'entry' | 'files' | 'links' | 'image'> & { readonly runtime: Runtime | null };
+
+async function earlierReleases(paths: readonly string[]): Promise<EarlierRelease[]> {
+  const releases: EarlierRelease[] = [];
+  for (const path of paths) releases.push(await readEarlierRelease(path));
+  return releases;
+}
 
 async function addPayload(chunks: ChunkList, payload: Payload): Promise<Content> {
   if (payload.kind === 'image') {
@@ -109,14 +125,13 @@ async function addRuntime(chunks: ChunkList, source: RuntimeSource): Promise<Run
   return { digest: sha256(treeDigestInput(files)), name: source.name, files, entry: source.entry };
 }
 
-function manifestBytes(input: BundleInput, content: Content, chunks: ChunkList): Buffer {
+function manifestBytes(input: BundleInput, content: Content & Pick<ManifestInput, 'chunks' | 'bases'>): Buffer {
   const manifest: ManifestInput = {
     format: 1,
     component: input.component,
     version: input.version,
     securityVersion: input.securityVersion,
     ...content,
-    chunks: [...chunks.chunks],
     compatibility: input.compatibility,
     ...(input.trial === undefined ? {} : { trial: input.trial }),
     stateBytesMax: input.stateBytesMax,
@@ -144,6 +159,7 @@ async function writeBundle(
   path: string,
   metadata: OfflineMetadata,
   manifest: Buffer,
+  patches: readonly Buffer[],
   chunks: ChunkList,
   frames: FrameStore,
 ): Promise<number> {
@@ -158,6 +174,7 @@ async function writeBundle(
     for (const [index, root] of metadata.roots.entries()) await addEntry(`metadata/${index + 1}.root.json`, root);
     await addEntry('metadata/targets.json', metadata.targets);
     await addEntry('manifest.json.zst', packManifest(manifest));
+    if (patches.length > 0) await addEntry('patches', Buffer.concat(patches));
     await add(archiveHeader('chunks', chunks.storedBytes));
     for (const chunk of chunks.chunks) await add(await frames.read(chunk.sha256));
     await add(archivePadding(chunks.storedBytes));

@@ -1,4 +1,5 @@
 export type ImageErrorCode =
+  | 'base-unusable'
   | 'build-failed'
   | 'version-mismatch'
   | 'patch-failed'

@@ -3,6 +3,7 @@ import { type Digest, sha256 } from '../protocol/digest.ts';
 import type { Chunk, FileEntry, ImageEntry } from '../protocol/payload.ts';
 import { cutPoints } from './chunker.ts';
 import type { FrameStore } from './frames.ts';
+import type { PatchList } from './patching/patches.ts';
 import type { SourceFile } from './tree.ts';
 
 /** Frames in work at once: as many as Node has threads for compressing, twice, so that none waits for the disk. */
@@ -13,10 +14,12 @@ export class ChunkList {
   readonly #indexes = new Map<Digest, number>();
   readonly #chunks: Chunk[] = [];
   readonly #frames: FrameStore;
+  readonly #patches: PatchList;
   #offset = 0;
 
-  constructor(frames: FrameStore) {
+  constructor(frames: FrameStore, patches: PatchList) {
     this.#frames = frames;
+    this.#patches = patches;
   }
 
   get chunks(): readonly Chunk[] {
@@ -36,8 +39,8 @@ export class ChunkList {
   async addContent(source: string): Promise<ImageEntry> {
     const bytes = await readFile(source);
     const pieces = split(bytes);
-    const missing = new Map(pieces.filter(({ digest }) => !this.#indexes.has(digest)).map((p) => [p.digest, p.raw]));
-    const fresh = [...missing].map(([digest, raw]) => ({ digest, raw }));
+    const missing = new Map(pieces.filter(({ digest }) => !this.#indexes.has(digest)).map((p) => [p.digest, p]));
+    const fresh = [...missing.values()];
     for (let at = 0; at < fresh.length; at += framesInFlightMax) {
       const batch = fresh.slice(at, at + framesInFlightMax);
       const sizes = await Promise.all(batch.map(({ digest, raw }) => this.#frames.add(digest, raw)));
@@ -45,6 +48,8 @@ export class ChunkList {
         this.#append(digest, raw.length, sizes[i] ?? 0);
       });
     }
+    const known = (digest: Digest) => this.#chunks[this.#indexes.get(digest) ?? -1]?.stored ?? 0;
+    await this.#patches.add(fresh.map((piece) => ({ ...piece, content: bytes, stored: known(piece.digest) })));
     return {
       size: bytes.length,
       sha256: sha256(bytes),
@@ -59,11 +64,19 @@ export class ChunkList {
   }
 }
 
-function split(bytes: Uint8Array): { digest: Digest; raw: Uint8Array }[] {
-  let start = 0;
-  return cutPoints(bytes).map((end) => {
-    const raw = bytes.subarray(start, end);
-    start = end;
-    return { digest: sha256(raw), raw };
+interface Cut {
+  readonly digest: Digest;
+  readonly raw: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+}
+
+function split(bytes: Uint8Array): Cut[] {
+  let from = 0;
+  return cutPoints(bytes).map((to) => {
+    const raw = bytes.subarray(from, to);
+    const cut = { digest: sha256(raw), raw, from, to };
+    from = to;
+    return cut;
   });
 }

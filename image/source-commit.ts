@@ -34,7 +34,7 @@ export async function committedAt(sourceDir: string): Promise<number> {
 async function contentOf(sourceDir: string): Promise<string> {
   const lines: string[] = [];
   for (const part of sourceParts.filter((name) => !name.endsWith('.json'))) {
-    for (const file of await treeOf(join(sourceDir, part))) {
+    for (const file of (await treeOf(join(sourceDir, part))).files) {
       lines.push(`${sha256(await readFile(file.source))} ${part}/${file.path}\n`);
     }
   }

@@ -18,28 +18,48 @@ export const manifestLimits = {
   dictionaryBytesMax: 4 * 1024 * 1024,
   basesMax: 64,
   linksMax: 4_096,
+  /** Chunks that all contents name together: each file's last one is small, the others are 64 KiB or more. */
+  usesMax: 200_000,
   payloadBytesMax: 8 * 1024 * 1024 * 1024,
   trialHealthyMsMax: 24 * 60 * 60 * 1000,
 } as const;
 
 /** Directories below the slot that a path may have, and the bytes of one name and of the whole path. */
 const depthMax = 20;
+const nameBytesMax = 200;
+const pathBytesMax = 400;
 
-/** True for a relative path that can only name something inside the slot, the same on every file system. */
+/**
+ * What no name needs and what makes two names one, or one name look like another: control and format characters, half
+ * surrogates (which all become the same bytes on a disk), private ones, line separators, the replacement character.
+ */
+const oddCharacters = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\ufffd\\]/u;
+
+/** True for a relative path that can only name something inside the slot, with one spelling. */
 export function isContainedPath(path: string): boolean {
-  if (path.length === 0 || Buffer.byteLength(path) > 400 || path !== path.normalize('NFC')) return false;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
-  if (/[\u0000-\u001f\u007f\\]/.test(path)) return false;
+  if (path.length === 0 || Buffer.byteLength(path) > pathBytesMax) return false;
+  if (oddCharacters.test(path) || path !== path.normalize('NFC')) return false;
   const names = path.split('/');
   return (
     names.length <= depthMax &&
-    names.every((name) => name !== '' && name !== '.' && name !== '..' && Buffer.byteLength(name) <= 200) &&
-    // The slot's own marks (.seal, .committed) are the updater's.
-    !(names[0] ?? '').startsWith('.')
+    names.every((name) => name !== '' && name !== '.' && name !== '..' && Buffer.byteLength(name) <= nameBytesMax) &&
+    // The slot's own marks (.seal, .committed) are the updater's, however the dot is written.
+    !twinOf(names[0] ?? '').startsWith('.')
   );
 }
 
-export const pathShape = z.string().max(400).refine(isContainedPath, 'a path stays inside the slot');
+/** The name that a path has where capitals, or two ways to write a letter, make no difference. */
+export function twinOf(path: string): string {
+  return path.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase().normalize('NFKC');
+}
+
+/** The directories above a path, nearest last: `a/b/c` -> `a`, `a/b`. */
+export function parentsOf(path: string): string[] {
+  const names = path.split('/').slice(0, -1);
+  return names.map((_, index) => names.slice(0, index + 1).join('/'));
+}
+
+export const pathShape = z.string().max(pathBytesMax).refine(isContainedPath, 'a path stays inside the slot');
 export const bytesShape = z.int().min(0).max(manifestLimits.payloadBytesMax);
 /** A frame of bytes that do not compress is a little longer than they are. */
 const frameBytesMax = manifestLimits.chunkBytesMax + 64 * 1024;
@@ -96,7 +116,7 @@ export type FileEntry = z.infer<typeof fileShape>;
 export const treeShape = z.array(fileShape).max(manifestLimits.filesMax);
 
 /** A symbolic link whose target, seen from where it lies, is a listed file or a directory of one. */
-export const linkShape = z.object({ path: pathShape, target: z.string().min(1).max(400) });
+export const linkShape = z.object({ path: pathShape, target: z.string().min(1).max(pathBytesMax) });
 export type LinkEntry = z.infer<typeof linkShape>;
 
 /** The content of a device slot: the concatenation of its chunks. */
@@ -128,13 +148,17 @@ export function installedBytes(files: readonly Pick<FileEntry, 'size'>[]): numbe
   return files.reduce((sum, file) => sum + file.size, 0);
 }
 
-/** The path that a link's target names within the slot; null when it leaves it or is not written plainly. */
+/**
+ * The path that a link's target names within the slot; null when it leaves it or is not written plainly. Plainly is
+ * `../../name/name`: a `..` behind a name would go up from wherever that name leads, and a name may be another link.
+ */
 export function linkedPath({ path, target }: LinkEntry): string | null {
   const names = path.split('/').slice(0, -1);
-  for (const name of target.split('/')) {
-    if (name !== '..') names.push(name);
-    else if (names.pop() === undefined) return null;
+  const steps = target.split('/');
+  while (steps[0] === '..') {
+    steps.shift();
+    if (names.pop() === undefined) return null;
   }
-  const named = names.join('/');
-  return isContainedPath(named) ? named : null;
+  const named = [...names, ...steps].join('/');
+  return steps.length > 0 && isContainedPath(named) ? named : null;
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { componentShape } from './component.ts';
 import { digestShape } from './digest.ts';
+import { pathShape } from './payload.ts';
 import { quarantinedShape } from './state-record.ts';
 import { versionShape } from './version.ts';
 
@@ -19,10 +20,8 @@ export const sealShape = z.object({
   /** Directory below runtimes/, and the interpreter in it; null: the operating system's own runtime. */
   runtime: z.object({ digest: digestShape, entry: z.string().max(400) }).nullable(),
   state: z.object({ reads: z.object({ min: z.int(), max: z.int() }), writes: z.int() }),
-  files: z.array(
-    z.object({ path: z.string().max(400), size: z.int().min(0), sha256: digestShape, executable: z.boolean() }),
-  ),
-  links: z.array(z.object({ path: z.string().max(400), target: z.string().max(400) })).default([]),
+  files: z.array(z.object({ path: pathShape, size: z.int().min(0), sha256: digestShape, executable: z.boolean() })),
+  links: z.array(z.object({ path: pathShape, target: z.string().max(400) })).default([]),
   /** What the slot's device holds, where it is one. */
   image: z
     .object({ size: z.int().min(0), sha256: digestShape })

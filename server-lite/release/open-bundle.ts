@@ -1,12 +1,13 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { zstdDecompressSync } from 'node:zlib';
-import { Header } from 'tar';
-import { type Manifest, manifestShape } from '../../protocol/manifest.ts';
+import { blockBytes, readBundleHeader } from '../../protocol/bundle-header.ts';
+import type { Manifest } from '../../protocol/manifest.ts';
+import { endOfFrames } from '../../protocol/manifest-rules.ts';
 import { manifestLimits } from '../../protocol/payload.ts';
+import { readManifest } from '../../protocol/read-manifest.ts';
 import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
 import { Refusal } from '../refusal.ts';
+import { unpackFrame } from './frame.ts';
 
-const blockBytes = 512;
 /** Entries of a bundle: every root, the targets, the manifest, patches, the chunks. */
 const entriesMax = metadataLimits.rootsPerWalkMax + 4;
 
@@ -62,19 +63,23 @@ export async function openBundle(path: string): Promise<OpenedBundle> {
       if (entry.size > sizeMax) throw malformedBundle(`its ${name} has ${entry.size} bytes, more than ${sizeMax}`);
       return readExactly(file, entry.position, entry.size);
     };
-    const roots: Buffer[] = [];
-    for (let version = 1; entries.has(`metadata/${version}.root.json`); version += 1) {
-      roots.push(await part(`metadata/${version}.root.json`, metadataLimits.rootBytesMax));
-    }
-    const targets = await part('metadata/targets.json', metadataLimits.targetsBytesMax);
-    const manifestBytes = unpackManifest(await part('manifest.json.zst', manifestLimits.manifestFrameBytesMax));
+    const names = [...entries.keys()];
+    const rootNames = names.filter((_, index) => names[index] === `metadata/${index + 1}.root.json`);
     const patches = entries.get('patches') ?? null;
+    const rest = ['metadata/targets.json', 'manifest.json.zst', ...(patches === null ? [] : ['patches']), 'chunks'];
+    if (rootNames.length === 0) throw malformedBundle('it has no metadata/1.root.json');
+    if (names.join('\n') !== [...rootNames, ...rest].join('\n')) {
+      throw malformedBundle('it has other entries than belong there, or in another order');
+    }
+    const roots: Buffer[] = [];
+    for (const name of rootNames) roots.push(await part(name, metadataLimits.rootBytesMax));
+    const targets = await part('metadata/targets.json', metadataLimits.targetsBytesMax);
+    const manifestBytes = await unpackManifest(await part('manifest.json.zst', manifestLimits.manifestFrameBytesMax));
     const chunks = entries.get('chunks');
     if (chunks === undefined) throw malformedBundle('it has no chunks');
-    if (roots.length === 0) throw malformedBundle('it has no metadata/1.root.json');
-    if (entries.size !== roots.length + (patches === null ? 3 : 4))
-      throw malformedBundle('it has entries that do not belong there');
-    return { file, bytes, roots, targets, manifestBytes, manifest: parseManifest(manifestBytes), chunks, patches };
+    const manifest = parseManifest(manifestBytes);
+    requireFrames(manifest, chunks, patches);
+    return { file, bytes, roots, targets, manifestBytes, manifest, chunks, patches };
   } catch (error) {
     await file.close();
     throw error;
@@ -93,13 +98,15 @@ async function readEntries(file: FileHandle, bytes: number): Promise<Map<string,
       }
       return entries;
     }
-    const { path, size } = readHeader(block, position);
-    if (entries.has(path)) throw malformedBundle(`it has two entries ${JSON.stringify(path.slice(0, 80))}`);
+    const header = readBundleHeader(block);
+    if (header === null) throw malformedBundle(`the header at byte ${position} is not one of a plain file`);
+    const { name, size } = header;
+    if (entries.has(name)) throw malformedBundle(`it has two entries ${JSON.stringify(name)}`);
     position += blockBytes;
     if (position + size > bytes) throw malformedBundle('it ends too early');
-    entries.set(path, { position, size });
+    entries.set(name, { position, size });
     const padding = (blockBytes - (size % blockBytes)) % blockBytes;
-    if (!isZero(await readExactly(file, position + size, padding))) throw malformedBundle(`something follows ${path}`);
+    if (!isZero(await readExactly(file, position + size, padding))) throw malformedBundle(`something follows ${name}`);
     position += size + padding;
   }
   throw malformedBundle('it has too many entries');
@@ -109,30 +116,26 @@ function isZero(bytes: Buffer): boolean {
   return bytes.every((byte) => byte === 0);
 }
 
-/** The format knows one header for a name and a size; any other bytes are damage, even where tar would not mind. */
-function readHeader(block: Buffer, position: number): { readonly path: string; readonly size: number } {
-  const { path, size } = new Header(block, 0);
-  if (path !== undefined && size !== undefined && size >= 0) {
-    const expected = Buffer.alloc(blockBytes);
-    const plain = { path, size, mode: 0o644, uid: 0, gid: 0, mtime: new Date(0), type: 'File' } as const;
-    const needsMore = new Header(plain).encode(expected);
-    if (!needsMore && expected.equals(block)) return { path, size };
-  }
-  throw malformedBundle(`the header at byte ${position} is not one of a plain file`);
-}
-
-function unpackManifest(frame: Buffer): Buffer {
+async function unpackManifest(frame: Buffer): Promise<Buffer> {
   try {
-    return zstdDecompressSync(frame, { maxOutputLength: manifestLimits.manifestBytesMax });
+    return await unpackFrame(frame, manifestLimits.manifestBytesMax);
   } catch (cause) {
     throw malformedBundle('its manifest can not be unpacked', cause);
   }
 }
 
 function parseManifest(bytes: Buffer): Manifest {
-  try {
-    return manifestShape.parse(JSON.parse(bytes.toString('utf8')));
-  } catch (cause) {
-    throw malformedBundle('its manifest is not one', cause);
-  }
+  const reading = readManifest(bytes);
+  if (reading.outcome === 'read') return reading.manifest;
+  if (reading.outcome === 'unusable')
+    throw malformedBundle(`its manifest is not usable: ${reading.why}`, reading.cause);
+  const message = `the bundle's manifest asks for what this server does not know: ${reading.needs}`;
+  throw new Refusal('bundle-malformed', message, 'update the server first; nothing was published');
+}
+
+/** No appliance takes a bundle in which a byte belongs to nothing, so none is published. */
+function requireFrames(manifest: Manifest, chunks: Entry, patches: Entry | null): void {
+  const patchFrames = manifest.chunks.flatMap((chunk) => chunk.patches ?? []);
+  if (endOfFrames(manifest.chunks) === chunks.size && endOfFrames(patchFrames) === (patches?.size ?? 0)) return;
+  throw malformedBundle('its frames and its manifest do not have the same size');
 }

@@ -1,12 +1,9 @@
 import { createHash } from 'node:crypto';
-import { promisify } from 'node:util';
-import { zstdDecompress } from 'node:zlib';
 import { sha256 } from '../../protocol/digest.ts';
 import { type Chunk, type FileEntry, treeDigestInput } from '../../protocol/payload.ts';
 import { Refusal } from '../refusal.ts';
+import { unpackFrame } from './frame.ts';
 import { malformedBundle, type OpenedBundle, readExactly } from './open-bundle.ts';
-
-const unpack = promisify(zstdDecompress);
 
 /**
  * Unpacks and digests every chunk and every file, as each appliance will (S10): what is not right here would be
@@ -45,7 +42,7 @@ async function readChunk(bundle: OpenedBundle, chunk: Chunk): Promise<Buffer> {
   const frame = await readExactly(bundle.file, bundle.chunks.position + chunk.offset, chunk.stored);
   let raw: Buffer;
   try {
-    raw = await unpack(frame, { maxOutputLength: chunk.size });
+    raw = await unpackFrame(frame, chunk.size);
   } catch (cause) {
     throw corrupt(`chunk ${chunk.sha256.slice(0, 12)}… can not be unpacked`, cause);
   }

@@ -96,6 +96,11 @@ describe('a word that this version does not know', () => {
     expect(healthAnswerShape.parse(message).checks).toMatchObject({ disk: { kind: 'unknown', raw: 'tired' } });
   });
 
+  it('is kept for the component of a release that the server wants', () => {
+    const { desired } = checkInAnswerShape.parse(readExample('check-in-answer.component-of-the-future'));
+    expect(desired?.release?.component).toEqual({ kind: 'unknown', raw: 'firmware' });
+  });
+
   it('does not refuse a check-in that has a component of the future', () => {
     const message = changed(readExample('check-in-request.agent'), ['have', 'firmware'], {
       version: '1.0.0',

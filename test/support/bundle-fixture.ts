@@ -24,6 +24,8 @@ export interface ReleaseInput {
   readonly runtime?: Readonly<Record<string, Buffer>>;
   /** For a release of the operating system: what its device will hold. */
   readonly image?: Buffer;
+  /** Earlier releases that patches are made against. */
+  readonly bases?: readonly { readonly path: string }[];
   readonly securityVersion?: number;
   readonly compatibility?: Partial<ManifestInput['compatibility']>;
 }
@@ -154,6 +156,7 @@ async function build(repository: Repository, directory: string, input: ReleaseIn
     stateBytesMax: 1024 * 1024,
     source: { commit: 'fixture', builtBy: 'test' },
     sbom: sha256('no sbom'),
+    bases: (input.bases ?? []).map(({ path }) => path),
     repository,
     outDir,
   });

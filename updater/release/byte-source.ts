@@ -20,8 +20,8 @@ export interface ByteSource {
 const pieceBytes = 1024 * 1024;
 /** For one range of at most 8 MiB; a line of 10 KiB/s does it in time. */
 const rangeTotalMs = 15 * 60_000;
-/** What is asked of a server first: it tells the size, and holds all that comes before the chunks of a small release. */
-const firstRangeBytes = 256 * 1024;
+/** What is asked of a server first: it tells the size, and holds all that comes before the frames of most releases. */
+const firstRangeBytes = 128 * 1024;
 
 /**
  * A local file, opened once and held: whatever is renamed, linked or written to its name later is not looked at.
@@ -78,7 +78,11 @@ export async function httpSource(http: Http, url: string): Promise<ByteSource> {
       return Buffer.concat(parts);
     },
     stream: async (position, length, take) => {
-      await readRange(http, { url, position, length, size }, take);
+      // What came with the first bytes is not asked for again.
+      const known = first.bytes.subarray(position, position + length);
+      if (known.length > 0) take(known);
+      const rest = { position: position + known.length, length: length - known.length };
+      if (rest.length > 0) await readRange(http, { url, ...rest, size }, take);
     },
     close: () => undefined,
   };

@@ -1,9 +1,9 @@
 import type { Layout } from '../../protocol/layout.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
-import type { Chunk } from '../../protocol/payload.ts';
+import type { Chunk, Patch } from '../../protocol/payload.ts';
 import type { Files } from '../effects/files.ts';
 import { type ChunkPlace, type ChunkStore, chunkStore, workDirectory } from './chunk-store.ts';
-import { release, unpackFrame } from './frame.ts';
+import { release } from './frame.ts';
 import type { Bundle } from './open-bundle.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
 import { verifyRuntime } from './verify-slot.ts';
@@ -25,7 +25,7 @@ export interface Fetched {
  * @throws ReleaseError
  */
 export async function fetchChunks(
-  place: Omit<ChunkPlace, 'bundle'>,
+  place: Omit<ChunkPlace, 'bundle' | 'bases'>,
   manifest: Manifest,
   bundle: Bundle,
 ): Promise<Fetched> {
@@ -34,18 +34,62 @@ export async function fetchChunks(
     files.makeDirectory(layout.work, 0o700);
     files.makeDirectory(workDirectory(layout, tx), 0o700);
     files.syncDirectory(layout.work);
-    const store = chunkStore({ ...place, bundle: null });
+    const store = chunkStore({ ...place, bases: manifest.bases, bundle: null });
     const needed = neededChunks(files, layout, manifest);
-    const missing = needed.filter((chunk) => !isHere(store, chunk)).sort((a, b) => a.offset - b.offset);
-    for (const range of ranges(missing)) await fetchRange(bundle, range, store);
+    const missing = needed.filter((chunk) => !isHere(store, chunk));
+    const patches = missing.flatMap((chunk) => patchPiece(store, bundle, chunk) ?? []);
+    const patched = new Set(patches.map(({ chunk }) => chunk));
+    // A base may have rotted: what its patch does not give comes as a whole chunk.
+    const failed = await fetchPieces(bundle, bundle.patches, patches, store);
+    const whole = missing.filter((chunk) => !patched.has(chunk) || failed.has(chunk));
+    const chunks = whole.map((chunk) => ({ ...pick(chunk), chunk, patch: null }));
+    await fetchPieces(bundle, bundle.chunks, chunks, store);
     const wanted = new Set(missing);
     return {
-      fetchedBytes: missing.reduce((sum, chunk) => sum + chunk.stored, 0),
+      fetchedBytes: [...patches, ...chunks].reduce((sum, { stored }) => sum + stored, 0),
       reusedBytes: needed.reduce((sum, chunk) => sum + (wanted.has(chunk) ? 0 : chunk.size), 0),
     };
   } catch (error) {
     throw asReleaseError(error, `fetching ${manifest.component} ${manifest.version}`);
   }
+}
+
+/** One frame to fetch: of a chunk, or of a patch that makes the chunk from what is here. */
+interface Piece {
+  readonly chunk: Chunk;
+  readonly patch: Patch | null;
+  /** Where it is within its entry of the bundle. */
+  readonly offset: number;
+  readonly stored: number;
+}
+
+const pick = ({ offset, stored }: Pick<Piece, 'offset' | 'stored'>) => ({ offset, stored });
+
+function patchPiece(store: ChunkStore, bundle: Bundle, chunk: Chunk): Piece | null {
+  const patch = bundle.patches === null ? null : store.patchFor(chunk);
+  return patch === null ? null : { ...pick(patch), chunk, patch };
+}
+
+/** @returns the chunks of patches that do not give them. @throws ReleaseError `bad-chunk` for a whole chunk */
+async function fetchPieces(
+  bundle: Bundle,
+  entry: Bundle['chunks'] | null,
+  pieces: readonly Piece[],
+  store: ChunkStore,
+): Promise<Set<Chunk>> {
+  const failed = new Set<Chunk>();
+  if (entry === null) return failed;
+  for (const range of ranges(pieces.toSorted((a, b) => a.offset - b.offset))) {
+    await fetchRange(bundle, entry, range, ({ chunk, patch }, frame) => {
+      try {
+        store.keep(chunk, patch, frame);
+      } catch (error) {
+        if (patch === null || !(error instanceof ReleaseError) || error.code !== 'bad-chunk') throw error;
+        failed.add(chunk);
+      }
+    });
+  }
+  return failed;
 }
 
 function isHere(store: ChunkStore, chunk: Chunk): boolean {
@@ -64,48 +108,52 @@ function neededChunks(files: Files, layout: Layout, manifest: Manifest): Chunk[]
 }
 
 /** Joins what lies close together. */
-function ranges(chunks: readonly Chunk[]): Chunk[][] {
-  const joined: Chunk[][] = [];
-  for (const chunk of chunks) {
+function ranges(pieces: readonly Piece[]): Piece[][] {
+  const joined: Piece[][] = [];
+  for (const piece of pieces) {
     const range = joined.at(-1);
     const first = range?.[0];
     const last = range?.at(-1);
     const fits =
       first !== undefined &&
       last !== undefined &&
-      chunk.offset - (last.offset + last.stored) <= gapBytesMax &&
-      chunk.offset + chunk.stored - first.offset <= rangeBytesMax;
-    if (fits) range?.push(chunk);
-    else joined.push([chunk]);
+      piece.offset - (last.offset + last.stored) <= gapBytesMax &&
+      piece.offset + piece.stored - first.offset <= rangeBytesMax;
+    if (fits) range?.push(piece);
+    else joined.push([piece]);
   }
   return joined;
 }
 
-/** Verifies and keeps each chunk as soon as its last byte is here. One frame is in memory at a time. */
-async function fetchRange(bundle: Bundle, range: readonly Chunk[], store: ChunkStore): Promise<void> {
+/** Hands over each frame as soon as its last byte is here. One is in memory at a time. */
+async function fetchRange(
+  bundle: Bundle,
+  entry: Bundle['chunks'],
+  range: readonly Piece[],
+  arrived: (piece: Piece, frame: Buffer) => void,
+): Promise<void> {
   const first = range[0];
   const last = range.at(-1);
   if (first === undefined || last === undefined) return;
-  const frame = Buffer.allocUnsafe(Math.max(...range.map(({ stored }) => stored)));
+  const frame = Buffer.allocUnsafeSlow(Math.max(...range.map(({ stored }) => stored)));
   /** Offset of the next byte to arrive. */
   let offset = first.offset;
   let next = 0;
-  const take = (piece: Buffer): void => {
-    let rest = piece;
-    for (let chunk = range[next]; chunk !== undefined && rest.length > 0; chunk = range[next]) {
-      // Before the chunk lies a gap, which is stepped over.
-      const wanted = offset < chunk.offset ? chunk.offset - offset : chunk.offset + chunk.stored - offset;
+  const take = (bytes: Buffer): void => {
+    let rest = bytes;
+    for (let piece = range[next]; piece !== undefined && rest.length > 0; piece = range[next]) {
+      // Before the piece lies a gap, which is stepped over.
+      const wanted = offset < piece.offset ? piece.offset - offset : piece.offset + piece.stored - offset;
       const part = rest.subarray(0, wanted);
-      if (offset >= chunk.offset) part.copy(frame, offset - chunk.offset);
+      if (offset >= piece.offset) part.copy(frame, offset - piece.offset);
       offset += part.length;
       rest = rest.subarray(part.length);
-      if (offset < chunk.offset + chunk.stored) continue;
-      const whole = frame.subarray(0, chunk.stored);
-      release(unpackFrame(whole, chunk));
-      store.keep(chunk, whole);
+      if (offset < piece.offset + piece.stored) continue;
+      arrived(piece, frame.subarray(0, piece.stored));
       next += 1;
     }
   };
-  await bundle.source.stream(bundle.chunks.position + first.offset, last.offset + last.stored - first.offset, take);
+  await bundle.source.stream(entry.position + first.offset, last.offset + last.stored - first.offset, take);
   if (next < range.length) throw new ReleaseError('truncated', `${bundle.source.name} ends within a chunk`);
+  release(frame);
 }

@@ -29,15 +29,16 @@ export function unpackPlainFrame({ frame, sizeMax, dictionary }: FrameOrder): Bu
 
 /**
  * The raw bytes of a chunk from its frame, never more than the chunk's size.
+ * @param dictionary what the frame was made against; without one it stands for itself
  * @throws ReleaseError `bad-chunk`
  */
-export function unpackFrame(frame: Buffer, chunk: Chunk): Buffer {
+export function unpackFrame(frame: Buffer, chunk: Omit<Chunk, 'patches'>, dictionary?: Buffer): Buffer {
   const refuse = (why: string, cause?: unknown) =>
     new ReleaseError('bad-chunk', `chunk ${chunk.sha256.slice(0, 12)} ${why}`, { cause });
   if (frame.length !== chunk.stored) throw refuse('is not a frame of its length');
   let raw: Buffer;
   try {
-    raw = unpackPlainFrame({ frame, sizeMax: chunk.size });
+    raw = unpackPlainFrame({ frame, sizeMax: chunk.size, ...(dictionary === undefined ? {} : { dictionary }) });
   } catch (cause) {
     throw refuse('can not be unpacked', cause);
   }

@@ -1,4 +1,4 @@
-import type { Header } from 'tar';
+import { blockBytes, readBundleHeader } from '../../protocol/bundle-header.ts';
 import { manifestLimits } from '../../protocol/payload.ts';
 import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -10,7 +10,6 @@ const rootName = /^metadata\/([1-9]\d{0,8})\.root\.json$/;
 const order = ['metadata/targets.json', 'manifest.json.zst', 'patches', 'chunks'] as const;
 type EntryName = (typeof order)[number];
 
-const blockBytes = 512;
 /** POSIX ends a tar with two blocks of zeros; writers may fill up a record of 20 blocks. */
 const trailerBytesMin = 2 * blockBytes;
 const trailerBytesMax = 20 * blockBytes;
@@ -48,10 +47,9 @@ interface Entry extends Place {
  * @throws ReleaseError `not-a-bundle`, `bad-bundle`, `truncated`
  */
 export async function openBundle(source: ByteSource): Promise<Bundle> {
-  const tar = await import('tar');
   const readHeader = async (position: number): Promise<Entry> => {
     if (position + blockBytes > source.size) throw truncated(source);
-    return entryOf(source, position, await source.read(position, blockBytes), tar.Header);
+    return entryOf(source, position, await source.read(position, blockBytes));
   };
   const roots: { version: number; bytes: Buffer }[] = [];
   let entry = await readHeader(0);
@@ -68,7 +66,7 @@ export async function openBundle(source: ByteSource): Promise<Bundle> {
   let patches: Place | null = null;
   for (const name of order) {
     if (name === 'patches' && entry.name === 'chunks') continue;
-    if (entry.name !== name) throw bad(source, `has ${JSON.stringify(entry.name.slice(0, 80))} where ${name} belongs`);
+    if (entry.name !== name) throw bad(source, `has ${JSON.stringify(entry.name)} where ${name} belongs`);
     if (entry.size > entryBytesMax[name]) throw bad(source, `has ${name} of ${entry.size} bytes`);
     if (name === 'chunks') break;
     if (name === 'patches') patches = { position: entry.position, size: entry.size };
@@ -95,18 +93,11 @@ const bad = (source: ByteSource, what: string) => new ReleaseError('bad-bundle',
 const truncated = (source: ByteSource) =>
   new ReleaseError('truncated', `${source.name} ends after ${source.size} bytes, in the middle of the bundle`);
 
-function entryOf(source: ByteSource, position: number, block: Buffer, HeaderOf: typeof Header): Entry {
-  const header = new HeaderOf(block);
-  // Six digits and two fixed bytes, so that no bit of the checksum field itself can change unseen.
-  const checksumIsPlain = /^[0-7]{6}(\0 | \0)$/.test(block.toString('latin1', 148, 156));
-  if (!header.cksumValid || !checksumIsPlain) {
-    if (position === 0) throw new ReleaseError('not-a-bundle', `${source.name} is not a bundle`);
-    throw bad(source, `has a damaged header at byte ${position}`);
-  }
-  if (header.type !== 'File' || header.path === undefined || header.size === undefined || header.linkpath) {
-    throw bad(source, `has an entry at byte ${position} that is not a plain file`);
-  }
-  return { name: header.path, position: position + blockBytes, size: header.size };
+function entryOf(source: ByteSource, position: number, block: Buffer): Entry {
+  const header = readBundleHeader(block);
+  if (header !== null) return { ...header, position: position + blockBytes };
+  if (position === 0) throw new ReleaseError('not-a-bundle', `${source.name} is not a bundle`);
+  throw bad(source, `has something at byte ${position} that is not the header of a plain file`);
 }
 
 async function content(source: ByteSource, entry: Entry, bytesMax: number): Promise<Buffer> {

@@ -6,6 +6,7 @@ type OwnCode =
   | 'bad-chunk'
   | 'bad-manifest'
   | 'chunk-missing'
+  | 'device-unusable'
   | 'disk'
   | 'floor'
   | 'http-status'
@@ -59,13 +60,14 @@ const consequences: Readonly<Record<ReleaseErrorCode, Consequence>> = {
   'chunk-missing': later('The updater fetches what is missing by itself.'),
   'bad-manifest': final('Build and publish the release again.'),
   'version-mismatch': final('Build and publish the release again.'),
+  'device-unusable': final('Check the os slots in settings.json, and that the slot is not mounted.'),
   disk: later('Check the disk: the updater tries again by itself.'),
   'no-space': later('Make room on the data partition; the updater tries again by itself.'),
   'read-only': later('Find out why the data partition can not be written: a worn-out disk often turns read-only.'),
   'slot-damaged': later('The updater writes the slot again by itself; check the disk if it keeps happening.'),
   'no-file': final('Check the name of the file, and that the stick is still there.'),
   floor: final('Choose a release with a security version that is not below the floor.'),
-  incompatible: final('Choose a release for this hardware; update the updater first if it is too old.'),
+  incompatible: final('Update the updater first, or choose a release that this one understands.'),
   quarantined: final('Use retry to try it again, or roll out a newer release.'),
   revoked: final('Choose a release that is still listed.'),
   'root-not-pinned': final('Make a new claim code on the right server and set the appliance up with it.'),
@@ -86,11 +88,11 @@ export class ReleaseError extends Error {
   readonly next: string;
   /** See {@link Consequence.temporary}. */
   readonly temporary: boolean;
-  constructor(code: ReleaseErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: ReleaseErrorCode, message: string, options?: ErrorOptions & { readonly next?: string }) {
     super(message, options);
     this.name = 'ReleaseError';
     this.code = code;
-    this.next = consequences[code].next;
+    this.next = options?.next ?? consequences[code].next;
     this.temporary = consequences[code].temporary;
   }
 }

@@ -3,12 +3,14 @@ import { z } from 'zod';
 import type { ReleaseName } from '../../protocol/check-in.ts';
 import { componentShape } from '../../protocol/component.ts';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
-import { bundleName, type Manifest, manifestShape, manifestTargetName } from '../../protocol/manifest.ts';
+import { bundleName, type Manifest, manifestTargetName } from '../../protocol/manifest.ts';
+import { endOfFrames, type Frame } from '../../protocol/manifest-rules.ts';
 import { manifestLimits, treeDigestInput } from '../../protocol/payload.ts';
+import { parseManifestJson, readManifest } from '../../protocol/read-manifest.ts';
 import type { Trusted } from '../../protocol/trust/tuf.ts';
 import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { findTarget } from '../../protocol/trust/tuf-targets.ts';
-import { compareVersions, type Version, versionShape } from '../../protocol/version.ts';
+import { versionShape } from '../../protocol/version.ts';
 import { readFile, replaceFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import type { Http } from '../effects/http.ts';
@@ -18,18 +20,8 @@ import { workDirectory } from './chunk-store.ts';
 import { type Bundle, openBundle } from './open-bundle.ts';
 import { refreshMetadata } from './refresh-metadata.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
+import { type Acceptance, refuseQuarantined, requireAcceptable } from './require-acceptable.ts';
 import { loadTrust, type TrustPlace } from './trust-store.ts';
-
-/** What this appliance is, and what it does not take. */
-export interface Acceptance {
-  /** The lowest security version, by component. */
-  readonly floor: Readonly<Record<'app' | 'updater', number>>;
-  readonly isQuarantined: (manifest: Digest) => boolean;
-  /** The running updater's version. */
-  readonly updater: Version;
-  /** null: unknown, and then only a release for any hardware fits. */
-  readonly hardware: string | null;
-}
 
 /** A release that is trusted, fits, and whose bytes can be read. Close `bundle.source` when done. */
 export interface ResolvedRelease {
@@ -116,9 +108,11 @@ const nameShape = z.object({ component: componentShape, version: versionShape })
 
 /** Which release the manifest says it is; nothing else of it is looked at before the targets vouch for its digest. */
 function claimedName(manifestBytes: Buffer, where: string): Pick<Manifest, 'component' | 'version'> {
-  const parsed = nameShape.safeParse(parseJson(manifestBytes));
-  if (!parsed.success) throw new ReleaseError('bad-bundle', `${where} holds a manifest that names no release`);
-  return parsed.data;
+  const json = parseManifestJson(manifestBytes);
+  const parsed = nameShape.safeParse(json.outcome === 'parsed' ? json.value : null);
+  if (parsed.success) return parsed.data;
+  const why = json.outcome === 'unusable' ? `: ${json.why}` : '';
+  throw new ReleaseError('bad-bundle', `${where} holds a manifest that names no release${why}`);
 }
 
 /** Listed by the deciding targets, with this digest; what is not listed never was a release, or was revoked. */
@@ -136,73 +130,48 @@ function requireListed(trusted: Trusted, component: string, version: string, man
   throw new ReleaseError('wrong-manifest', `${component} ${version} is listed with another manifest than this one`);
 }
 
-/** @throws ReleaseError `bad-manifest`: it was signed, so whoever signed it must make it anew */
+/**
+ * @throws ReleaseError `bad-manifest`: it was signed, so whoever signed it must make it anew; `incompatible`: it was
+ * written for a newer updater, so nothing that this one makes of it would be right
+ */
 function parseManifest(bytes: Buffer, subject: string): Manifest {
-  if (bytes.length > manifestLimits.manifestBytesMax) throw new ReleaseError('bad-manifest', `${subject} is too large`);
-  const parsed = manifestShape.safeParse(parseJson(bytes));
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const what = issue === undefined ? '' : `: ${issue.path.join('.')} ${issue.message}`.slice(0, 200);
-    throw new ReleaseError('bad-manifest', `the manifest of ${subject} is not usable${what}`, { cause: parsed.error });
+  const reading = readManifest(bytes);
+  if (reading.outcome === 'newer') {
+    throw new ReleaseError('incompatible', `${subject} asks for what this updater does not know: ${reading.needs}`);
   }
-  const { runtime } = parsed.data;
+  if (reading.outcome === 'unusable') {
+    const { why, cause } = reading;
+    throw new ReleaseError('bad-manifest', `the manifest of ${subject} is not usable: ${why}`, { cause });
+  }
+  const { runtime } = reading.manifest;
   if (runtime !== null && sha256(treeDigestInput(runtime.files)) !== runtime.digest) {
     throw new ReleaseError('bad-manifest', `the manifest of ${subject} names a runtime that is not the one it lists`);
   }
-  return parsed.data;
+  return reading.manifest;
 }
 
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) return null; // no JSON has no shape either
-    throw error;
-  }
-}
-
-/** The frames fill the bundle's chunks without a gap, an overlap or a rest: there is no place for unsigned bytes. */
-function requireFrames(manifest: Manifest, bundle: Bundle): void {
-  let end = 0;
-  for (const { offset, stored } of manifest.chunks) {
-    if (offset !== end) throw new ReleaseError('bad-manifest', 'the frames of the bundle do not follow each other');
-    end += stored;
-  }
-  if (end !== bundle.chunks.size) {
-    throw new ReleaseError('bad-bundle', `${bundle.source.name} has ${bundle.chunks.size} bytes of frames, not ${end}`);
-  }
-}
-
-function refuseQuarantined({ isQuarantined }: Acceptance, manifest: Digest, subject: string): void {
-  if (isQuarantined(manifest)) throw new ReleaseError('quarantined', `${subject} failed here before`);
-}
-
-function requireAcceptable(manifest: Manifest, digest: Digest, acceptance: Acceptance): void {
-  const { component, version, securityVersion, compatibility } = manifest;
-  const subject = `${component} ${version}`;
-  refuseQuarantined(acceptance, digest, subject);
-  if (component === 'os') throw new ReleaseError('incompatible', `${subject}: this updater can not write os slots`);
-  const floor = acceptance.floor[component];
-  if (securityVersion < floor) {
-    throw new ReleaseError('floor', `${subject} has security version ${securityVersion}, the floor here is ${floor}`);
-  }
-  if (compatibility.updater !== undefined && compareVersions(acceptance.updater, compatibility.updater) < 0) {
-    throw new ReleaseError(
-      'incompatible',
-      `${subject} needs updater ${compatibility.updater} or newer, this is ${acceptance.updater}`,
-    );
-  }
-  const { hardware } = compatibility;
-  if (hardware.length > 0 && (acceptance.hardware === null || !hardware.includes(acceptance.hardware))) {
-    throw new ReleaseError('incompatible', `${subject} is for ${hardware.join(', ')}, not for this hardware`);
-  }
+/** The frames fill the bundle's entries for them, without a rest: there is no place for unsigned bytes. */
+function requireFrames({ chunks }: Manifest, { source, chunks: place, patches }: Bundle): void {
+  const fills = (what: string, frames: readonly Frame[], bytes: number) => {
+    const end = endOfFrames(frames);
+    if (end !== bytes) throw new ReleaseError('bad-bundle', `${source.name} has ${bytes} bytes of ${what}, not ${end}`);
+  };
+  fills('frames', chunks, place.size);
+  fills(
+    'patches',
+    chunks.flatMap((chunk) => chunk.patches ?? []),
+    patches?.size ?? 0,
+  );
 }
 
 /** Keeps the manifest of a transaction, so that a restart carries on without asking anybody; durable when it returns. */
 export function keepManifest({ files, layout }: TrustPlace, tx: number, manifestBytes: Buffer): void {
   try {
-    files.makeDirectory(layout.work, 0o700);
-    files.makeDirectory(workDirectory(layout, tx), 0o700);
+    for (const directory of [layout.work, workDirectory(layout, tx)]) {
+      // Whatever else lies there is in the way, and a link would lead the work somewhere else.
+      if (files.stat(directory)?.kind !== 'directory') files.removeTree(directory);
+      files.makeDirectory(directory, 0o700);
+    }
     files.syncDirectory(layout.work);
     replaceFile(files, join(workDirectory(layout, tx), 'manifest.json'), manifestBytes, 0o600);
   } catch (error) {
@@ -218,6 +187,8 @@ export function keptManifest(
   digest: Digest,
 ): { manifest: Manifest; manifestBytes: Buffer } | null {
   const path = join(workDirectory(layout, tx), 'manifest.json');
+  const facts = files.stat(path);
+  if (facts?.kind !== 'file' || facts.size > manifestLimits.manifestBytesMax) return null;
   const manifestBytes = readFile(files, path, manifestLimits.manifestBytesMax);
   if (manifestBytes === null || sha256(manifestBytes) !== digest) return null;
   return { manifest: parseManifest(manifestBytes, 'the transaction'), manifestBytes };

@@ -19,6 +19,8 @@ export function slotSealOf(manifest: Manifest, digest: Digest): Seal {
     runtime: runtime === null ? null : { digest: runtime.digest, entry: runtime.entry },
     state: compatibility.state,
     files: manifest.files.map(sealed),
+    links: manifest.links,
+    image: manifest.image === null ? null : { size: manifest.image.size, sha256: manifest.image.sha256 },
   };
 }
 
@@ -34,6 +36,8 @@ export function runtimeSealOf(runtime: Runtime, digest: Digest): Seal {
     runtime: { digest: runtime.digest, entry: runtime.entry },
     state: { reads: { min: 0, max: 0 }, writes: 0 },
     files: runtime.files.map(sealed),
+    links: [],
+    image: null,
   };
 }
 

@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import type { Component } from '../../protocol/component.ts';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
 import type { Layout } from '../../protocol/layout.ts';
-import { manifestShape } from '../../protocol/manifest.ts';
-import { type FileEntry, manifestLimits } from '../../protocol/payload.ts';
+import { type Manifest, manifestShape } from '../../protocol/manifest.ts';
+import { type FileEntry, type LinkEntry, manifestLimits, parentsOf } from '../../protocol/payload.ts';
+import { parseManifestJson } from '../../protocol/read-manifest.ts';
 import { committedName, manifestName, type Seal, sealName, sealShape } from '../../protocol/seal.ts';
 import { readFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import { runtimeSealOf, slotSealOf } from './seal-slot.ts';
+import { deviceDigest } from './write-device.ts';
 
 /** Bytes of a seal: as many files as a manifest may have, about 200 bytes each, and the same cap as launch's. */
 const sealBytesMax = 8 * 1024 * 1024;
@@ -30,6 +32,7 @@ export type Damage =
   | 'wrong-size'
   | 'wrong-content'
   | 'wrong-mode'
+  | 'wrong-link'
   | 'extra-file';
 
 /** What a look at a slot or runtime found. `path` is where, below its directory. */
@@ -41,10 +44,24 @@ const damaged = (reason: Damage, path: string): SlotVerdict => ({ sound: false, 
 
 /** The seal, unless it is missing or does not parse. */
 export function readSeal(files: Files, directory: string): Seal | null {
-  if (files.stat(join(directory, sealName))?.kind !== 'file') return null;
-  const bytes = readFile(files, join(directory, sealName), sealBytesMax);
+  const bytes = readMark(files, join(directory, sealName), sealBytesMax);
   const parsed = sealShape.safeParse(bytes === null ? null : parseJson(bytes));
   return parsed.success ? parsed.data : null;
+}
+
+/** What the updater wrote beside a tree; null for anything that it would not have written. */
+function readMark(files: Files, path: string, bytesMax: number): Buffer | null {
+  const facts = files.stat(path);
+  return facts?.kind === 'file' && facts.size <= bytesMax ? readFile(files, path, bytesMax) : null;
+}
+
+/** The manifest that a slot or runtime was written from, by its own word; null when there is none that can be read. */
+export function readOwnManifest(files: Files, directory: string): { digest: Digest; manifest: Manifest } | null {
+  const bytes = readMark(files, join(directory, manifestName), manifestLimits.manifestBytesMax);
+  const json = bytes === null ? null : parseManifestJson(bytes);
+  if (bytes === null || json?.outcome !== 'parsed') return null;
+  const parsed = manifestShape.safeParse(json.value);
+  return parsed.success ? { digest: sha256(bytes), manifest: parsed.data } : null;
 }
 
 function parseJson(bytes: Buffer): unknown {
@@ -70,25 +87,32 @@ export function looksSealed(files: Files, directory: string): SlotVerdict {
 
 /**
  * The full look at a slot or runtime: its manifest has the digest that the seal names, the seal says what the manifest
- * says, every file has its hash and mode, and there is nothing else.
+ * says, every file has its hash and mode, every link its target, and there is nothing else.
  */
 export function verifySlot(files: Files, directory: string, expected?: Digest): SlotVerdict {
   const quick = looksSealed(files, directory);
   if (!quick.sound) return quick;
   const { seal } = quick;
-  const bytes = readFile(files, join(directory, manifestName), manifestLimits.manifestBytesMax);
-  if (bytes === null || sha256(bytes) !== seal.manifest || (expected !== undefined && expected !== seal.manifest)) {
+  const own = readOwnManifest(files, directory);
+  if (own === null || own.digest !== seal.manifest || (expected !== undefined && expected !== seal.manifest)) {
     return damaged('wrong-manifest', manifestName);
   }
-  const manifest = manifestShape.safeParse(parseJson(bytes));
-  if (!manifest.success) return damaged('wrong-manifest', manifestName);
-  const { runtime } = manifest.data;
+  const { runtime } = own.manifest;
   const isRuntime = seal.component === 'runtime';
   if (isRuntime && runtime === null) return damaged('wrong-manifest', manifestName);
   const right =
-    isRuntime && runtime !== null ? runtimeSealOf(runtime, seal.manifest) : slotSealOf(manifest.data, seal.manifest);
+    isRuntime && runtime !== null ? runtimeSealOf(runtime, seal.manifest) : slotSealOf(own.manifest, seal.manifest);
   if (JSON.stringify(sealShape.parse(right)) !== JSON.stringify(seal)) return damaged('bad-seal', sealName);
-  return verifyTree(files, directory, seal.files) ?? { sound: true, seal };
+  return verifyTree(files, directory, seal) ?? { sound: true, seal };
+}
+
+/** A slot of the operating system: its seal, and every byte of its device. */
+export function verifyDeviceSlot(files: Files, directory: string, device: string, expected: Digest): SlotVerdict {
+  const verdict = verifySlot(files, directory, expected);
+  if (!verdict.sound) return verdict;
+  const { image } = verdict.seal;
+  const holds = image === null ? null : deviceDigest(files, device, image.size);
+  return image !== null && holds === image.sha256 ? verdict : damaged('wrong-content', device);
 }
 
 /** A slot, and the runtime that it names. */
@@ -113,30 +137,44 @@ export function verifyRuntime(files: Files, layout: Layout, digest: Digest): Slo
   return seal.component === 'runtime' && seal.runtime?.digest === digest ? verdict : damaged('bad-seal', sealName);
 }
 
-type Listed = Pick<FileEntry, 'path' | 'size' | 'sha256' | 'executable'>;
+interface Listed {
+  readonly files: readonly Pick<FileEntry, 'path' | 'size' | 'sha256' | 'executable'>[];
+  readonly links: readonly LinkEntry[];
+}
 
 /** @returns the first damage of a tree; null when it is whole */
-export function verifyTree(files: Files, directory: string, listed: readonly Listed[]): SlotVerdict | null {
-  const known = new Set(listed.map(({ path }) => path));
-  for (const { path, size, sha256: digest, executable } of listed) {
+export function verifyTree(files: Files, directory: string, listed: Listed): SlotVerdict | null {
+  const known = new Set([...listed.files, ...listed.links].map(({ path }) => path));
+  const parents = new Set([...known].flatMap(parentsOf));
+  // First of all: through a link in a directory's place, everything below could look right and be somewhere else.
+  for (const path of ['', ...parents]) {
+    if (files.stat(join(directory, path))?.kind !== 'directory') return damaged('missing-file', path);
+  }
+  const piece = Buffer.allocUnsafeSlow(pieceBytes);
+  for (const { path, size, sha256: digest, executable } of listed.files) {
     const facts = files.stat(join(directory, path));
     if (facts?.kind !== 'file') return damaged('missing-file', path);
     if (facts.size !== size) return damaged('wrong-size', path);
     if (facts.mode !== (executable ? 0o755 : 0o644)) return damaged('wrong-mode', path);
-    if (hashFile(files, join(directory, path)) !== digest) return damaged('wrong-content', path);
+    if (hashFile(files, join(directory, path), piece) !== digest) return damaged('wrong-content', path);
   }
-  const extra = extraFile(files, directory, known);
+  for (const { path, target } of listed.links) {
+    const place = join(directory, path);
+    if (files.stat(place)?.kind !== 'link' || files.readLink(place) !== target) return damaged('wrong-link', path);
+  }
+  const extra = extraFile(files, directory, known, parents);
   return extra === null ? null : damaged('extra-file', extra);
 }
 
-function hashFile(files: Files, path: string): Digest {
+/** @param piece memory for it, of {@link pieceBytes} */
+function hashFile(files: Files, path: string, piece: Buffer): Digest {
   const handle = files.openRead(path);
   try {
     const hash = createHash('sha256');
     for (let position = 0; ; position += pieceBytes) {
-      const piece = files.read(handle, position, pieceBytes);
-      hash.update(piece);
-      if (piece.length < pieceBytes) return hash.digest('hex');
+      const length = files.readInto(handle, piece, position);
+      hash.update(piece.subarray(0, length));
+      if (length < pieceBytes) return hash.digest('hex');
     }
   } finally {
     files.close(handle);
@@ -144,8 +182,12 @@ function hashFile(files: Files, path: string): Digest {
 }
 
 /** A name that nobody signed. Directories that no listed file needs count too. */
-function extraFile(files: Files, directory: string, known: ReadonlySet<string>): string | null {
-  const parents = new Set([...known].flatMap(parentsOf));
+function extraFile(
+  files: Files,
+  directory: string,
+  known: ReadonlySet<string>,
+  parents: ReadonlySet<string>,
+): string | null {
   const pending = [''];
   for (let below = pending.pop(); below !== undefined; below = pending.pop()) {
     for (const name of files.list(join(directory, below))) {
@@ -156,10 +198,4 @@ function extraFile(files: Files, directory: string, known: ReadonlySet<string>):
     }
   }
   return null;
-}
-
-/** The directories above a path, nearest last: `a/b/c` -> `a`, `a/b`. */
-export function parentsOf(path: string): string[] {
-  const names = path.split('/').slice(0, -1);
-  return names.map((_, index) => names.slice(0, index + 1).join('/'));
 }

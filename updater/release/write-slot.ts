@@ -41,7 +41,7 @@ export function writeSlot(order: WriteOrder): void {
   const directory = layout.slot(manifest.component, order.slot);
   try {
     unseal(files, directory);
-    const store = chunkStore({ ...order, slot: directory });
+    const store = chunkStore({ ...order, slot: directory, bases: manifest.bases });
     if (manifest.runtime !== null) writeRuntime(order, manifest.runtime, store);
     makeParents(files, layout, directory);
     if (manifest.image !== null) writeImage(order, manifest.image, store);

@@ -65,8 +65,8 @@ describe('a misbehaving server', () => {
     ['breaks off within the bundle', truncateAfter(bundle, 100), 'truncated'],
     [
       'flips a byte in the manifest',
-      flipByte(bundle, (bytes) => bytes.indexOf('"stateBytesMax":') + 18),
-      'wrong-manifest',
+      flipByte(bundle, (bytes) => bytes.indexOf('manifest.json.zst') + 512),
+      'bad-bundle',
     ],
   ];
 
