@@ -1,3 +1,4 @@
+import { noSources } from '../protocol/sources.ts';
 import type { Appliance } from './appliance.ts';
 import type { CommandLine } from './cli.ts';
 import { openCounter } from './counter.ts';
@@ -8,6 +9,7 @@ import { takeLock } from './lock.ts';
 import { runUpdater } from './loop.ts';
 import { type ProcessControl, ProcessControlError } from './processes/process-control.ts';
 import { supervisorControl } from './processes/supervisor-control.ts';
+import { sourcesInUse } from './release/sources.ts';
 import { loadSettings, type Settings } from './settings.ts';
 import { loadState } from './state-store.ts';
 
@@ -34,7 +36,7 @@ export function openAppliance(
     identity,
     key,
     log,
-    http: makeHttp({ stallMs: settings.httpStallMs }),
+    http: makeHttp({ stallMs: settings.httpStallMs }, () => sourcesInUse({ files, layout })[0] ?? noSources),
     processes: processControlOf(settings),
     counter: openCounter(files, layout),
     events: openEvents(files, layout, clock, identity.appliance),

@@ -79,7 +79,9 @@ export function makeTargets(input: TargetsInput, signers: readonly KeyPair[]): B
   const targets = Object.fromEntries(
     input.targets.map((target) => [target.name, { length: target.length, hashes: { sha256: target.sha256 } }]),
   );
-  const holdfast = { answerKeys: [...input.holdfast.answerKeys], operatorKeys: [...input.holdfast.operatorKeys] };
+  const { answerKeys, operatorKeys, sources } = input.holdfast;
+  const named = sources === undefined ? {} : { sources: { ...sources, releases: [...sources.releases] } };
+  const holdfast = { answerKeys: [...answerKeys], operatorKeys: [...operatorKeys], ...named };
   const signed = {
     _type: 'targets',
     ...common(input),

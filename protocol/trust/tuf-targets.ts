@@ -1,6 +1,7 @@
 import type { Targets } from '@tufjs/models';
 import { z } from 'zod';
 import { type Digest, digestShape, sha256 } from '../digest.ts';
+import { type Sources, sourcesShape } from '../sources.ts';
 import { type PublicKey, publicKeyShape } from './ed25519.ts';
 import type { Trusted } from './tuf.ts';
 import { metadataLimits, TrustError } from './tuf-metadata.ts';
@@ -14,10 +15,13 @@ const holdfastShape = z.object({
   answerKeys: z.array(publicKeyShape).min(1).max(metadataLimits.entriesMax),
   /** Sign the orders that the server's online key may not. */
   operatorKeys: z.array(publicKeyShape).max(metadataLimits.entriesMax),
+  /** Where appliances may get releases from, beside the server. */
+  sources: sourcesShape.optional(),
 });
 export interface HoldfastFields {
   readonly answerKeys: readonly PublicKey[];
   readonly operatorKeys: readonly PublicKey[];
+  readonly sources?: Sources | undefined;
 }
 
 /** A file that the trusted targets name. */

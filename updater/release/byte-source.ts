@@ -1,9 +1,14 @@
+import { manifestLimits } from '../../protocol/payload.ts';
 import type { Files, Handle } from '../effects/files.ts';
-import type { Http, HttpHead } from '../effects/http.ts';
+import type { Http, HttpHead, HttpStream } from '../effects/http.ts';
 import { ReleaseError } from './release-error.ts';
 
 /** Bytes of a bundle, wherever they are. Nobody trusts them before their digest was checked. */
 export interface ByteSource {
+  /** It can not send a part: each look begins at its first byte, so one long look is better than many. */
+  readonly wholeOnly?: boolean;
+  /** What it sent was not what was signed. @returns false when nobody else has it */
+  readonly distrust?: () => Promise<boolean>;
   /** For a file on this machine: the same as `read`, at once. */
   readonly readNow?: (position: number, length: number) => Buffer;
   /** The path or address, for messages. */
@@ -18,6 +23,8 @@ export interface ByteSource {
 
 /** One piece of a file. */
 const pieceBytes = 1024 * 1024;
+/** Frames, patches, and what comes before them. */
+const bundleBytesMax = 2 * manifestLimits.payloadBytesMax;
 /** For one range of at most 8 MiB; a line of 10 KiB/s does it in time. */
 const rangeTotalMs = 15 * 60_000;
 /** What is asked of a server first: it tells the size, and holds all that comes before the frames of most releases. */
@@ -71,6 +78,7 @@ export async function httpSource(http: Http, url: string): Promise<ByteSource> {
   return {
     name: url,
     size,
+    wholeOnly: first.wholeOnly,
     read: async (position, length) => {
       if (position + length <= first.bytes.length) return first.bytes.subarray(position, position + length);
       const parts: Buffer[] = [];
@@ -89,12 +97,12 @@ export async function httpSource(http: Http, url: string): Promise<ByteSource> {
 }
 
 /** The first bytes, and the size of the whole, which every later answer must repeat: else it is about another file. */
-async function readFirst(http: Http, url: string): Promise<{ bytes: Buffer; size: number }> {
+async function readFirst(http: Http, url: string): Promise<{ bytes: Buffer; size: number; wholeOnly: boolean }> {
   const parts: Buffer[] = [];
-  const size = await readRange(http, { url, position: 0, length: firstRangeBytes, size: null }, (part) =>
+  const answered = await readRange(http, { url, position: 0, length: firstRangeBytes, size: null }, (part) =>
     parts.push(part),
   );
-  return { bytes: Buffer.concat(parts), size };
+  return { bytes: Buffer.concat(parts), ...answered };
 }
 
 interface Range {
@@ -105,13 +113,22 @@ interface Range {
   readonly size: number | null;
 }
 
-/** @returns the size of the whole file */
-function readRange(http: Http, range: Range, take: (part: Buffer) => void): Promise<number> {
+/** A part of a file, also where the whole of it is sent: then what lies before is passed over, and the rest not read. */
+function readRange(
+  http: Http,
+  range: Range,
+  take: (part: Buffer) => void,
+): Promise<{ size: number; wholeOnly: boolean }> {
   const { url, position, length } = range;
   const headers = { range: `bytes=${position}-${position + length - 1}` };
   return http.stream({ url, headers, totalMs: rangeTotalMs }, async (answer) => {
-    const size = sizeOf(answer, range);
+    const wholeOnly = answer.status === 200;
+    const size = wholeOnly ? wholeSizeOf(answer, range) : sizeOf(answer, range);
     const expected = Math.min(length, size - position);
+    if (wholeOnly) {
+      await takeWithin(answer, position, expected, take, url);
+      return { size, wholeOnly };
+    }
     let received = 0;
     for await (const part of answer.body) {
       received += part.length;
@@ -121,12 +138,40 @@ function readRange(http: Http, range: Range, take: (part: Buffer) => void): Prom
     if (received < expected) {
       throw new ReleaseError('truncated', `${url} sent ${received} of ${expected} bytes at ${position}`);
     }
-    return size;
+    return { size, wholeOnly };
   });
 }
 
+/** The whole file, of a length that is said before and is not more than any bundle has. */
+function wholeSizeOf({ headers }: HttpHead, { url, size }: Range): number {
+  const announced = /^\d{1,15}$/.exec(String(headers['content-length']))?.[0];
+  const whole = Number(announced ?? Number.NaN);
+  if (!(whole <= bundleBytesMax)) {
+    throw new ReleaseError('range-ignored', `${url} sends the whole file, and does not say how long it is`);
+  }
+  if (size !== null && whole !== size) throw new ReleaseError('bad-bundle', `${url} sends another file than before`);
+  return whole;
+}
+
+async function takeWithin(
+  answer: HttpStream,
+  position: number,
+  length: number,
+  take: (part: Buffer) => void,
+  url: string,
+): Promise<void> {
+  let at = 0;
+  for await (const part of answer.body) {
+    const from = Math.max(0, position - at);
+    const to = Math.min(part.length, position + length - at);
+    if (to > from) take(part.subarray(from, to));
+    at += part.length;
+    if (at >= position + length) return;
+  }
+  throw new ReleaseError('truncated', `${url} ends at byte ${at} of ${position + length}`);
+}
+
 function sizeOf({ status, headers }: HttpHead, { url, position, length, size }: Range): number {
-  if (status === 200) throw new ReleaseError('range-ignored', `${url} sends the whole file where a part was asked for`);
   if (status !== 206) throw new ReleaseError('http-status', `${url} answers with status ${status}`);
   const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(String(headers['content-range']));
   const [from, to, total] = (match ?? []).slice(1).map(Number);

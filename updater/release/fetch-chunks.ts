@@ -13,6 +13,9 @@ const rangeBytesMax = 8 * 1024 * 1024;
 /** Bytes that nobody needs, read over rather than asked around: less than a round trip costs on a slow line. */
 const gapBytesMax = 32 * 1024;
 
+/** More places than can be named. */
+const sourcesMax = 16;
+
 export interface Fetched {
   /** Bytes of frames that came from the bundle. */
   readonly fetchedBytes: number;
@@ -79,17 +82,35 @@ async function fetchPieces(
 ): Promise<Set<Chunk>> {
   const failed = new Set<Chunk>();
   if (entry === null) return failed;
-  for (const range of ranges(pieces.toSorted((a, b) => a.offset - b.offset))) {
-    await fetchRange(bundle, entry, range, ({ chunk, patch }, frame) => {
-      try {
-        store.keep(chunk, patch, frame);
-      } catch (error) {
-        if (patch === null || !(error instanceof ReleaseError) || error.code !== 'bad-chunk') throw error;
-        failed.add(chunk);
+  const kept = new Set<Piece>();
+  const arrived = (piece: Piece, frame: Buffer): void => {
+    const { chunk, patch } = piece;
+    try {
+      store.keep(chunk, patch, frame);
+    } catch (error) {
+      if (patch === null || !isBadChunk(error)) throw error;
+      failed.add(chunk);
+    }
+    kept.add(piece);
+  };
+  const sorted = pieces.toSorted((a, b) => a.offset - b.offset);
+  for (let tried = 0; tried < sourcesMax; tried += 1) {
+    const left = sorted.filter((piece) => !kept.has(piece));
+    try {
+      for (const range of bundle.source.wholeOnly === true ? [left] : ranges(left)) {
+        await fetchRange(bundle, entry, range, arrived);
       }
-    });
+      return failed;
+    } catch (error) {
+      // Whoever sends what was not signed is asked no more; what is verified stays.
+      if (!isBadChunk(error) || (await bundle.source.distrust?.()) !== true) throw error;
+    }
   }
-  return failed;
+  throw new ReleaseError('bad-chunk', 'no source sends the chunks that were signed');
+}
+
+function isBadChunk(error: unknown): boolean {
+  return error instanceof ReleaseError && error.code === 'bad-chunk';
 }
 
 function isHere(store: ChunkStore, chunk: Chunk): boolean {

@@ -9,7 +9,7 @@ import { manifestLimits, treeDigestInput } from '../../protocol/payload.ts';
 import { parseManifestJson, readManifest } from '../../protocol/read-manifest.ts';
 import type { Trusted } from '../../protocol/trust/tuf.ts';
 import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
-import { findTarget } from '../../protocol/trust/tuf-targets.ts';
+import { findTarget, holdfastFields } from '../../protocol/trust/tuf-targets.ts';
 import { versionShape } from '../../protocol/version.ts';
 import { readFile, replaceFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
@@ -17,10 +17,12 @@ import type { Http } from '../effects/http.ts';
 import { type ByteSource, fileSource, httpSource } from './byte-source.ts';
 import { takeCarriedMetadata } from './carried-metadata.ts';
 import { workDirectory } from './chunk-store.ts';
+import { openFirst } from './fall-over.ts';
 import { type Bundle, openBundle } from './open-bundle.ts';
 import { refreshMetadata } from './refresh-metadata.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
 import { type Acceptance, refuseQuarantined, requireAcceptable } from './require-acceptable.ts';
+import { inOrder, sourcesInUse, takeSources } from './sources.ts';
 import { loadTrust, type TrustPlace } from './trust-store.ts';
 
 /** A release that is trusted, fits, and whose bytes can be read. Close `bundle.source` when done. */
@@ -34,6 +36,35 @@ export interface ResolvedRelease {
 
 export interface ResolveEffects extends TrustPlace {
   readonly http: Http;
+  readonly log?: (line: string) => void;
+}
+
+/** What a place can do wrong that another one may do right. */
+const elsewhere = new Set<string>([
+  'unreachable',
+  'stalled',
+  'timed-out',
+  'truncated',
+  'http-status',
+  'redirect-refused',
+]);
+
+/** The server is asked first, because it knows what is newest; who comes after it can only be older. */
+async function refreshFromAny(effects: ResolveEffects, bases: readonly string[]): Promise<Trusted> {
+  const [base = '', ...others] = bases;
+  try {
+    return await refreshMetadata(effects, effects.http, base);
+  } catch (error) {
+    if (others.length === 0 || !(error instanceof ReleaseError) || !elsewhere.has(error.code)) throw error;
+    effects.log?.(`${error.message}; the next source is asked`);
+    return refreshFromAny(effects, others);
+  }
+}
+
+/** The operator may name sources in the signed targets; a technician's stay until a higher number is signed. */
+function takeSignedSources(place: TrustPlace, trusted: Trusted): void {
+  const { sources } = holdfastFields(trusted);
+  if (sources !== undefined) takeSources(place, sources, 'targets');
 }
 
 /**
@@ -51,9 +82,17 @@ export async function resolveFromServer(
   const subject = `${component} ${version}`;
   try {
     refuseQuarantined(acceptance, release.manifest, subject);
-    const trusted = await refreshMetadata(effects, effects.http, base);
+    const bases = [...sourcesInUse(effects).flatMap(({ releases }) => inOrder(releases).map(({ url }) => url)), base];
+    const trusted = await refreshFromAny(effects, [base, ...bases.slice(0, -1)]);
+    takeSignedSources(effects, trusted);
     requireListed(trusted, component, version, release.manifest);
-    const source = await httpSource(effects.http, `${base}/bundles/${bundleName(component, version)}`);
+    const source = await openFirst(
+      bases.map((from) => {
+        const url = `${from.replace(/\/$/, '')}/bundles/${bundleName(component, version)}`;
+        return { name: url, open: () => httpSource(effects.http, url) };
+      }),
+      (name, error) => effects.log?.(`${name}: ${error.message}; the next source is asked`),
+    );
     const resolved = await resolveBundle(effects, trusted, source, acceptance);
     if (resolved.manifestDigest !== release.manifest) {
       source.close();

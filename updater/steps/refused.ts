@@ -18,32 +18,34 @@ const refusedShape = z.object({
   text: z.string().default(''),
 });
 
-function refusedPath(appliance: Appliance): string {
-  return `${appliance.layout.run}/refused.json`;
-}
-
 function refusedBefore(appliance: Appliance): z.infer<typeof refusedShape> | null {
-  const parsed = refusedShape.safeParse(readJson(appliance.files, refusedPath(appliance), noteBytesMax));
+  const parsed = refusedShape.safeParse(readJson(appliance.files, appliance.layout.refused, noteBytesMax));
   return parsed.success ? parsed.data : null;
 }
 
-/** Remembers (until a reboot) that a release was refused, so that it is not fetched again at every run (S33). */
+/** Remembers that a release was refused, and how often, over every restart: its tries have a budget (S18, S33). */
 export function noteRefused(appliance: Appliance, manifest: string, text: string): void {
   const before = refusedBefore(appliance);
   const times = before?.manifest === manifest ? before.times + 1 : 1;
   const at = { boot: appliance.clock.bootId(), atMs: appliance.clock.monoMs() };
   const note = { manifest, times, ...at, text: text.slice(0, textMax) };
-  replaceJson(appliance.files, refusedPath(appliance), note, 0o600);
+  replaceJson(appliance.files, appliance.layout.refused, note, 0o600);
 }
 
 /** A person wants it tried again now. */
 export function forgetRefused(appliance: Appliance): void {
-  appliance.files.unlink(refusedPath(appliance));
+  appliance.files.unlink(appliance.layout.refused);
 }
 
 export function isBackingOff(appliance: Appliance, manifest: string): boolean {
   const before = refusedBefore(appliance);
-  if (before === null || before.manifest !== manifest || before.boot !== appliance.clock.bootId()) return false;
+  if (before === null || before.manifest !== manifest) return false;
+  if (before.boot !== appliance.clock.bootId()) {
+    // How long the machine was off nobody knows: the wait begins anew with the boot.
+    const at = { boot: appliance.clock.bootId(), atMs: appliance.clock.monoMs() };
+    replaceJson(appliance.files, appliance.layout.refused, { ...before, ...at }, 0o600);
+    return true;
+  }
   const waitMs = Math.min(refusedBackOffMs.first * 2 ** Math.min(before.times - 1, 20), refusedBackOffMs.last);
   return appliance.clock.monoMs() - before.atMs < waitMs;
 }
