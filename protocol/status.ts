@@ -5,6 +5,7 @@ import { digestShape } from './digest.ts';
 import { exitShape } from './event.ts';
 import { checkStatusShape, checksShape } from './health.ts';
 import { bootIdShape } from './ids.ts';
+import { sourceKinds, sourceOrigins } from './sources.ts';
 import { quarantinedShape } from './state-record.ts';
 import { wireEnum } from './wire-enum.ts';
 
@@ -105,6 +106,19 @@ export const statusShape = z.object({
     .object({
       version: z.string().max(64).nullable(),
       refused: z.object({ code: z.string().max(64), text: z.string().max(600) }).nullable(),
+    })
+    .optional(),
+  /** Where releases may come from, and the way out; absent where nobody has set any. */
+  sources: z
+    .object({
+      origin: wireEnum(sourceOrigins),
+      releases: z.array(z.object({ name: z.string(), kind: wireEnum(sourceKinds), url: z.string() })),
+      /** Without what somebody may have put before the @. */
+      proxy: z.string().nullable(),
+      pinned: z.boolean(),
+      rateBytesPerS: z.number().nullable(),
+      /** False: the ones before are kept until these answer. */
+      answered: z.boolean(),
     })
     .optional(),
   /** Bundles on removable media. */

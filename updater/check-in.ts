@@ -170,6 +170,7 @@ async function roundTrip(deps: CheckInDependencies, report: Report, etag: string
 function accept(deps: CheckInDependencies, before: Remembered, trusted: Verified): CheckInOutcome {
   const answered = { boot: deps.clock.bootId(), monoMs: deps.clock.monoMs(), wallS: deps.clock.wallS() };
   const now = { boot: answered.boot, triedMs: answered.monoMs };
+  deps.http.verified?.();
   if (trusted.status === 204) {
     save(deps, { ...before, ...now, nextInS: before.paceS, answered, failures: 0, error: null });
     return { outcome: 'answered', desired: before.desired, seen: {} };

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { type ClaimError, decodeClaim } from '../protocol/claim.ts';
 import type { Layout } from '../protocol/layout.ts';
 import type { Request } from '../protocol/request.ts';
+import { sourcesShape } from '../protocol/sources.ts';
 import { type Status, statusShape } from '../protocol/status.ts';
 import { wordOf } from '../protocol/wire-enum.ts';
 import type { Clock } from './effects/clock.ts';
@@ -48,6 +49,7 @@ const help = `holdfast-updater: installs, tries and rolls back the agent of this
   rollback                          go back to the previous version of the agent
   retry                             let a release that was rolled back be tried again
   history                           the last transactions
+  sources [FILE]                    where releases may come from; set them from a JSON file
 
   --root DIR   the data partition (default /var/lib/holdfast)
   --json       for programs        --no-wait   do not wait for the end of a request
@@ -82,6 +84,8 @@ export async function runCommand(line: CommandLine): Promise<number> {
       return request(line, { kind: 'rollback' });
     case 'retry':
       return request(line, { kind: 'retry' });
+    case 'sources':
+      return sources(line, rest[0]);
     case 'check':
       return request(line, { kind: 'check' });
     default:
@@ -105,6 +109,7 @@ function fail(line: CommandLine, code: string, message: string, next: string): n
 }
 
 const statusBytesMax = 256 * 1024;
+const sourcesBytesMax = 64 * 1024;
 
 function readStatus(line: CommandLine): Status | null {
   const parsed = statusShape.safeParse(readJson(line.files, line.layout.status, statusBytesMax));
@@ -192,6 +197,37 @@ async function setup(line: CommandLine): Promise<number> {
     if (isClaimError(error)) return fail(line, error.code, error.message, 'Then run setup again; nothing was changed.');
     if (error instanceof Error && 'code' in error)
       return fail(line, String(error.code), error.message, 'Run setup again: it carries on where it stopped.');
+    throw error;
+  }
+}
+
+/** Without a file: what is set. With one: a person's word, which the updater checks and takes. */
+async function sources(line: CommandLine, file: string | undefined): Promise<number> {
+  if (file === undefined) {
+    const found = readStatus(line);
+    if (found === null) return noStatus(line);
+    return say(line, found.sources === undefined ? 'nothing is set: the server only' : JSON.stringify(found.sources), {
+      sources: found.sources ?? null,
+    });
+  }
+  const bytes = readFile(line.files, resolve(file), sourcesBytesMax);
+  const parsed = sourcesShape.partial().safeParse(bytes === null ? null : parsedOrNull(bytes));
+  if (!parsed.success) {
+    return fail(
+      line,
+      'sources-invalid',
+      `${file} does not hold sources`,
+      'See the README for its form; nothing was changed.',
+    );
+  }
+  return request(line, { kind: 'set-sources', sources: parsed.data });
+}
+
+function parsedOrNull(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
     throw error;
   }
 }

@@ -1,15 +1,13 @@
-import { noSources } from '../protocol/sources.ts';
 import type { Appliance } from './appliance.ts';
 import type { CommandLine } from './cli.ts';
 import { openCounter } from './counter.ts';
-import { makeHttp } from './effects/http.ts';
 import { openEvents } from './events.ts';
 import { loadIdentity } from './identity.ts';
 import { takeLock } from './lock.ts';
 import { runUpdater } from './loop.ts';
 import { type ProcessControl, ProcessControlError } from './processes/process-control.ts';
 import { supervisorControl } from './processes/supervisor-control.ts';
-import { sourcesInUse } from './release/sources.ts';
+import { wayOut } from './release/way-out.ts';
 import { loadSettings, type Settings } from './settings.ts';
 import { loadState } from './state-store.ts';
 
@@ -36,7 +34,7 @@ export function openAppliance(
     identity,
     key,
     log,
-    http: makeHttp({ stallMs: settings.httpStallMs }, () => sourcesInUse({ files, layout })[0] ?? noSources),
+    http: wayOut({ files, layout }, { stallMs: settings.httpStallMs }),
     processes: processControlOf(settings),
     counter: openCounter(files, layout),
     events: openEvents(files, layout, clock, identity.appliance),

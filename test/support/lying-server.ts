@@ -65,3 +65,12 @@ export function compress(path: string): Misbehaviour {
     return true;
   });
 }
+
+/** Sends the whole file where a part was asked for, and says so. */
+export function sendWhole(path: string): Misbehaviour {
+  return on(path, (_request, response, file) => {
+    if (file.bytes === null) return false;
+    response.writeHead(200, { 'content-length': file.bytes.length }).end(file.bytes);
+    return true;
+  });
+}

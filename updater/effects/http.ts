@@ -62,6 +62,8 @@ export interface Http {
   fetch(request: HttpRequest, bytesMax: number): Promise<HttpAnswer>;
   /** One exchange; the connection ends when `consume` does, whether it read all or not. */
   stream<T>(request: HttpRequest, consume: (answer: HttpStream) => Promise<T>): Promise<T>;
+  /** What came last was proven to be from whom it should be. */
+  readonly verified?: () => void;
 }
 
 export type HttpErrorCode =

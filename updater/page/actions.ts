@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { digestShape } from '../../protocol/digest.ts';
 import type { Layout } from '../../protocol/layout.ts';
-import type { Request } from '../../protocol/request.ts';
+import { type Request, requestShape } from '../../protocol/request.ts';
 import type { Attempt, Attempts } from './attempts.ts';
 import type { PageEffects } from './effects.ts';
 import { FormError, readForm } from './forms.ts';
@@ -80,18 +80,39 @@ function refusedBy(error: unknown): Refused | null {
 }
 
 /** The request of a form without a file. @throws FormError when a field is not what the page sends */
-function requestOf(kind: 'check' | 'retry' | 'rollback', id: string, form: URLSearchParams): Request {
+type Form = Exclude<Request['kind'], 'install'>;
+
+/** One cache, a proxy and a rate, as a technician knows them; an empty field is none. @throws FormError */
+function sourcesOf(id: string, form: URLSearchParams): Request {
+  const field = (name: string) => form.get(name)?.trim() || null;
+  const cache = field('cache');
+  const rate = field('rate');
+  const parsed = requestShape.safeParse({
+    v: 1,
+    id,
+    kind: 'set-sources',
+    sources: {
+      releases: cache === null ? [] : [{ name: 'cache', kind: 'cache', url: cache }],
+      proxy: field('proxy'),
+      rateBytesPerS: rate === null ? null : Number(rate) * 1000,
+    },
+  });
+  if (parsed.success) return parsed.data;
+  throw new FormError(
+    'form-malformed',
+    'an address begins with http:// or https://, and a rate is a whole number of kB/s',
+  );
+}
+
+function requestOf(kind: Form, id: string, form: URLSearchParams): Request {
+  if (kind === 'set-sources') return sourcesOf(id, form);
   const manifest = form.get('manifest');
   if (kind !== 'retry' || manifest === null || manifest === '') return { v: 1, id, kind };
   if (!digestShape.safeParse(manifest).success) throw new FormError('form-malformed', 'the form names no release');
   return { v: 1, id, kind, manifest };
 }
 
-async function ask(
-  context: ActionContext,
-  kind: 'check' | 'retry' | 'rollback',
-  form: URLSearchParams,
-): Promise<ActionResult> {
+async function ask(context: ActionContext, kind: Form, form: URLSearchParams): Promise<ActionResult> {
   const { effects, layout, attempts } = context;
   const request = requestOf(kind, effects.newId(), form);
   const attempt = await attempts.try(form.get('pin') ?? '');

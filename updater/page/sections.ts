@@ -115,6 +115,24 @@ export function quarantineSection({ quarantine }: Status): Html | null {
   return section('Quarantine', html`<ul>${lines}</ul>`);
 }
 
+export function sourcesSection({ sources, server }: Status): Html {
+  if (sources === undefined) return section('Way out', html`<p>Directly to the server; nothing else is set.</p>`);
+  const { releases, proxy, pinned, rateBytesPerS, answered } = sources;
+  const list = [...releases.map(({ name, url }) => `${name}: ${url}`), `server: ${server ?? 'none'}`];
+  return section(
+    'Way out',
+    html`${answered ? null : html`<p class="trouble">These have not answered yet; the ones before are tried as well.</p>`}${facts(
+      [
+        ['Releases from', list.join(' · ')],
+        ['Proxy', proxy ?? 'none'],
+        ['Keys', pinned ? 'only pinned ones' : 'any trusted one'],
+        ['Rate', rateBytesPerS === null ? 'no limit' : `${Math.round(rateBytesPerS / 1000)} kB/s`],
+        ['Set by', wordOf(sources.origin)],
+      ],
+    )}`,
+  );
+}
+
 export function sticksSection({ sticks = [] }: Status): Html | null {
   if (sticks.length === 0) return null;
   const lines = sticks.map(({ path, text }) => html`<li><code>${path}</code><br>${text}</li>`);

@@ -9,6 +9,7 @@ import {
   type Present,
   quarantineSection,
   slotsSection,
+  sourcesSection,
   span,
   sticksSection,
   transactionsSection,
@@ -55,7 +56,7 @@ function state(reading: Reading, present: Present): Html {
   const status = statusOf(reading);
   if (status === null) return html`<div id="state"></div>`;
   const old = reading.kind === 'old' ? html`<p class="trouble">${reading.why}</p>` : null;
-  return html`<div id="state">${old}${trialSection(status)}<div class="columns"><div>${slotsSection(status)}${quarantineSection(status)}${sticksSection(status)}${agentSection(status)}</div><div>${checkInSection(status, present)}${transactionsSection(status)}${applianceSection(status)}</div></div></div>`;
+  return html`<div id="state">${old}${trialSection(status)}<div class="columns"><div>${slotsSection(status)}${quarantineSection(status)}${sticksSection(status)}${agentSection(status)}</div><div>${checkInSection(status, present)}${sourcesSection(status)}${transactionsSection(status)}${applianceSection(status)}</div></div></div>`;
 }
 
 const pinField = html`<label>PIN <input name="pin" type="password" inputmode="numeric" autocomplete="off" required maxlength="64"></label>`;
@@ -87,7 +88,15 @@ function goBack(status: Status | null): Html {
 function actions(status: Status | null): Html {
   // The PIN before the file: it is looked at before a byte of the file is kept.
   const install = html`<form method="post" action="/install" enctype="multipart/form-data"><h3>Install from a file</h3><p>Takes a bundle (.hfb) from this device. It is installed only when its signatures are right.</p>${pinField}<label>Bundle <input name="file" type="file" accept=".hfb" required></label><button>Install</button></form>`;
-  return html`<section><h2>What you can do here</h2><p class="note">Each needs the PIN that was shown at the set-up.</p><div class="actions">${action('/check', 'Look now', 'Asks the server for a release now.', html``, 'Look now')}${action('/retry', 'Try again', 'Lets a release be tried again that was rolled back here.', retryChoice(status), 'Try again')}${goBack(status)}${install}</div></section>`;
+  return html`<section><h2>What you can do here</h2><p class="note">Each needs the PIN that was shown at the set-up.</p><div class="actions">${action('/check', 'Look now', 'Asks the server for a release now.', html``, 'Look now')}${action('/retry', 'Try again', 'Lets a release be tried again that was rolled back here.', retryChoice(status), 'Try again')}${goBack(status)}${install}${wayOut(status)}</div></section>`;
+}
+
+function wayOut(status: Status | null): Html {
+  const set = status?.sources;
+  const rate = set?.rateBytesPerS == null ? '' : String(Math.round(set.rateBytesPerS / 1000));
+  const fields = html`<label>Cache <input name="cache" type="url" placeholder="http://cache.site:8080/releases" value="${set?.releases[0]?.url ?? ''}" maxlength="300"></label><label>Proxy <input name="proxy" type="url" placeholder="http://proxy.site:3128" value="${set?.proxy ?? ''}" maxlength="300"></label><label>kB/s <input name="rate" inputmode="numeric" value="${rate}" maxlength="9"></label>`;
+  const text = 'Where releases may come from beside the server, and how it is reached. An empty field is none.';
+  return action('/set-sources', 'Way out', text, fields, 'Set');
 }
 
 function noticeOf(notice: Notice | null): Html {

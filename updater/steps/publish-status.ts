@@ -10,6 +10,7 @@ import { readJson, replaceJson } from '../effects/durable.ts';
 import { readHistory } from '../history.ts';
 import { quickSeal } from '../launch-count.ts';
 import type { AgentFacts } from '../processes/process-control.ts';
+import { readSources } from '../release/sources.ts';
 import { lastRollback, whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
@@ -100,6 +101,22 @@ function backLine(appliance: Appliance, state: StateBody): NonNullable<StatusInp
   return { version: state.app.previous?.version ?? null, refused };
 }
 
+function sourcesLine(appliance: Appliance): Pick<StatusInput, 'sources'> {
+  const file = readSources(appliance);
+  if (file === null) return {};
+  const { origin, releases, proxy, ca, rateBytesPerS } = file.current;
+  const shown = proxy === null ? null : withoutCredentials(proxy);
+  const answered = file.previous === null;
+  return { sources: { origin, releases, proxy: shown, pinned: ca.pins.length > 0, rateBytesPerS, answered } };
+}
+
+function withoutCredentials(address: string): string {
+  const url = new URL(address);
+  url.username = '';
+  url.password = '';
+  return url.href;
+}
+
 /** Writes run/status.json: all that the field page and the status command read. */
 export async function publishStatus(appliance: Appliance, state: StateBody): Promise<void> {
   const { files, layout, clock, identity, settings, processes } = appliance;
@@ -141,6 +158,7 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
     lastRequest: lastRequestShape.nullable().parse(readJson(files, `${layout.run}/last-request.json`, 16_000)),
     ...(mayAsk ? { back: backLine(appliance, state) } : {}),
     sticks: stickLines(appliance, state),
+    ...sourcesLine(appliance),
     wallS: clock.wallS(),
     at: { boot: clock.bootId(), monoMs: clock.monoMs() },
   };

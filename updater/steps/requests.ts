@@ -5,6 +5,7 @@ import { manifestShape } from '../../protocol/manifest.ts';
 import { manifestLimits } from '../../protocol/payload.ts';
 import { type Request, requestBytesMax, requestShape } from '../../protocol/request.ts';
 import { manifestName } from '../../protocol/seal.ts';
+import { noSources } from '../../protocol/sources.ts';
 import type { StateBody, Transaction } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
@@ -12,6 +13,7 @@ import type { FileFacts } from '../effects/files.ts';
 import type { Choice, MachineEvent } from '../machine-event.ts';
 import { ReleaseError, type ReleaseErrorCode } from '../release/release-error.ts';
 import { resolveFromFile } from '../release/resolve-release.ts';
+import { sourcesInUse, takeSources } from '../release/sources.ts';
 import { trialLength } from '../settings.ts';
 import { acceptanceOf, type NoReturnCode, wayBack } from './acceptance.ts';
 import { forgetRefused } from './refused.ts';
@@ -99,6 +101,8 @@ export async function takeRequest(appliance: Appliance, state: StateBody): Promi
         return rollBack(appliance, state, request.id);
       case 'install':
         return await install(appliance, state, waiting, request);
+      case 'set-sources':
+        return setSources(appliance, request);
       default:
         return request satisfies never;
     }
@@ -107,6 +111,14 @@ export async function takeRequest(appliance: Appliance, state: StateBody): Promi
     appliance.files.unlink(path);
     appliance.files.syncDirectory(dirname(path));
   }
+}
+
+/** What a person sets stays until a higher number is signed; the old way out is kept until the new one answers. */
+function setSources(appliance: Appliance, request: Extract<Request, { kind: 'set-sources' }>): 'asked' | null {
+  const known = sourcesInUse(appliance)[0] ?? noSources;
+  const { outcome, text } = takeSources(appliance, { ...known, ...request.sources }, 'page');
+  answerRequest(appliance, request.id, outcome === 'refused' ? 'refused' : 'done', text);
+  return outcome === 'refused' ? null : 'asked';
 }
 
 function retry(appliance: Appliance, state: StateBody, id: string, manifest: string | null): MachineEvent | 'asked' {
