@@ -12,7 +12,7 @@ const patchLevel = 12;
 /** 4 MiB, enough for a dictionary and the chunk behind it; what an appliance unpacks has at most 8. */
 const windowLog = 22;
 /** A patch must save this part of its chunk's frame, or it is not worth its line in the manifest. */
-const worthRatio = 0.8;
+const worthRatio = 0.97;
 
 /** What is shorter (the edge of a neighbour's content) is not worth its line in the manifest either. */
 const extentBytesMin = 1024;

@@ -1,4 +1,5 @@
 import {
+  type Key,
   Metadata,
   MetadataKind,
   type Root,
@@ -166,21 +167,47 @@ export function roleKeys(root: Root, role: RoleName): ReadonlyMap<string, readon
  * @throws TrustError `tuf-threshold`
  */
 export function requireSignatures(root: Root, role: RoleName, signed: SignedRole<RoleBodies[RoleName]>): void {
-  const threshold = root.roles[role]?.threshold ?? Number.POSITIVE_INFINITY;
-  const { metadata } = signed;
+  requireSigners(root.keys, root.roles[role], role, signed);
+}
+
+/** The same, of a role that another one delegates to, with the keys that it names. @throws TrustError `tuf-threshold` */
+export function requireSigners(
+  keys: Readonly<Record<string, Key>>,
+  role: { readonly keyIDs: readonly string[]; readonly threshold: number } | undefined,
+  name: string,
+  { metadata }: SignedRole<RoleBodies[RoleName]>,
+): void {
+  const threshold = role?.threshold ?? Number.POSITIVE_INFINITY;
   const bytes = signedBytesOf(metadata.signed);
-  let signers = 0;
-  for (const [publicKey, keyIds] of roleKeys(root, role)) {
-    const valid = keyIds.some((keyId) => {
-      const signature = Object.hasOwn(metadata.signatures, keyId) ? metadata.signatures[keyId] : undefined;
-      return signature !== undefined && verifyBytes(bytes, Buffer.from(signature.sig, 'hex'), publicKey);
-    });
-    if (valid) signers += 1;
+  const signers = new Set<string>();
+  for (const keyId of role?.keyIDs ?? []) {
+    const key = Object.hasOwn(keys, keyId) ? keys[keyId] : undefined;
+    const signature = Object.hasOwn(metadata.signatures, keyId) ? metadata.signatures[keyId] : undefined;
+    if (key === undefined || signature === undefined || !isSignedBy(key, bytes, signature.sig, metadata)) continue;
+    signers.add(`${key.keyType} ${key.keyVal.public}`);
   }
-  if (!(Number.isInteger(threshold) && threshold >= 1 && signers >= threshold)) {
+  if (!(Number.isInteger(threshold) && threshold >= 1 && signers.size >= threshold)) {
     throw new TrustError(
       'tuf-threshold',
-      `${role} metadata is signed by ${signers} of ${threshold} keys that are needed`,
+      `${name} metadata is signed by ${signers.size} of ${threshold} keys that are needed`,
     );
+  }
+}
+
+/** Ed25519 by our own strict check; the other kinds of the specification as the models have them. */
+function isSignedBy(key: Key, bytes: Buffer, signature: string, metadata: Metadata<RoleBodies[RoleName]>): boolean {
+  if (key.keyType === 'ed25519') {
+    const publicKey = publicKeyShape.safeParse(key.keyVal.public);
+    return (
+      publicKey.success && key.scheme === 'ed25519' && verifyBytes(bytes, Buffer.from(signature, 'hex'), publicKey.data)
+    );
+  }
+  try {
+    key.verifySignature(metadata);
+    return true;
+  } catch (error) {
+    // A kind of key that nobody here knows, or a signature that is not its own: either way it does not count.
+    if (error instanceof Error) return false;
+    throw error;
   }
 }

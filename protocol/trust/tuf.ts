@@ -145,11 +145,19 @@ export function updateTimestamp(trusted: Trusted, bytes: Buffer, now: Date | nul
   return { ...trusted, timestamp };
 }
 
+/** 3.6: with consistent snapshots, a file's version is part of its name. */
+export function fileName({ root }: Trusted, role: string, version: number): string {
+  const name = `${encodeURIComponent(role)}.json`;
+  return root.metadata.signed.consistentSnapshot ? `${version}.${name}` : name;
+}
+
 /** The snapshot to fetch next; null when the one that the timestamp names is trusted already. */
 export function wantedSnapshot(trusted: Trusted): WantedFile | null {
   const timestamp = need(trusted.timestamp, 'timestamp');
   const { version, length } = timestamp.metadata.signed.snapshotMeta;
-  return trusted.snapshot?.version === version ? null : { name: `${version}.snapshot.json`, version, length };
+  return trusted.snapshot?.version === version
+    ? null
+    : { name: fileName(trusted, 'snapshot', version), version, length };
 }
 
 /**
@@ -219,7 +227,9 @@ function namedTargets(trusted: Trusted): Named {
  */
 export function wantedTargets(trusted: Trusted): WantedFile | null {
   const { version, length } = namedTargets(trusted);
-  return (trusted.targets?.version ?? 0) >= version ? null : { name: `${version}.targets.json`, version, length };
+  return (trusted.targets?.version ?? 0) >= version
+    ? null
+    : { name: fileName(trusted, 'targets', version), version, length };
 }
 
 /**

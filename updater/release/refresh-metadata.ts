@@ -7,30 +7,101 @@ import {
   wantedSnapshot,
   wantedTargets,
 } from '../../protocol/trust/tuf.ts';
-import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
+import {
+  type Delegation,
+  roleBytesMax,
+  TargetSearch,
+  topLevel,
+  verifyRole,
+  wantedRole,
+} from '../../protocol/trust/tuf-delegations.ts';
+import { metadataLimits, TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { issuedAtOf } from '../../protocol/trust/tuf-targets.ts';
 import type { Http } from '../effects/http.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
-import { loadTrust, promote, raiseTrustedTime, type TrustPlace, trustedTime } from './trust-store.ts';
+import {
+  loadTrust,
+  promote,
+  raiseTrustedTime,
+  storedRole,
+  storeRole,
+  type TrustPlace,
+  trustedTime,
+} from './trust-store.ts';
 
+type TargetFileInfo = NonNullable<ReturnType<TargetSearch['look']>>;
+
+/** Where a release repository has its metadata. */
+const belowBase = '/metadata';
 /** For one metadata file of at most 1 MiB: 10 KiB/s is enough. */
 const metadataTotalMs = 2 * 60_000;
 
 /**
  * TUF's client workflow (5.3 to 5.6) against a server. Each role is stored as soon as it is verified.
  * @param base address of the release repository, e.g. `http://127.0.0.1:4000/releases`
+ * @param below where its metadata lies
  * @throws ReleaseError
  */
-export async function refreshMetadata(place: TrustPlace, http: Http, base: string): Promise<Trusted> {
+export async function refreshMetadata(
+  place: TrustPlace,
+  http: Http,
+  base: string,
+  below: string = belowBase,
+): Promise<Trusted> {
   try {
-    return await walk(place, http, base);
+    return await walk(place, http, `${base}${below}`);
   } catch (error) {
     throw asReleaseError(error, 'release metadata');
   }
 }
 
+/**
+ * TUF 5.6.7: the file of this name, whoever among the delegated roles has it. Each role is stored once it is verified.
+ * @throws ReleaseError `tuf-target-unknown` and what the metadata of a role can be wrong with
+ */
+export async function searchTarget(
+  place: TrustPlace,
+  http: Http,
+  base: string,
+  trusted: Trusted,
+  name: string,
+  below: string = belowBase,
+): Promise<TargetFileInfo> {
+  try {
+    const search = new TargetSearch(name);
+    if (trusted.targets === null) throw new TrustError('tuf-incomplete', 'there is no trusted targets metadata');
+    let found = search.look(topLevel, trusted.targets);
+    for (let next = search.next(); found === undefined && next !== null; next = search.next()) {
+      found = search.look(next.role, await roleOf(place, http, `${base}${below}`, trusted, next));
+    }
+    if (found === undefined) throw new TrustError('tuf-target-unknown', `no role lists ${name}`);
+    return found;
+  } catch (error) {
+    throw asReleaseError(error, name);
+  }
+}
+
+async function roleOf(place: TrustPlace, http: Http, base: string, trusted: Trusted, delegation: Delegation) {
+  const wanted = wantedRole(trusted, delegation.role);
+  const now = trustedTime(place);
+  const stored = storedRole(place, delegation.role);
+  if (stored !== null) {
+    try {
+      return verifyRole(trusted, delegation, stored, now);
+    } catch (error) {
+      if (!(error instanceof TrustError)) throw error; // not the one that is named now: it is fetched
+    }
+  }
+  const url = `${base}/${wanted.name}`;
+  const bytes = await fetchMetadata(http, url, Math.min(wanted.length ?? Infinity, roleBytesMax));
+  if (bytes === null) throw new ReleaseError('http-status', `${url} is not there`);
+  const role = verifyRole(trusted, delegation, bytes, now);
+  storeRole(place, delegation.role, bytes);
+  return role;
+}
+
 async function walk(place: TrustPlace, http: Http, base: string): Promise<Trusted> {
-  const fetchRole = (name: string, bytesMax: number) => fetchMetadata(http, `${base}/metadata/${name}`, bytesMax);
+  const fetchRole = (name: string, bytesMax: number) => fetchMetadata(http, `${base}/${name}`, bytesMax);
   const required = async (name: string, bytesMax: number): Promise<Buffer> => {
     const bytes = await fetchRole(name, bytesMax);
     if (bytes === null) throw new ReleaseError('http-status', `${base}/metadata/${name} is not there`);

@@ -9,15 +9,24 @@ import { readFile, replaceFile, replaceJson } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import { ReleaseError } from './release-error.ts';
 
-/** TUF metadata below updater/trust: root.json and every N.root.json, timestamp.json, snapshot.json, targets.json. */
+/**
+ * TUF metadata below updater/trust: root.json, timestamp.json, snapshot.json, targets.json and delegated roles, by the
+ * name of the role; every root that this appliance went through in roots/; the trusted time.
+ */
 
 const mode = 0o600;
+const rootsName = 'roots';
+const timeName = 'trusted-time';
 const timeBytesMax = 1024;
 const timeShape = z.object({ v: z.literal(1), seconds: z.int().min(0) });
 
 export interface TrustPlace {
   readonly files: Files;
   readonly layout: Layout;
+  /** When this program was built, in seconds since 1970: no time before that is believed. */
+  readonly builtAtS?: number;
+  /** A clock that counts beside the trusted time; an appliance has none that it believes. */
+  readonly clockS?: () => number;
 }
 
 /**
@@ -53,7 +62,7 @@ export function loadTrust(place: TrustPlace): Trusted {
 
 /** The bytes of a root that this appliance went through; null for one before its first, or after its current one. */
 export function storedRoot(place: TrustPlace, version: number): Buffer | null {
-  return read(place, `${version}.root.json`, metadataLimits.rootBytesMax);
+  return read(place, join(rootsName, `${version}.json`), metadataLimits.rootBytesMax);
 }
 
 function read({ files, layout }: TrustPlace, name: string, bytesMax: number): Buffer | null {
@@ -61,7 +70,8 @@ function read({ files, layout }: TrustPlace, name: string, bytesMax: number): Bu
 }
 
 function saveRoot({ files, layout }: TrustPlace, { root }: Trusted): void {
-  replaceFile(files, join(layout.trust, `${root.version}.root.json`), root.bytes, mode);
+  files.makeDirectory(join(layout.trust, rootsName), 0o700);
+  replaceFile(files, join(layout.trust, rootsName, `${root.version}.json`), root.bytes, mode);
   replaceFile(files, join(layout.trust, 'root.json'), root.bytes, mode);
 }
 
@@ -74,7 +84,7 @@ export function promote(place: TrustPlace, before: Trusted, after: Trusted): voi
   if (after.root !== before.root) {
     // 5.3.11. The time goes before the new root, what the replaced key signed goes after it: a power cut between leaves
     // a root that does not vouch for them, and loading drops them.
-    if (timestampKeyWasReplaced(before, after)) forget(place, ['trusted-time.json']);
+    if (timestampKeyWasReplaced(before, after)) forget(place, [timeName]);
     saveRoot(place, after);
     if (after.timestamp === null && before.timestamp !== null) forget(place, ['timestamp.json', 'snapshot.json']);
   }
@@ -91,11 +101,16 @@ function forget({ files, layout }: TrustPlace, names: readonly string[]): void {
   files.syncDirectory(layout.trust);
 }
 
-/** The trusted time, in whole seconds since 1970; null: none yet. Never the system's clock. */
+/**
+ * The trusted time, in whole seconds since 1970: the greatest of the build's and of what verified words said; null: none
+ * yet. On an appliance never the system's clock.
+ */
 export function trustedTime(place: TrustPlace): Date | null {
-  const bytes = read(place, 'trusted-time.json', timeBytesMax);
+  const bytes = read(place, timeName, timeBytesMax);
   const parsed = bytes === null ? null : timeShape.safeParse(parseJson(bytes));
-  return parsed?.success === true ? new Date(parsed.data.seconds * 1000) : null;
+  const known = parsed?.success === true ? parsed.data.seconds : 0;
+  const seconds = Math.max(known, place.builtAtS ?? 0, place.clockS?.() ?? 0);
+  return seconds > 0 ? new Date(seconds * 1000) : null;
 }
 
 function parseJson(bytes: Buffer): unknown {
@@ -116,6 +131,20 @@ export function raiseTrustedTime(place: TrustPlace, trusted: Trusted, issuedAtS:
   const boundMs = targetsExpireAt(trusted)?.getTime() ?? issuedAtS * 1000;
   const seconds = Math.floor(Math.min(issuedAtS, boundMs / 1000));
   if (!(seconds > (known?.getTime() ?? 0) / 1000)) return known;
-  replaceJson(place.files, join(place.layout.trust, 'trusted-time.json'), { v: 1, seconds }, mode);
+  replaceJson(place.files, join(place.layout.trust, timeName), { v: 1, seconds }, mode);
   return new Date(seconds * 1000);
+}
+
+/** A delegated role's metadata, as it was verified when it was stored; null: never seen here. */
+export function storedRole(place: TrustPlace, role: string): Buffer | null {
+  return read(place, roleFile(role), metadataLimits.targetsBytesMax);
+}
+
+export function storeRole({ files, layout }: TrustPlace, role: string, bytes: Buffer): void {
+  replaceFile(files, join(layout.trust, roleFile(role)), bytes, mode);
+}
+
+/** Whatever a role is called, its file lies in this directory. */
+function roleFile(role: string): string {
+  return `${encodeURIComponent(role)}.json`;
 }

@@ -121,8 +121,8 @@ describe('the trust store', () => {
     const trusted = await refreshMetadata(place, http, after.url);
     expect([trusted.root.version, trusted.timestamp?.version, trusted.targets?.version]).toEqual([2, 1, 901]);
     expect(trustedTime(place)?.getTime()).toBe((testIssuedAt + 1) * 1000);
-    expect(readFileSync(join(appliance.layout.trust, '1.root.json')).equals(first)).toBe(true);
-    expect(readFileSync(join(appliance.layout.trust, '2.root.json')).equals(second)).toBe(true);
+    expect(readFileSync(join(appliance.layout.trust, 'roots', '1.json')).equals(first)).toBe(true);
+    expect(readFileSync(join(appliance.layout.trust, 'roots', '2.json')).equals(second)).toBe(true);
   });
 
   it('refuses an older timestamp than it has seen', async () => {
