@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { digestShape } from './digest.ts';
 import { uuidShape } from './ids.ts';
-import { sourcesShape } from './sources.ts';
+import { namedSourcesShape } from './sources.ts';
 
 /** What a person asks the updater for: one file in run/requests, named `<id>.json`, written by the page's user or root. */
 export const requestKinds = ['retry', 'rollback', 'install', 'check', 'set-sources'] as const;
@@ -17,6 +17,6 @@ export const requestShape = z.discriminatedUnion('kind', [
   /** Install a bundle. The page may only name a file in its own uploads; root may name any path. */
   z.object({ v: z.literal(1), id: uuidShape, kind: z.literal('install'), file: z.string().min(1).max(400) }),
   /** Change where releases come from; what is not named stays as it is. */
-  z.object({ v: z.literal(1), id: uuidShape, kind: z.literal('set-sources'), sources: sourcesShape.partial() }),
+  z.object({ v: z.literal(1), id: uuidShape, kind: z.literal('set-sources'), sources: namedSourcesShape }),
 ]);
 export type Request = z.infer<typeof requestShape>;

@@ -30,6 +30,9 @@ export const sourcesShape = z.object({
   rateBytesPerS: z.int().min(1_000).nullable(),
 });
 export type Sources = z.infer<typeof sourcesShape>;
+/** What a person names of them; the rest stays as it is. */
+export const namedSourcesShape = sourcesShape.partial();
+export type NamedSources = z.infer<typeof namedSourcesShape>;
 
 /** Who changed the sources last. */
 export const sourceOrigins = ['targets', 'stick', 'page'] as const;

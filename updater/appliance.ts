@@ -25,6 +25,8 @@ export interface Appliance {
   readonly events: EventQueue;
   /** The version of this updater, from its own release. */
   readonly version: string;
+  /** When it was built, in seconds since 1970: trusted time does not begin before. */
+  readonly builtAtS: number;
   log(line: string): void;
 }
 

@@ -3,7 +3,6 @@ import { join, resolve } from 'node:path';
 import { type ClaimError, decodeClaim } from '../protocol/claim.ts';
 import type { Layout } from '../protocol/layout.ts';
 import type { Request } from '../protocol/request.ts';
-import { sourcesShape } from '../protocol/sources.ts';
 import { type Status, statusShape } from '../protocol/status.ts';
 import { wordOf } from '../protocol/wire-enum.ts';
 import type { Clock } from './effects/clock.ts';
@@ -28,6 +27,8 @@ export interface CommandLine {
     readonly version: boolean;
   };
   readonly version: string;
+  /** When this program was built, in seconds since 1970; 0: unknown. */
+  readonly builtAtS: number;
   readonly layout: Layout;
   readonly files: Files;
   readonly clock: Clock;
@@ -85,7 +86,7 @@ export async function runCommand(line: CommandLine): Promise<number> {
     case 'retry':
       return request(line, { kind: 'retry' });
     case 'sources':
-      return sources(line, rest[0]);
+      return rest[0] === undefined ? sources(line) : setSources(line, rest[0]);
     case 'check':
       return request(line, { kind: 'check' });
     default:
@@ -109,7 +110,6 @@ function fail(line: CommandLine, code: string, message: string, next: string): n
 }
 
 const statusBytesMax = 256 * 1024;
-const sourcesBytesMax = 64 * 1024;
 
 function readStatus(line: CommandLine): Status | null {
   const parsed = statusShape.safeParse(readJson(line.files, line.layout.status, statusBytesMax));
@@ -201,35 +201,19 @@ async function setup(line: CommandLine): Promise<number> {
   }
 }
 
-/** Without a file: what is set. With one: a person's word, which the updater checks and takes. */
-async function sources(line: CommandLine, file: string | undefined): Promise<number> {
-  if (file === undefined) {
-    const found = readStatus(line);
-    if (found === null) return noStatus(line);
-    return say(line, found.sources === undefined ? 'nothing is set: the server only' : JSON.stringify(found.sources), {
-      sources: found.sources ?? null,
-    });
-  }
-  const bytes = readFile(line.files, resolve(file), sourcesBytesMax);
-  const parsed = sourcesShape.partial().safeParse(bytes === null ? null : parsedOrNull(bytes));
-  if (!parsed.success) {
-    return fail(
-      line,
-      'sources-invalid',
-      `${file} does not hold sources`,
-      'See the README for its form; nothing was changed.',
-    );
-  }
-  return request(line, { kind: 'set-sources', sources: parsed.data });
+function sources(line: CommandLine): number {
+  const found = readStatus(line);
+  if (found === null) return noStatus(line);
+  const text = found.sources === undefined ? 'nothing is set: the server only' : JSON.stringify(found.sources);
+  return say(line, text, { sources: found.sources ?? null });
 }
 
-function parsedOrNull(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+/** A person's word, which the updater checks and takes. */
+async function setSources(line: CommandLine, file: string): Promise<number> {
+  const { readSourcesFile } = await import('./release/sources.ts');
+  const given = readSourcesFile(line.files, resolve(file));
+  if (given !== null) return request(line, { kind: 'set-sources', sources: given });
+  return fail(line, 'sources-invalid', `${file} does not hold sources`, 'See README; nothing was changed.');
 }
 
 function isClaimError(error: unknown): error is ClaimError {

@@ -10,13 +10,13 @@ import { realFiles } from './effects/files.ts';
 
 /** The appliance's command line. Wires the real effects; commands load what they need, when they need it. */
 
-const releaseShape = z.object({ version: z.string() });
+const releaseShape = z.object({ version: z.string(), builtAt: z.int().min(0).default(0) });
 const releaseBytesMax = 64 * 1024;
 
-/** The version of this program: what the builder wrote beside it; a checkout has none. */
-function ownVersion(): string {
+/** What the builder wrote beside this program; a checkout has nothing. */
+function ownRelease(): z.infer<typeof releaseShape> {
   const release = readJson(realFiles, join(import.meta.dirname, 'release.json'), releaseBytesMax);
-  return release === null ? '0.0.0-dev' : releaseShape.parse(release).version;
+  return releaseShape.parse(release ?? { version: '0.0.0-dev' });
 }
 
 const options = {
@@ -46,10 +46,12 @@ function parse() {
 const parsed = parse();
 if (parsed === null) process.exitCode = 64;
 else {
+  const release = ownRelease();
   process.exitCode = await runCommand({
     words: parsed.positionals,
     options: parsed.values,
-    version: ownVersion(),
+    version: release.version,
+    builtAtS: release.builtAt,
     layout: layoutOf(parsed.values.root),
     files: realFiles,
     clock: realClock,

@@ -19,10 +19,10 @@ function processControlOf(settings: Settings): ProcessControl {
 
 /** Wires one run on this appliance. */
 export function openAppliance(
-  line: Pick<CommandLine, 'files' | 'clock' | 'layout' | 'version'>,
+  line: Pick<CommandLine, 'files' | 'clock' | 'layout' | 'version' | 'builtAtS'>,
   log: (text: string) => void,
 ): Appliance {
-  const { files, clock, layout, version } = line;
+  const { files, clock, layout, version, builtAtS } = line;
   const settings = loadSettings(files, layout);
   const { identity, key } = loadIdentity(files, layout);
   return {
@@ -30,6 +30,7 @@ export function openAppliance(
     clock,
     layout,
     version,
+    builtAtS,
     settings,
     identity,
     key,

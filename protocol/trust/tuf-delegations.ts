@@ -5,7 +5,7 @@ import { metadataLimits, parseTargets, requireSigners, type SignedRole, TrustErr
 /** Delegated targets (TUF 4.5, 5.6.7). The releases of an appliance are in the top-level targets; the walk is for all. */
 
 /** Roles that one search visits (5.6.7.1): bounds what a signer can make a client do. */
-export const delegationLimits = { rolesMax: 32 } as const;
+const delegationLimits = { rolesMax: 32 } as const;
 
 /** One step of the search: which role to look into, and who vouches for it. */
 export interface Delegation {

@@ -66,7 +66,10 @@ async function runOver(box: ApplianceBox, files: Files): Promise<string | null> 
   const lock = takeLock(layout);
   if (lock === null) throw new Error('another updater is at work');
   try {
-    const appliance = openAppliance({ files, clock: realClock, layout, version: updaterVersion }, () => undefined);
+    const appliance = openAppliance(
+      { files, clock: realClock, layout, version: updaterVersion, builtAtS: 0 },
+      () => undefined,
+    );
     await runUpdater(appliance, loadState(files, layout), true);
     return null;
   } catch (error) {

@@ -1,4 +1,4 @@
-import { type Misbehaviour, sendFile } from './release-server.ts';
+import { type Misbehaviour, rangeOf, sendFile } from './release-server.ts';
 
 const on = (path: string, act: Misbehaviour): Misbehaviour => {
   return (request, response, file) => (file.path.endsWith(path) ? act(request, response, file) : false);
@@ -71,6 +71,75 @@ export function sendWhole(path: string): Misbehaviour {
   return on(path, (_request, response, file) => {
     if (file.bytes === null) return false;
     response.writeHead(200, { 'content-length': file.bytes.length }).end(file.bytes);
+    return true;
+  });
+}
+
+/** Says that it sends more than it does. */
+export function sayWrongLength(path: string): Misbehaviour {
+  return on(path, (request, response, file) => {
+    if (file.bytes === null) return false;
+    const range = rangeOf(request, file.bytes.length) ?? { from: 0, to: file.bytes.length - 1 };
+    const part = file.bytes.subarray(range.from, range.to + 1);
+    response.writeHead(206, {
+      'content-length': part.length + 10,
+      'content-range': `bytes ${range.from}-${range.to}/${file.bytes.length}`,
+    });
+    response.write(part);
+    setImmediate(() => response.destroy());
+    return true;
+  });
+}
+
+/** Never stops. */
+export function sendWithoutEnd(path: string): Misbehaviour {
+  return on(path, (request, response, file) => {
+    const size = file.bytes?.length ?? 0;
+    const range = rangeOf(request, size);
+    if (range === null) response.writeHead(200);
+    else response.writeHead(206, { 'content-range': `bytes ${range.from}-${range.to}/${size}` });
+    const piece = Buffer.alloc(64 * 1024);
+    const more = () => {
+      while (!response.destroyed && response.write(piece));
+    };
+    response.on('drain', more);
+    more();
+    return true;
+  });
+}
+
+/** After the first two requests (what comes before the frames, and the end), it is another file of the same size. */
+export function changeHalfWay(path: string): Misbehaviour {
+  let asked = 0;
+  return on(path, (request, response, file) => {
+    if (file.bytes === null) return false;
+    asked += 1;
+    const changed = Buffer.from(file.bytes);
+    if (asked > 2) for (let at = 0; at < changed.length; at += 997) changed[at] = (changed[at] ?? 0) ^ 0xff;
+    sendFile(request, response, changed);
+    return true;
+  });
+}
+
+/** RFC 9110 section 15.5.17. */
+export function refuseRange(path: string): Misbehaviour {
+  return on(path, (_request, response, file) => {
+    response.writeHead(416, { 'content-range': `bytes */${file.bytes?.length ?? 0}` }).end();
+    return true;
+  });
+}
+
+/** The connection is gone, before a word or in the middle of a body. */
+export function reset(path: string, afterBytes: number | null): Misbehaviour {
+  return on(path, (request, response, file) => {
+    if (afterBytes === null || file.bytes === null) {
+      request.socket.resetAndDestroy();
+      return true;
+    }
+    const range = rangeOf(request, file.bytes.length) ?? { from: 0, to: file.bytes.length - 1 };
+    response.writeHead(206, { 'content-range': `bytes ${range.from}-${range.to}/${file.bytes.length}` });
+    response.write(file.bytes.subarray(range.from, range.from + afterBytes));
+    setImmediate(() => request.socket.resetAndDestroy());
     return true;
   });
 }

@@ -8,6 +8,9 @@ export interface Candidate {
   open(): Promise<ByteSource>;
 }
 
+/** Is told what each place did wrong. */
+type Failed = (name: string, error: Error) => void;
+
 function isSourcesFault(error: unknown): error is HttpError | ReleaseError {
   return error instanceof HttpError || error instanceof ReleaseError;
 }
@@ -15,81 +18,101 @@ function isSourcesFault(error: unknown): error is HttpError | ReleaseError {
 /**
  * A bundle that several places may have, asked one after the other: where one fails, the next one carries on at the byte
  * that is missing. The last one's failure is the caller's.
- * @param failed is told what each place did wrong
  */
-export async function openFirst(
-  candidates: readonly Candidate[],
-  failed: (name: string, error: Error) => void,
-): Promise<ByteSource> {
+export async function openFirst(candidates: readonly Candidate[], failed: Failed): Promise<ByteSource> {
   const left = [...candidates];
-  const next = async (size: number | null): Promise<ByteSource> => {
-    for (let last: unknown = null; ; ) {
-      const candidate = left.shift();
-      if (candidate === undefined) throw last ?? new ReleaseError('unreachable', 'there is no source of this bundle');
+  return new FallingOver(await openNext(left, null, failed), left, failed);
+}
+
+/** @param size of the bundle, once it is known: another one is another bundle */
+async function openNext(left: Candidate[], size: number | null, failed: Failed): Promise<ByteSource> {
+  for (let last: unknown = null; ; ) {
+    const candidate = left.shift();
+    if (candidate === undefined) throw last ?? new ReleaseError('unreachable', 'there is no source of this bundle');
+    try {
+      const source = await candidate.open();
+      if (size === null || source.size === size) return source;
+      source.close();
+      throw new ReleaseError('bad-bundle', `${candidate.name} has a bundle of another size`);
+    } catch (error) {
+      if (!isSourcesFault(error)) throw error;
+      failed(candidate.name, error);
+      last = error;
+    }
+  }
+}
+
+class FallingOver implements ByteSource {
+  readonly size: number;
+  readonly #left: Candidate[];
+  readonly #failed: Failed;
+  #current: ByteSource;
+
+  constructor(first: ByteSource, left: Candidate[], failed: Failed) {
+    this.#current = first;
+    this.size = first.size;
+    this.#left = left;
+    this.#failed = failed;
+  }
+
+  get name(): string {
+    return this.#current.name;
+  }
+
+  get wholeOnly(): boolean {
+    return this.#current.wholeOnly === true;
+  }
+
+  close(): void {
+    this.#current.close();
+  }
+
+  readonly distrust = async (): Promise<boolean> => {
+    if (this.#left.length === 0) return false;
+    const why = `${this.name} sends chunks that do not have their digest`;
+    await this.#moveOn(new ReleaseError('bad-chunk', why));
+    return true;
+  };
+
+  async read(position: number, length: number): Promise<Buffer> {
+    for (;;) {
       try {
-        const source = await candidate.open();
-        if (size === null || source.size === size) return source;
-        source.close();
-        throw new ReleaseError('bad-bundle', `${candidate.name} has a bundle of another size`);
+        return await this.#current.read(position, length);
       } catch (error) {
-        if (!isSourcesFault(error)) throw error;
-        failed(candidate.name, error);
-        last = error;
+        await this.#moveOn(error);
       }
     }
-  };
-  let current = await next(null);
-  const { size } = current;
-  const moveOn = async (error: unknown): Promise<void> => {
-    if (!isSourcesFault(error) || left.length === 0) throw error;
-    failed(current.name, error);
-    current.close();
-    current = await next(size);
-  };
-  return {
-    get name() {
-      return current.name;
-    },
-    size,
-    get wholeOnly() {
-      return current.wholeOnly === true;
-    },
-    distrust: async () => {
-      if (left.length === 0) return false;
-      await moveOn(new ReleaseError('bad-chunk', `${current.name} sends chunks that do not have their digest`));
-      return true;
-    },
-    read: async (position, length) => {
-      for (;;) {
-        try {
-          return await current.read(position, length);
-        } catch (error) {
-          await moveOn(error);
-        }
+  }
+
+  async stream(position: number, length: number, take: (piece: Buffer) => void): Promise<void> {
+    let done = 0;
+    let isRefused = false;
+    const counted = (piece: Buffer): void => {
+      try {
+        take(piece);
+      } catch (error) {
+        // The taker's word ends it: another source would not change its mind.
+        isRefused = true;
+        throw error;
       }
-    },
-    stream: async (position, length, take) => {
-      let done = 0;
-      for (;;) {
-        let refused: { readonly error: unknown } | null = null;
-        try {
-          await current.stream(position + done, length - done, (piece) => {
-            try {
-              take(piece);
-            } catch (error) {
-              // The taker's word ends it: another source would not change its mind.
-              refused = { error };
-              throw error;
-            }
-            done += piece.length;
-          });
-          return;
-        } catch (error) {
-          if (refused !== null) throw error;
-          await moveOn(error);
-        }
+      done += piece.length;
+    };
+    for (;;) {
+      try {
+        await this.#current.stream(position + done, length - done, counted);
+        return;
+      } catch (error) {
+        if (isRefused) throw error;
+        await this.#moveOn(error);
       }
-    },
-    close: () => current.close(),
-  };
+    }
+  }
+
+  /** The candidates bound how often that can happen. */
+  async #moveOn(error: unknown): Promise<void> {
+    if (!isSourcesFault(error) || this.#left.length === 0) throw error;
+    this.#failed(this.name, error);
+    this.#current.close();
+    this.#current = await openNext(this.#left, this.size, this.#failed);
+  }
 }

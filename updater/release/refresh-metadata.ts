@@ -29,7 +29,7 @@ import {
   trustedTime,
 } from './trust-store.ts';
 
-type TargetFileInfo = NonNullable<ReturnType<TargetSearch['look']>>;
+type FoundTarget = NonNullable<ReturnType<TargetSearch['look']>>;
 
 /** Where a release repository has its metadata. */
 const belowBase = '/metadata';
@@ -66,7 +66,7 @@ export async function searchTarget(
   trusted: Trusted,
   name: string,
   below: string = belowBase,
-): Promise<TargetFileInfo> {
+): Promise<FoundTarget> {
   try {
     const search = new TargetSearch(name);
     if (trusted.targets === null) throw new TrustError('tuf-incomplete', 'there is no trusted targets metadata');

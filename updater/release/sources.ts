@@ -1,4 +1,6 @@
 import {
+  type NamedSources,
+  namedSourcesShape,
   noSources,
   type Source,
   type SourceOrigin,
@@ -9,7 +11,7 @@ import {
   sourcesShape,
 } from '../../protocol/sources.ts';
 import { FileTooLargeError, readJson, replaceJson } from '../effects/durable.ts';
-import { NotARegularFileError } from '../effects/files.ts';
+import { type Files, NotARegularFileError } from '../effects/files.ts';
 import type { TrustPlace } from './trust-store.ts';
 
 /** updater/sources.json: the updater's own way out. What is in it can delay, and change nothing else. */
@@ -30,9 +32,19 @@ export function sourcesInUse(place: TrustPlace): readonly Sources[] {
 }
 
 export function readSources({ files, layout }: TrustPlace): SourcesFile | null {
+  const parsed = sourcesFileShape.safeParse(readOrNull(files, layout.sources));
+  return parsed.success ? parsed.data : null;
+}
+
+/** What a person wrote into a file, as far as they named it; null when it is not that. */
+export function readSourcesFile(files: Files, path: string): NamedSources | null {
+  const parsed = namedSourcesShape.safeParse(readOrNull(files, path));
+  return parsed.success ? parsed.data : null;
+}
+
+function readOrNull(files: Files, path: string): unknown {
   try {
-    const parsed = sourcesFileShape.safeParse(readJson(files, layout.sources, bytesMax));
-    return parsed.success ? parsed.data : null;
+    return readJson(files, path, bytesMax);
   } catch (error) {
     const isOdd = error instanceof FileTooLargeError || error instanceof NotARegularFileError;
     if (error instanceof SyntaxError || isOdd) return null;

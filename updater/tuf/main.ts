@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { sha256 } from '../../protocol/digest.ts';
 import { layoutOf } from '../../protocol/layout.ts';
 import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
+import { realClock } from '../effects/clock.ts';
 import { readFile, replaceFile } from '../effects/durable.ts';
 import { realFiles } from '../effects/files.ts';
 import { HttpError, makeHttp } from '../effects/http.ts';
@@ -42,7 +43,7 @@ const directory = resolve(options['metadata-dir']);
 const place: TrustPlace = {
   files: realFiles,
   layout: { ...layoutOf(directory), trust: directory },
-  clockS: () => Math.floor(Date.now() / 1000),
+  clockS: () => realClock.wallS(),
 };
 const http = makeHttp();
 

@@ -75,7 +75,7 @@ export async function rootPairs(): Promise<readonly Pair[]> {
 
 async function makeRoot(name: string, sources: readonly string[]): Promise<void> {
   if (existsSync(join(cache, `${name}.squashfs`))) return;
-  const env = { ...process.env, SOURCE_DATE_EPOCH: '1700000000' };
+  const env = { SOURCE_DATE_EPOCH: '1700000000' };
   const tar = join(cache, `${name}.tar`);
   const tree = join(cache, `${name}.d`);
   await execa('mmdebstrap', ['--quiet', '--variant=minbase', `--include=${packages}`, suite, tar, ...sources], { env });

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
+import { until } from '../../support/world/wait.ts';
+
+const serviceUpWithinMs = 10_000;
 
 /** Another updater that installs the same image. */
 export interface Peer {
@@ -129,13 +130,16 @@ export async function rauc(dir: string, image: string): Promise<Peer> {
   const socket = join(work, 'bus');
   const busConfig = join(work, 'bus.conf');
   writeFileSync(busConfig, busPolicy(socket));
-  const env = { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${socket}`, DBUS_STARTER_BUS_TYPE: 'system' };
-  const children: ChildProcess[] = [
-    spawn('dbus-daemon', ['--nofork', `--config-file=${busConfig}`], { stdio: 'ignore', env }),
-  ];
-  await delay(500);
-  children.push(spawn('rauc', ['--conf', config, '--override-boot-slot=A', 'service'], { stdio: 'ignore', env }));
-  await delay(1_000);
+  const env = { DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${socket}`, DBUS_STARTER_BUS_TYPE: 'system' };
+  const service = (file: string, ...args: string[]) => execa(file, args, { stdio: 'ignore', env, reject: false });
+  const children = [service('dbus-daemon', '--nofork', `--config-file=${busConfig}`)];
+  await until('the bus is there', serviceUpWithinMs, () => (existsSync(socket) ? true : null));
+  children.push(service('rauc', '--conf', config, '--override-boot-slot=A', 'service'));
+  const ping = ['--system', '--print-reply', '--dest=de.pengutronix.rauc', '/', 'org.freedesktop.DBus.Peer.Ping'];
+  await until('rauc answers on the bus', serviceUpWithinMs, async () => {
+    const answer = await execa('dbus-send', ping, { env, reject: false });
+    return answer.exitCode === 0 ? true : null;
+  });
   return {
     name: 'rauc',
     install: async () => {

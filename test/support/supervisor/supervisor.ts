@@ -26,7 +26,6 @@ export const supervisorConfigShape = z.object({
     .default(null),
 });
 export type SupervisorConfig = z.infer<typeof supervisorConfigShape>;
-export type SupervisorConfigInput = z.input<typeof supervisorConfigShape>;
 
 export function controlSocketOf(root: string): string {
   return join(root, 'run', 'control', 'supervisor.sock');

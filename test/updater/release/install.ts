@@ -22,7 +22,13 @@ export const anything: Acceptance = {
 };
 
 /** Times that a test can wait for. */
-export const http = makeHttp({ connectMs: 2_000, stallMs: 1_500, redirectsMax: 3 });
+export const http = makeHttp({
+  connectMs: 2_000,
+  stallMs: 1_500,
+  redirectsMax: 3,
+  slowWindowMs: 1_000,
+  slowBytesMin: 1_000,
+});
 
 export function setUp(fixture: ReleaseFixture, layout: Layout): void {
   installFirstRoot({ files: realFiles, layout }, fixture.root, sha256(fixture.root));

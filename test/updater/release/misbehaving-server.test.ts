@@ -3,15 +3,22 @@ import { describe, expect, it } from 'vitest';
 import { realFiles } from '../../../updater/effects/files.ts';
 import { makeHttp } from '../../../updater/effects/http.ts';
 import { refreshMetadata } from '../../../updater/release/refresh-metadata.ts';
+import { verifyInstalled } from '../../../updater/release/verify-slot.ts';
 import { makeAppliance, makeReleaseFixture, noise } from '../../support/bundle-fixture.ts';
 import {
   answerHtml,
   answerOtherRange,
   answerStatus,
+  changeHalfWay,
   compress,
   flipByte,
   ignoreRange,
   redirect,
+  refuseRange,
+  reset,
+  sayWrongLength,
+  sendWhole,
+  sendWithoutEnd,
 } from '../../support/lying-server.ts';
 import { type Misbehaviour, startReleaseServer } from '../../support/release-server.ts';
 import { drip, stallBeforeHead, stallInBody } from '../../support/stalling-server.ts';
@@ -63,6 +70,13 @@ describe('a misbehaving server', () => {
     ['sends a shorter bundle', cutFile(bundle, 700_000), 'truncated'],
     ['stalls within the bundle', stallInBody(bundle, 100), 'stalled'],
     ['breaks off within the bundle', truncateAfter(bundle, 100), 'truncated'],
+    ['says a wrong length', sayWrongLength(bundle), 'truncated'],
+    ['sends one byte after the other', drip(bundle, 50), 'stalled'],
+    ['sends without end', sendWithoutEnd(bundle), 'bad-bundle'],
+    ['sends metadata without end', sendWithoutEnd(timestamp), 'too-large'],
+    ['refuses the range', refuseRange(bundle), 'http-status'],
+    ['resets the connection', reset(bundle, null), 'unreachable'],
+    ['resets the connection within the bundle', reset(bundle, 100), 'truncated'],
     [
       'flips a byte in the manifest',
       flipByte(bundle, (bytes) => bytes.indexOf('manifest.json.zst') + 512),
@@ -113,6 +127,30 @@ describe('a misbehaving server', () => {
     await scene1.server[Symbol.asyncDispose]();
     await expect(fromServer(scene1.layout, base, scene1.release)).rejects.toMatchObject({ code: 'unreachable' });
     scene1.server[Symbol.asyncDispose] = async () => undefined;
+  });
+
+  it('that changes the file half way is found out, and what was verified is kept', async () => {
+    await using scene1 = await scene();
+    const { server, layout, release } = scene1;
+    server.misbehave(changeHalfWay(bundle));
+    const resolved = await fromServer(layout, server.base, release);
+    await expect(fetchInto(layout, resolved)).rejects.toMatchObject({ name: 'ReleaseError', code: 'bad-chunk' });
+    server.misbehave(null);
+    await fetchInto(layout, resolved);
+    writeInto(layout, resolved);
+    expect(verifyInstalled(realFiles, layout, 'app', '0', release.manifest).sound).toBe(true);
+  });
+
+  it('that sends the whole file where a part was asked for is used all the same', async () => {
+    await using scene1 = await scene();
+    const { server, layout, release } = scene1;
+    server.misbehave(sendWhole(bundle));
+    const resolved = await fromServer(layout, server.base, release);
+    await fetchInto(layout, resolved);
+    writeInto(layout, resolved);
+    expect(verifyInstalled(realFiles, layout, 'app', '0', release.manifest).sound).toBe(true);
+    // One long look instead of many: the file came twice at the most.
+    expect(server.requests.filter((line) => line.includes(bundle)).length).toBeLessThan(5);
   });
 
   it('that flips a byte in a chunk is found out at that chunk, and the rest is kept', async () => {

@@ -64,6 +64,7 @@ export function testAppliance(layout: Layout, files: Files = realFiles) {
     counter: openCounter(files, layout),
     events: openEvents(files, layout, clock, identity.appliance),
     version: '1.0.0',
+    builtAtS: 0,
     log: (line) => lines.push(line),
   };
   return { appliance, clock, processes, lines };
