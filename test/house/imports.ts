@@ -26,7 +26,7 @@ export const importTable: Readonly<Record<string, ImportRule>> = {
     packages: ['zod', 'got', 'better-sqlite3', 'pino', 'node-cron', 'systeminformation'],
     node: null,
   },
-  updater: { ours: ['protocol'], packages: ['zod', 'got', 'tar', '@tufjs/models'], node: null },
+  updater: { ours: ['protocol'], packages: ['zod', 'got', '@tufjs/models'], node: null },
   'server-lite': { ours: ['protocol'], packages: null, node: null },
   image: { ours: ['protocol'], packages: null, node: null },
 };
