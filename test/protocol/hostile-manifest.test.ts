@@ -37,6 +37,12 @@ describe('a manifest', () => {
     expect(manifestShape.safeParse(change(sample)).success).toBe(false);
   });
 
+  it('with a list that is too long is refused for that, before anybody looks at its entries', () => {
+    const files = Array.from({ length: 20_001 }, () => ({}));
+    const issues = manifestShape.safeParse({ ...sample, files }).error?.issues ?? [];
+    expect(issues.map(({ message }) => message)).toEqual(['no list has more than 20000 entries']);
+  });
+
   it('gives no prototype anything, whatever its keys are', () => {
     const text = JSON.stringify(sample).replace(
       '{',

@@ -1,19 +1,17 @@
 import { join } from 'node:path';
-import { z } from 'zod';
-import { sha256 } from '../../protocol/digest.ts';
 import type { StateBody } from '../../protocol/state-record.ts';
 import { stickLinesMax } from '../../protocol/status.ts';
 import { compareVersions } from '../../protocol/version.ts';
 import type { Appliance } from '../appliance.ts';
-import { readFile, readJson, replaceJson } from '../effects/durable.ts';
+import { readFile } from '../effects/durable.ts';
 import type { FileFacts } from '../effects/files.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { asReleaseError, ReleaseError } from '../release/release-error.ts';
 import { resolveFromFile } from '../release/resolve-release.ts';
-import { takeSources } from '../release/sources.ts';
 import { acceptanceOf, knownTrust } from './acceptance.ts';
 import { bringFile } from './requests.ts';
 import { type Found, type FoundRelease, type Note, readNotes, whyLeft, writeNotes } from './stick-notes.ts';
+import { sourcesBytesMax, sourcesName, takeStickSources } from './stick-sources.ts';
 
 /** Bundles on removable media: looked at in each run, opened once, and taken by itself only when there is no doubt. */
 
@@ -47,41 +45,11 @@ function unlessPulledOut<T>(appliance: Appliance, pulledOut: T, look: () => T): 
   }
 }
 
-const sourcesName = 'holdfast-sources.json';
-const sourcesBytesMax = 64 * 1024;
-
-/** Sources that a technician brought; the same file is taken once, so that it does not undo what is set later. */
-function takeStickSources(appliance: Appliance): void {
-  const { files, layout } = appliance;
-  for (const { path } of presentFiles(appliance, (name) => name === sourcesName)) {
-    const bytes = unlessPulledOut(appliance, null, () => readFile(files, path, sourcesBytesMax));
-    const digest = bytes === null ? null : sha256(bytes);
-    const taken = join(layout.run, 'stick-sources.json');
-    if (bytes === null || z.object({ digest: z.literal(digest) }).safeParse(readJson(files, taken, 1_000)).success)
-      continue;
-    const { text } = takeSources(appliance, parsedOrNull(bytes), 'stick');
-    appliance.log(`${path}: ${text}`);
-    replaceJson(files, taken, { digest }, 0o600);
-  }
-}
-
-function parsedOrNull(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
-}
-
-function presentBundles(appliance: Appliance): Present[] {
-  return presentFiles(appliance, (name) => /\.hfb$/i.test(name));
-}
-
-/** Every such file that is on a stick now, by its path. Links, devices and FIFOs are nothing. */
-function presentFiles(appliance: Appliance, isWanted: (name: string) => boolean): Present[] {
+/** What lies on sticks now, by its path. Links, devices and FIFOs are nothing. */
+function presentFiles(appliance: Appliance): { bundles: Present[]; sources: string[] } {
   const { files, settings } = appliance;
-  const present: Present[] = [];
+  const bundles: Present[] = [];
+  const sources: string[] = [];
   const pending = settings.sticks.map((path) => ({ path, depth: 0 }));
   for (let looked = 0; looked < lookLimits.directories; looked += 1) {
     const directory = pending.shift();
@@ -94,10 +62,12 @@ function presentFiles(appliance: Appliance, isWanted: (name: string) => boolean)
       if (facts?.kind === 'directory' && directory.depth < lookLimits.depth) {
         pending.push({ path, depth: directory.depth + 1 });
       }
-      if (facts?.kind === 'file' && isWanted(name)) present.push({ path, ...sizeAndTime(facts) });
+      if (facts?.kind !== 'file') continue;
+      if (/\.hfb$/i.test(name)) bundles.push({ path, ...sizeAndTime(facts) });
+      if (name === sourcesName) sources.push(path);
     }
   }
-  return present.slice(0, lookLimits.bundles);
+  return { bundles: bundles.slice(0, lookLimits.bundles), sources: sources.slice(0, 1) };
 }
 
 function sizeAndTime({ size, mtimeMs }: FileFacts): Pick<Present, 'size' | 'mtimeMs'> {
@@ -144,11 +114,11 @@ function noteOf(notes: readonly Note[], present: Present, targets: number): Note
   );
 }
 
-async function lookAtAll(appliance: Appliance, state: StateBody): Promise<Note[]> {
+async function lookAtAll(appliance: Appliance, state: StateBody, bundles: readonly Present[]): Promise<Note[]> {
   const before = readNotes(appliance);
   const targets = targetsVersion(appliance);
   const notes: Note[] = [];
-  for (const present of presentBundles(appliance)) {
+  for (const present of bundles) {
     const known = noteOf(before, present, targets);
     const note = known ?? { ...present, found: await look(appliance, state, present) };
     if (known === undefined) {
@@ -177,8 +147,12 @@ function takeable(appliance: Appliance, state: StateBody, notes: readonly Note[]
  */
 export async function takeFromStick(appliance: Appliance, state: StateBody): Promise<MachineEvent | null> {
   if (appliance.settings.sticks.length === 0) return null;
-  takeStickSources(appliance);
-  let notes = await lookAtAll(appliance, state);
+  const { bundles, sources } = presentFiles(appliance);
+  for (const path of sources) {
+    const bytes = unlessPulledOut(appliance, null, () => readFile(appliance.files, path, sourcesBytesMax));
+    if (bytes !== null) takeStickSources(appliance, path, bytes);
+  }
+  let notes = await lookAtAll(appliance, state, bundles);
   const found = (path: string, now: Found): void => {
     notes = notes.map((note) => (note.path === path ? { ...note, found: now } : note));
     writeNotes(appliance, notes);

@@ -28,9 +28,18 @@ const targetBytesMax = 64 * 1024 * 1024;
 const targetTotalMs = 60_000;
 const rootBytesMax = 1024 * 1024;
 
+const usage = `The updater's client of The Update Framework, for the public conformance suite of such clients.
+
+  tuf --metadata-dir D init ROOT
+  tuf --metadata-dir D --metadata-url U refresh
+  tuf --metadata-dir D --metadata-url U --target-name N … --target-base-url U --target-dir D download
+
+Exit status: 0 done, 1 refused or failed. Stored metadata has the name of its role, without a version.`;
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    help: { type: 'boolean', short: 'h', default: false },
     'metadata-dir': { type: 'string' },
     'metadata-url': { type: 'string' },
     'target-name': { type: 'string', multiple: true },
@@ -38,6 +47,10 @@ const { values, positionals } = parseArgs({
     'target-dir': { type: 'string' },
   },
 });
+if (values.help) {
+  process.stdout.write(`${usage}\n`);
+  process.exit(0);
+}
 const options = optionsShape.parse(values);
 const directory = resolve(options['metadata-dir']);
 const place: TrustPlace = {

@@ -9,6 +9,7 @@ import { buildOptions } from '../../../image/emit.ts';
 import { sha256 } from '../../../protocol/digest.ts';
 import { makeReleaseFixture, type ReleaseFixture } from '../../support/bundle-fixture.ts';
 import { startReleaseServer } from '../../support/release-server.ts';
+import { updaterFlags } from '../../support/supervisor/supervisor.ts';
 import { checkout, nodeBinary } from '../../support/world/checkout.ts';
 import { agentPair, type Pair, rootPairs } from '../delta/inputs.ts';
 import { peerBytes } from '../delta/peers.ts';
@@ -137,7 +138,8 @@ async function applied(
     base: server.base,
     deviceBytes: pair.kind === 'image' ? Math.max(statSync(pair.before).size, statSync(pair.after).size) : 0,
   };
-  const step = (name: 'before' | 'after') => execa(nodeBinary, [apply, JSON.stringify({ ...order, step: name })]);
+  const step = (name: 'before' | 'after') =>
+    execa(nodeBinary, [...updaterFlags, apply, JSON.stringify({ ...order, step: name })]);
   await step('before');
   const { stdout } = await step('after');
   return figuresShape.parse(JSON.parse(stdout));
