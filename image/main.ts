@@ -6,14 +6,14 @@ import { z } from 'zod';
 import { versionShape } from '../protocol/version.ts';
 import { ImageError } from './errors.ts';
 import { emitOs } from './os.ts';
-import { buildRelease } from './release.ts';
+import { buildOsRelease, buildRelease } from './release.ts';
 import { listReleases, openRepository, type Repository, revokeRelease } from './repository.ts';
 import { readServerKeys } from './repository-keys.ts';
 import { sourceCommit } from './source-commit.ts';
 
 const checkout = resolve(import.meta.dirname, '..');
 
-const componentShape = z.enum(['app', 'updater']);
+const componentShape = z.enum(['app', 'updater', 'os']);
 const stateShape = z.object({
   reads: z.object({ min: z.int().min(0), max: z.int().min(0) }),
   writes: z.int().min(0),
@@ -32,6 +32,9 @@ const buildShape = repositoryShape.extend({
   release: z.string().optional(),
   patch: z.string().optional(),
   runtime: z.string().optional(),
+  base: z.array(z.string()).default([]),
+  image: z.string().optional(),
+  sbom: z.string().optional(),
   securityVersion: z.int().optional(),
   out: z.string(),
   source: z.string(),
@@ -62,21 +65,35 @@ async function build(raw: unknown, json: boolean): Promise<void> {
   const described = await describedIn(options.release);
   const version = options.version ?? described?.version;
   if (version === undefined) throw new InvalidArgumentError('give --version, or --release with a release.json');
-  const runtime = options.runtime === undefined ? null : resolve(options.runtime);
-  const bundle = await buildRelease({
+  const common = {
     sourceDir: resolve(options.source),
-    patchFile: options.patch ?? described?.patch ?? null,
-    component: options.component,
     version,
     securityVersion: options.securityVersion ?? described?.securityVersion ?? 0,
-    state: described?.state ?? null,
-    runtime,
-    node: runtime ?? process.execPath,
+    bases: options.base.map((path) => resolve(path)),
     repository: await openFrom(raw),
     outDir: resolve(options.out),
-  });
+  };
+  const runtime = options.runtime === undefined ? null : resolve(options.runtime);
+  const bundle =
+    options.component === 'os'
+      ? await buildOsRelease({ ...common, ...imageOf(options) })
+      : await buildRelease({
+          ...common,
+          component: options.component,
+          patchFile: options.patch ?? described?.patch ?? null,
+          state: described?.state ?? null,
+          runtime,
+          node: runtime ?? process.execPath,
+        });
   const { component } = options;
   print(json, { component, version, ...bundle }, `${bundle.path} (${bundle.bytes} bytes, manifest ${bundle.manifest})`);
+}
+
+function imageOf({ image, sbom }: { readonly image?: string | undefined; readonly sbom?: string | undefined }) {
+  if (image === undefined || sbom === undefined) {
+    throw new InvalidArgumentError('an os release needs --image FILE, and --sbom FILE with its bill of materials');
+  }
+  return { image: resolve(image), sbom: resolve(sbom) };
 }
 
 async function os(raw: unknown, json: boolean): Promise<void> {
@@ -120,6 +137,9 @@ withRepository(program.command('build').description('build one release and write
   .option('--release <dir>', 'a directory with release.json and release.patch')
   .option('--patch <file>', 'a unified diff to apply to the source')
   .option('--runtime <file>', 'a Node binary to ship with it')
+  .option('--base <file...>', 'bundles of earlier releases to make patches against, the likeliest first')
+  .option('--image <file>', 'for os: what a device slot will hold')
+  .option('--sbom <file>', 'for os: its bill of materials')
   .option('--security-version <number>', 'rises when older releases must not come back', whole)
   .option('--source <dir>', 'the checkout', checkout)
   .requiredOption('--out <dir>', 'where the bundle goes')

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { execa } from 'execa';
 import { z } from 'zod';
+import { sha256 } from '../protocol/digest.ts';
 import type { ManifestInput } from '../protocol/manifest.ts';
 import { type Bundle, buildBundle, nodeRuntime } from './bundle.ts';
 import { emitProgram, type ProgramComponent } from './emit.ts';
@@ -31,6 +32,8 @@ export interface ReleaseInput {
   readonly runtime: string | null;
   /** Runs the built program once. */
   readonly node: string;
+  /** Bundles of earlier releases that patches are made against. */
+  readonly bases: readonly string[];
   readonly repository: Repository;
   readonly outDir: string;
 }
@@ -66,12 +69,44 @@ export async function buildRelease(input: ReleaseInput): Promise<Bundle> {
       stateBytesMax: stateBytesMaxDefault,
       source: { commit, builtBy: await builderName(input.sourceDir) },
       sbom: program.sbom,
+      bases: input.bases,
       repository: input.repository,
       outDir: input.outDir,
     });
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+export interface OsReleaseInput {
+  /** What a device slot will hold. */
+  readonly image: string;
+  /** Its bill of materials, as a file. */
+  readonly sbom: string;
+  readonly sourceDir: string;
+  readonly version: string;
+  readonly securityVersion: number;
+  readonly bases: readonly string[];
+  readonly repository: Repository;
+  readonly outDir: string;
+}
+
+/** An image of the operating system, which something else has built, as a signed bundle. @throws ImageError */
+export async function buildOsRelease(input: OsReleaseInput): Promise<Bundle> {
+  const { image, version, securityVersion, bases, repository, outDir } = input;
+  return buildBundle({
+    payload: { kind: 'image', file: image },
+    component: 'os',
+    version,
+    securityVersion,
+    compatibility: { state: { reads: { min: 0, max: 0 }, writes: 0 } },
+    stateBytesMax: 0,
+    source: { commit: await sourceCommit(input.sourceDir, null), builtBy: await builderName(input.sourceDir) },
+    sbom: sha256(await readFile(input.sbom)),
+    bases,
+    repository,
+    outDir,
+  });
 }
 
 const schemaTimeoutMs = 20_000;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { execa } from 'execa';
@@ -79,6 +79,43 @@ describe('the command line of the builder', () => {
     expect(await names()).toEqual(['app-1.0.52.manifest.json', 'app-1.0.53.manifest.json']);
     expect((await run('revoke', 'app', '1.0.53', ...repository)).exitCode).toBe(0);
     expect(await names()).toEqual(['app-1.0.52.manifest.json']);
+  });
+
+  it('builds an image of the operating system, with patches against the one before it', async () => {
+    await using directory = await temporaryDirectory();
+    const { run, repository } = await setUp(directory.path);
+    const noise = Buffer.concat(
+      Array.from({ length: 40_000 }, (_, index) => createHash('sha256').update(`${index}`).digest()),
+    );
+    const sbom = join(directory.path, 'sbom.json');
+    await writeFile(sbom, '{}');
+    const image = join(directory.path, 'root.img');
+    const options = ['--component', 'os', '--image', image, '--sbom', sbom, '--out', join(directory.path, 'out')];
+    await writeFile(image, noise);
+    const before = await run('build', ...repository, ...options, '--version', '13.1.0');
+    expect(before.stderr).toBe('');
+    const changed = Buffer.from(noise);
+    for (let at = 10_000; at < changed.length; at += 90_000) changed.fill(7, at, at + 50);
+    await writeFile(image, changed);
+    const base = ['--base', JSON.parse(before.stdout).path];
+    const after = await run('build', ...repository, ...options, '--version', '13.2.0', ...base);
+    expect(after.stderr).toBe('');
+    const manifest = await manifestIn(JSON.parse(after.stdout).path);
+    expect(manifest).toMatchObject({ component: 'os', entry: null, image: { size: changed.length } });
+    expect(manifest.chunks.filter(({ patches }) => patches !== undefined).length).toBeGreaterThan(2);
+    const damaged = await run('build', ...repository, ...options, '--version', '13.3.0', '--base', image);
+    expect([damaged.exitCode, damaged.stderr]).toEqual([1, expect.stringContaining('base-unusable')]);
+    const nothing = await run(
+      'build',
+      ...repository,
+      '--component',
+      'os',
+      '--out',
+      directory.path,
+      '--version',
+      '1.0.0',
+    );
+    expect([nothing.exitCode, nothing.stderr]).toEqual([1, expect.stringContaining('--image FILE')]);
   });
 
   it('says what happened and what to do, and exits with 1, when a release is refused', async () => {
