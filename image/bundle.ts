@@ -12,7 +12,8 @@ import { type FrameStore, openFrameStore } from './frames.ts';
 import { type EarlierRelease, readEarlierRelease } from './patching/earlier-release.ts';
 import { PatchList } from './patching/patches.ts';
 import { ChunkList } from './payload.ts';
-import { addRelease, type OfflineMetadata, type Repository } from './repository.ts';
+import { addRelease, type Repository } from './repository.ts';
+import type { OfflineMetadata } from './repository-metadata.ts';
 import { type SourceFile, treeOf } from './tree.ts';
 
 /** Digests do not compress, all else of a manifest does; a higher level gains nothing. */

@@ -1,6 +1,18 @@
 export type ImageErrorCode =
   | 'base-unusable'
   | 'build-failed'
+  | 'bundle-damaged'
+  | 'bundle-untrusted'
+  | 'change-outdated'
+  | 'change-unreadable'
+  | 'change-waiting'
+  | 'key-missing'
+  | 'key-unreadable'
+  | 'key-unknown'
+  | 'keys-exist'
+  | 'not-confirmed'
+  | 'passphrase-unusable'
+  | 'passphrase-wrong'
   | 'version-mismatch'
   | 'patch-failed'
   | 'payload-invalid'
@@ -8,8 +20,13 @@ export type ImageErrorCode =
   | 'release-unknown'
   | 'repository-busy'
   | 'repository-damaged'
+  | 'repository-empty'
+  | 'rotation-invalid'
   | 'server-keys-invalid'
-  | 'server-keys-changed';
+  | 'server-keys-changed'
+  | 'signatures-missing'
+  | 'states-missing'
+  | 'trial-start-failed';
 
 /** Why a bundle could not be made, and what whoever builds can do about it. */
 export class ImageError extends Error {

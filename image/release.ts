@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { execa } from 'execa';
 import { z } from 'zod';
-import { sha256 } from '../protocol/digest.ts';
+import { type Digest, sha256 } from '../protocol/digest.ts';
 import type { ManifestInput } from '../protocol/manifest.ts';
 import { type Bundle, buildBundle, nodeRuntime } from './bundle.ts';
 import { emitProgram, type ProgramComponent } from './emit.ts';
@@ -12,70 +12,117 @@ import { ImageError } from './errors.ts';
 import { patchedSource } from './patch.ts';
 import type { Repository } from './repository.ts';
 import { sourceCommit } from './source-commit.ts';
+import { readFrozenStates, statesDirectory } from './trial/frozen-states.ts';
+import { type TrialOutcome, tryStarts } from './trial/trial-start.ts';
 
 /** The agent's settings and a year of readings fit ten times over; a snapshot of it is copied in a second. */
 const stateBytesMaxDefault = 256 * 1024 * 1024;
 
 type State = ManifestInput['compatibility']['state'];
 
-export interface ReleaseInput {
+/** What is built, before it is known where it goes. */
+export interface SourceInput {
   /** The checkout. */
   readonly sourceDir: string;
   readonly patchFile: string | null;
   readonly component: ProgramComponent;
   readonly version: string;
-  readonly securityVersion: number;
   /** null: what the source itself says (the agent's newest migration), and reads everything before it. */
   readonly state: State | null;
+  /** Runs the built program, to try it. */
+  readonly node: string;
+  /** Is the agent started against every frozen state before it is released? Only tests release what they know is broken. */
+  readonly triesStarts: boolean;
+}
+
+export interface ReleaseInput extends SourceInput {
+  readonly securityVersion: number;
   readonly trial?: ManifestInput['trial'];
   /** A Node binary to ship with the release; null: the operating system's. */
   readonly runtime: string | null;
-  /** Runs the built program once. */
-  readonly node: string;
   /** Bundles of earlier releases that patches are made against. */
   readonly bases: readonly string[];
   readonly repository: Repository;
   readonly outDir: string;
 }
 
+/** What was built and tried, before anything is signed. */
+export interface TriedRelease {
+  /** The source, with a mark where something was changed since its commit. */
+  readonly commit: string;
+  readonly builtBy: string;
+  readonly state: State;
+  readonly sbom: Digest;
+  /** null: it was not tried. */
+  readonly starts: readonly TrialOutcome[] | null;
+}
+
+export interface BuiltRelease extends TriedRelease {
+  readonly bundle: Bundle;
+}
+
 /**
- * From source to signed bundle: copy, patch, emit, prove the version, describe, sign, write.
+ * From source to signed bundle: copy, patch, emit, prove the version, try its start, describe, sign, write.
  * @throws ImageError
  */
-export async function buildRelease(input: ReleaseInput): Promise<Bundle> {
-  const work = await mkdtemp(join(tmpdir(), 'holdfast-build-'));
-  try {
-    const { component, version } = input;
-    const tree = join(work, 'source');
-    const payloadDir = join(work, 'payload');
-    const commit = await sourceCommit(input.sourceDir, input.patchFile);
-    await patchedSource({ sourceDir: input.sourceDir, patchFile: input.patchFile, outDir: tree });
-    const [program, state] = await Promise.all([
-      emitProgram({ component, version, commit, sourceDir: tree, outDir: payloadDir, node: input.node }),
-      input.state ?? stateOf(component, tree, input.node),
-    ]);
-    return await buildBundle({
-      payload: {
-        kind: 'tree',
-        dir: payloadDir,
-        entry: program.entry,
-        runtime: input.runtime === null ? null : nodeRuntime(input.runtime),
-      },
+export function buildRelease(input: ReleaseInput): Promise<BuiltRelease> {
+  const { component, version, securityVersion, bases, repository, outDir } = input;
+  return tried(input, async (release, payloadDir, entry) => {
+    const runtime = input.runtime === null ? null : nodeRuntime(input.runtime);
+    const { commit, builtBy, state, sbom } = release;
+    const bundle = await buildBundle({
+      payload: { kind: 'tree', dir: payloadDir, entry, runtime },
       component,
       version,
-      securityVersion: input.securityVersion,
+      securityVersion,
       compatibility: { state },
       ...(input.trial === undefined ? {} : { trial: input.trial }),
       stateBytesMax: stateBytesMaxDefault,
-      source: { commit, builtBy: await builderName(input.sourceDir) },
-      sbom: program.sbom,
-      bases: input.bases,
-      repository: input.repository,
-      outDir: input.outDir,
+      source: { commit, builtBy },
+      sbom,
+      bases,
+      repository,
+      outDir,
     });
+    return { ...release, bundle };
+  });
+}
+
+/** All of {@link buildRelease} that neither signs nor writes anything that stays. @throws ImageError */
+export function rehearseRelease(input: SourceInput): Promise<TriedRelease> {
+  return tried(input, async (release) => release);
+}
+
+/** Builds and tries a release in a directory that is gone afterwards. */
+async function tried<Result>(
+  input: SourceInput,
+  use: (release: TriedRelease, payloadDir: string, entry: string) => Promise<Result>,
+): Promise<Result> {
+  const work = await mkdtemp(join(tmpdir(), 'holdfast-build-'));
+  try {
+    const { component, version, sourceDir, patchFile, node } = input;
+    const tree = join(work, 'source');
+    const payloadDir = join(work, 'payload');
+    const commit = await sourceCommit(sourceDir, patchFile);
+    await patchedSource({ sourceDir, patchFile, outDir: tree });
+    const [{ entry, sbom }, state] = await Promise.all([
+      emitProgram({ component, version, commit, sourceDir: tree, outDir: payloadDir, node }),
+      input.state ?? stateOf(component, tree, node),
+    ]);
+    const starts = await startsOf(input, { payloadDir, entry, reads: state.reads });
+    return await use({ commit, builtBy: await builderName(sourceDir), state, sbom, starts }, payloadDir, entry);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** Only the agent keeps a state that goes back with a slot. */
+async function startsOf(
+  { component, version, sourceDir, node, triesStarts }: SourceInput,
+  built: { readonly payloadDir: string; readonly entry: string; readonly reads: State['reads'] },
+): Promise<readonly TrialOutcome[] | null> {
+  if (!triesStarts || component !== 'app') return null;
+  return tryStarts({ ...built, version, node, states: await readFrozenStates(statesDirectory(sourceDir)) });
 }
 
 export interface OsReleaseInput {

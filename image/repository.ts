@@ -1,24 +1,34 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../protocol/digest.ts';
 import { manifestTargetName } from '../protocol/manifest.ts';
-import { loadTrusted, type Trusted, trustRoot, updateRoot } from '../protocol/trust/tuf.ts';
-import { metadataLimits, roleKeys } from '../protocol/trust/tuf-metadata.ts';
+import type { Trusted } from '../protocol/trust/tuf.ts';
+import { roleKeys } from '../protocol/trust/tuf-metadata.ts';
 import { makeRoot, makeTargets } from '../protocol/trust/tuf-sign.ts';
-import { findTarget, holdfastFields, type TargetFile, targetPath } from '../protocol/trust/tuf-targets.ts';
-import { isMissing, replaceFile } from './durable.ts';
+import { holdfastFields, type TargetFile, targetPath } from '../protocol/trust/tuf-targets.ts';
+import { openChange } from './ceremony/change.ts';
+import { readTargets as readListed } from './ceremony/read-metadata.ts';
+import { nextTargets } from './ceremony/rotation.ts';
+import { signHere } from './ceremony/sign-here.ts';
+import { replaceFile } from './durable.ts';
 import { ImageError } from './errors.ts';
+import type { HeldKey } from './keys/key-file.ts';
+import { type firstKeyNames, makeFirstKeys, openWanted, readKeyRing } from './keys/key-ring.ts';
+import { noPassphrase, type PassphraseSource } from './keys/passphrase.ts';
 import { withLock } from './lock.ts';
-import { type OfflineKeys, openOfflineKeys, type ServerKeys } from './repository-keys.ts';
-
-/** Offline keys are used by hand, seldom; a release a year keeps targets fresh. */
-const lifetimeYears = { root: 10, targets: 1 } as const;
-
-/** What a bundle carries: every root from the first on, and the targets that list its release. */
-export interface OfflineMetadata {
-  readonly roots: readonly Buffer[];
-  readonly targets: Buffer;
-}
+import type { ServerKeys } from './repository-keys.ts';
+import {
+  expiryOf,
+  listedIn,
+  type OfflineMetadata,
+  readRoots,
+  readSigned,
+  readTargets,
+  rootPath,
+  type SignedRepository,
+  targetsPath,
+  walkMetadata,
+} from './repository-metadata.ts';
 
 /**
  * The offline part of the TUF repository, in the operator's directory: `keys/`, `metadata/`, `targets/`, and the
@@ -29,6 +39,8 @@ export interface Repository {
   readonly serverKeys: ServerKeys;
   /** Dates what is signed. */
   readonly now: () => Date;
+  /** For keys that are under one; absent: there is nobody to ask. */
+  readonly passphrases?: PassphraseSource;
 }
 
 /** Makes what is missing: keys, the first root, empty targets. */
@@ -39,9 +51,17 @@ export async function openRepository(repository: Repository): Promise<Repository
   return repository;
 }
 
+/** Looks whether a repository is one of this server's, and makes nothing. @throws ImageError */
+export async function requireRepository({ dir, serverKeys }: Pick<Repository, 'dir' | 'serverKeys'>) {
+  const signed = await readSigned(dir);
+  requireServerKeys(dir, serverKeys, signed.trusted);
+  return signed;
+}
+
 /**
  * Releases a manifest: lists it in the targets, with a higher version of theirs. The same manifest again changes nothing.
- * @throws ImageError `release-exists` when the version was released with another content
+ * @throws ImageError `release-exists` when the version was released with another content; `signatures-missing` when the
+ * key of the targets is not here: then what is to be signed was written to a file
  */
 export function addRelease(
   repository: Repository,
@@ -50,7 +70,7 @@ export function addRelease(
   const name = manifestTargetName(release.component, release.version);
   const target: TargetFile = { name, length: release.manifest.length, sha256: sha256(release.manifest) };
   return locked(repository, async (state) => {
-    const targets = listOf(state.trusted);
+    const targets = listedIn(state.trusted);
     const known = targets.find((other) => other.name === name);
     if (known !== undefined && known.sha256 !== target.sha256) {
       throw new ImageError(
@@ -61,142 +81,124 @@ export function addRelease(
     }
     // The file first: metadata never names one that is not there.
     await replaceFile(join(repository.dir, 'targets', targetPath(target)), release.manifest);
-    return known === undefined ? publish(repository, state, [...targets, target]) : state.metadata;
+    if (known === undefined) return publish(repository, state, [...targets, target]);
+    return { roots: state.roots, targets: state.targets };
   });
 }
 
 /**
  * Takes a release off the targets: no appliance that sees them installs it any more. What runs it goes on.
- * @throws ImageError `release-unknown`
+ * @throws ImageError `release-unknown`; `signatures-missing` as {@link addRelease}
  */
 export function revokeRelease(repository: Repository, component: string, version: string): Promise<OfflineMetadata> {
+  return locked(repository, async (state) =>
+    publish(repository, state, withoutRelease(state.trusted, component, version)),
+  );
+}
+
+/** What the targets list without a release. @throws ImageError `release-unknown` */
+export function withoutRelease(trusted: Trusted, component: string, version: string): TargetFile[] {
   const name = manifestTargetName(component, version);
-  return locked(repository, async (state) => {
-    const targets = listOf(state.trusted);
-    const rest = targets.filter((target) => target.name !== name);
-    if (rest.length === targets.length) {
-      throw new ImageError('release-unknown', `${component} ${version} is not released`, 'see what `list` names');
-    }
-    return publish(repository, state, rest);
-  });
+  const targets = listedIn(trusted);
+  const rest = targets.filter((target) => target.name !== name);
+  if (rest.length < targets.length) return rest;
+  throw new ImageError('release-unknown', `${component} ${version} is not released`, 'see what `list` names');
 }
 
 /** The releases that the targets list now. */
 export function listReleases(repository: Repository): Promise<readonly TargetFile[]> {
-  return locked(repository, async (state) => listOf(state.trusted));
+  return locked(repository, async (state) => listedIn(state.trusted));
 }
 
-interface State {
-  readonly keys: OfflineKeys;
-  readonly trusted: Trusted;
-  readonly metadata: OfflineMetadata;
+interface State extends SignedRepository {
+  readonly ring: readonly HeldKey[];
 }
 
 function locked<Result>(repository: Repository, work: (state: State) => Promise<Result>): Promise<Result> {
-  return withLock(repository.dir, async () => {
-    const keys = await openOfflineKeys(repository.dir);
-    const roots = await readRoots(repository.dir);
-    if (roots.length === 0) {
-      const first = firstRoot(repository, keys);
-      await replaceFile(join(repository.dir, 'metadata', '1.root.json'), first);
-      roots.push(first);
-    }
-    const targets = await readIfThere(join(repository.dir, 'metadata', 'targets.json'));
-    const state = load(repository, keys, roots, targets);
-    requireServerKeys(repository, state.trusted);
-    if (targets !== null) return work(state);
-    const metadata = await publish(repository, state, []);
-    return work(load(repository, keys, roots, metadata.targets));
+  const { dir, serverKeys } = repository;
+  return withLock(dir, async () => {
+    if ((await readRoots(dir)).length === 0) await begin(repository);
+    const roots = await readRoots(dir);
+    if ((await readTargets(dir)) === null) await replaceFile(targetsPath(dir), await firstTargets(repository, roots));
+    const signed = await readSigned(dir);
+    requireServerKeys(dir, serverKeys, signed.trusted);
+    return work({ ...signed, ring: await readKeyRing(dir) });
   });
 }
 
-function load(repository: Repository, keys: OfflineKeys, roots: readonly Buffer[], targets: Buffer | null): State {
-  try {
-    const last = roots.slice(1).reduce(updateRoot, trustRoot(roots[0] ?? Buffer.alloc(0))).root;
-    const trusted = loadTrusted({ root: last.bytes, timestamp: null, snapshot: null, targets });
-    if (targets !== null && trusted.targets === null) throw new Error('the root does not vouch for targets.json');
-    return { keys, trusted, metadata: { roots, targets: targets ?? Buffer.alloc(0) } };
-  } catch (cause) {
-    throw new ImageError(
-      'repository-damaged',
-      `the metadata in ${repository.dir} is not what its keys signed`,
-      'bring keys/ and metadata/ back from a backup; appliances that saw newer metadata refuse older',
-      { cause },
-    );
-  }
-}
-
-/** A root names the server's keys for good; another server's key file must not slip in unnoticed. */
-function requireServerKeys(repository: Repository, trusted: Trusted): void {
-  const { serverKeys } = repository;
+/** A root names the server's keys; another server's key file must not slip in unnoticed. */
+function requireServerKeys(dir: string, serverKeys: ServerKeys, trusted: Trusted): void {
   const root = trusted.root.metadata.signed;
+  const { next } = serverKeys;
+  const named = (role: 'snapshot' | 'timestamp') => [...roleKeys(root, role).keys()];
+  const isOneOf = (keys: readonly string[], ...ours: readonly (string | undefined)[]) =>
+    ours.some((key) => key !== undefined && keys.includes(key));
   const same =
-    roleKeys(root, 'snapshot').has(serverKeys.snapshot) &&
-    roleKeys(root, 'timestamp').has(serverKeys.timestamp) &&
-    (trusted.targets === null || holdfastFields(trusted).answerKeys.includes(serverKeys.answer));
+    isOneOf(named('snapshot'), serverKeys.snapshot, next?.snapshot) &&
+    isOneOf(named('timestamp'), serverKeys.timestamp, next?.timestamp) &&
+    isOneOf(holdfastFields(trusted).answerKeys, serverKeys.answer, next?.answer);
   if (same) return;
   throw new ImageError(
     'server-keys-changed',
-    `the repository ${repository.dir} was made for a server with other keys`,
-    "give that server's public-keys.json, or begin a repository for this one in an empty directory",
+    `the repository ${dir} was made for a server with other keys`,
+    "give that server's newest public-keys.json, or begin a repository for this one in an empty directory",
   );
 }
 
-function firstRoot({ serverKeys, now }: Repository, keys: OfflineKeys): Buffer {
+/** Keys of an own, where there are none, and the root that names them. */
+async function begin({ dir, serverKeys, now, passphrases }: Repository): Promise<void> {
+  await makeFirstKeys(dir, null);
+  const ring = await readKeyRing(dir);
+  const root = ring.filter(({ name }) => name.startsWith('root-')).map(publicOf);
   const roles = {
-    root: { keys: keys.root.map((key) => key.publicKey), threshold: 2 },
-    targets: { keys: [keys.targets.publicKey], threshold: 1 },
+    root: { keys: root, threshold: 2 },
+    targets: { keys: [publicOf(named(ring, 'targets'))], threshold: 1 },
     snapshot: { keys: [serverKeys.snapshot], threshold: 1 },
     timestamp: { keys: [serverKeys.timestamp], threshold: 1 },
   };
-  return makeRoot({ version: 1, expires: yearsAfter(now(), lifetimeYears.root), roles }, [keys.root[0], keys.root[1]]);
+  const signers = await openWanted(ring, root, 2, passphrases ?? noPassphrase);
+  await replaceFile(rootPath(dir, 1), makeRoot({ version: 1, expires: expiryOf('root', now()), roles }, signers));
 }
 
-async function publish(
-  repository: Repository,
-  { keys, trusted, metadata }: State,
-  targets: readonly TargetFile[],
-): Promise<OfflineMetadata> {
-  const now = repository.now();
-  const bytes = makeTargets(
+async function firstTargets(repository: Repository, roots: readonly Buffer[]): Promise<Buffer> {
+  const { dir, serverKeys, now, passphrases } = repository;
+  const { root } = walkMetadata(dir, roots, null);
+  const ring = await readKeyRing(dir);
+  const wanted = [...roleKeys(root.metadata.signed, 'targets').keys()];
+  return makeTargets(
     {
-      version: (trusted.targets?.version ?? 0) + 1,
-      expires: yearsAfter(now, lifetimeYears.targets),
-      issuedAt: Math.floor(now.getTime() / 1000),
-      targets: [...targets].sort((a, b) => (a.name < b.name ? -1 : 1)),
-      holdfast: { answerKeys: [repository.serverKeys.answer], operatorKeys: [keys.operator.publicKey] },
+      version: 1,
+      expires: expiryOf('targets', now()),
+      issuedAt: Math.floor(now().getTime() / 1000),
+      targets: [],
+      holdfast: { answerKeys: [serverKeys.answer], operatorKeys: [publicOf(named(ring, 'operator'))] },
     },
-    [keys.targets],
+    await openWanted(ring, wanted, wanted.length, passphrases ?? noPassphrase),
   );
-  await replaceFile(join(repository.dir, 'metadata', 'targets.json'), bytes);
-  return { roots: metadata.roots, targets: bytes };
 }
 
-function listOf(trusted: Trusted): TargetFile[] {
-  return Object.keys(trusted.targets?.metadata.signed.targets ?? {}).map((name) => findTarget(trusted, name));
+function named(ring: readonly HeldKey[], name: (typeof firstKeyNames)[number]): HeldKey {
+  const held = ring.find((key) => key.name === name);
+  if (held !== undefined) return held;
+  throw new ImageError('key-missing', `there is no key ${name}`, 'bring it back into keys/');
 }
 
-function yearsAfter(date: Date, years: number): Date {
-  const later = new Date(date);
-  later.setUTCFullYear(later.getUTCFullYear() + years);
-  return later;
+function publicOf({ path, publicKey }: HeldKey): string {
+  if (publicKey !== null) return publicKey;
+  throw new ImageError('key-unreadable', `the public part of ${path} is not there`, 'bring it back into keys/');
 }
 
-async function readRoots(dir: string): Promise<Buffer[]> {
-  const roots: Buffer[] = [];
-  for (let version = 1; version <= metadataLimits.rootsPerWalkMax; version += 1) {
-    const bytes = await readIfThere(join(dir, 'metadata', `${version}.root.json`));
-    if (bytes === null) break;
-    roots.push(bytes);
-  }
-  return roots;
-}
-
-async function readIfThere(path: string): Promise<Buffer | null> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw error;
-  }
+/** Signs targets that list these releases, with what the present ones say beside. */
+async function publish(repository: Repository, state: State, targets: readonly TargetFile[]): Promise<OfflineMetadata> {
+  const { dir, now, passphrases } = repository;
+  const listed = readListed(state.targets, state.trusted.root.bytes);
+  const change = openChange({
+    root: state.trusted.root.bytes,
+    targets: state.targets,
+    nextRoot: null,
+    nextTargets: nextTargets({ ...listed, targets }, now()),
+  });
+  const signed = await signHere(dir, change, state.ring, passphrases ?? noPassphrase);
+  await replaceFile(targetsPath(dir), signed);
+  return { roots: state.roots, targets: signed };
 }

@@ -1,7 +1,7 @@
 import { Metadata, MetadataKind, Signature } from '@tufjs/models';
 import { type Digest, sha256 } from '../digest.ts';
-import { type KeyPair, type PublicKey, signBytes } from './ed25519.ts';
-import type { RoleBodies, RoleName } from './tuf-metadata.ts';
+import { type KeyPair, type PublicKey, signBytes, verifyBytes } from './ed25519.ts';
+import { parseRoot, parseTargets, type RoleBodies, type RoleName } from './tuf-metadata.ts';
 import { type HoldfastFields, holdfastField, issuedAtField, type TargetFile } from './tuf-targets.ts';
 
 /**
@@ -40,6 +40,42 @@ function signAll(metadata: Metadata<RoleBodies[RoleName]>, signers: readonly Key
     );
   }
   return Buffer.from(JSON.stringify(metadata.toJSON()));
+}
+
+/** The roles that are signed offline, and may so be signed by several people one after the other. */
+export type OfflineRole = 'root' | 'targets';
+
+function parsed(role: OfflineRole, bytes: Buffer): Metadata<RoleBodies[OfflineRole]> {
+  return role === 'root' ? parseRoot(bytes).metadata : parseTargets(bytes).metadata;
+}
+
+/** The bytes that signatures are made over: two files with the same ones say the same. */
+export function signedPart(role: OfflineRole, bytes: Buffer): Buffer {
+  let part: Buffer = Buffer.alloc(0);
+  const { signed } = parsed(role, bytes);
+  new Metadata<RoleBodies[OfflineRole]>(signed).sign((canonical) => {
+    part = canonical;
+    return new Signature({ keyID: '', sig: '' });
+  });
+  return part;
+}
+
+/**
+ * Adds signatures to metadata that was made before, here or elsewhere; what it says and who signed it already stays.
+ * @throws TrustError when the bytes are no such metadata
+ */
+export function addSignatures(role: OfflineRole, bytes: Buffer, signers: readonly KeyPair[]): Buffer {
+  return signAll(parsed(role, bytes), signers);
+}
+
+/** Those of `candidates` whose signature is on the metadata, and right. */
+export function signersOf(role: OfflineRole, bytes: Buffer, candidates: readonly PublicKey[]): PublicKey[] {
+  const { signatures } = parsed(role, bytes);
+  const part = signedPart(role, bytes);
+  return candidates.filter((key) => {
+    const signature = signatures[tufKeyId(key)];
+    return signature !== undefined && verifyBytes(part, Buffer.from(signature.sig, 'hex'), key);
+  });
 }
 
 export interface RoleKeys {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CommanderError } from 'commander';
 import { releaseVersion } from '../version.ts';
 import { CliError } from './cli-error.ts';
+import { isForImage } from './image-program.ts';
 import { makeProgram } from './program.ts';
 
 const exitUsage = 2;
@@ -17,6 +18,8 @@ const program = makeProgram({
   config: process.env.HOLDFAST_CONFIG,
   root: join(import.meta.dirname, '..', '..'),
 });
+
+program.enablePositionalOptions(isForImage(process.argv.slice(2)));
 
 /** Commander's own exits are for wrong usage, except the ones that were asked for (help, version). */
 for (const command of [program, ...program.commands.flatMap((each) => [each, ...each.commands])])

@@ -3,6 +3,7 @@ import { type Api, apiOf } from './api.ts';
 import { addApplianceCommands } from './appliance-commands.ts';
 import { findConnection } from './connection.ts';
 import { addDemoCommands } from './demo-commands.ts';
+import { addKeyCommands } from './key-commands.ts';
 import { addOrderCommands } from './order-commands.ts';
 import { addReleaseCommands } from './release-commands.ts';
 import { addRolloutCommands } from './rollout-commands.ts';
@@ -28,6 +29,7 @@ interface GlobalOptions {
 export interface Desk {
   readonly surroundings: Surroundings;
   readonly api: () => Api;
+  readonly wantsJson: () => boolean;
   /** Prints an answer as one JSON line with --json, else as `plain` puts it. */
   readonly show: <Value>(value: Value, plain: (value: Value) => string) => void;
 }
@@ -47,13 +49,15 @@ export function makeProgram(surroundings: Surroundings): Command {
   const desk: Desk = {
     surroundings,
     api: () => apiOf(findConnection({ ...program.opts<GlobalOptions>(), config: surroundings.config })),
+    wantsJson: () => program.opts<GlobalOptions>().json === true,
     show: (value, plain) => {
-      surroundings.print(program.opts<GlobalOptions>().json ? JSON.stringify(value) : plain(value));
+      surroundings.print(desk.wantsJson() ? JSON.stringify(value) : plain(value));
     },
   };
   addApplianceCommands(program, desk);
   addOrderCommands(program, desk);
   addReleaseCommands(program, desk);
+  addKeyCommands(program, desk);
   addRolloutCommands(program, desk);
   addDemoCommands(program, desk);
   return program;

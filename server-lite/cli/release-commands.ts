@@ -1,19 +1,19 @@
 import type { Command } from 'commander';
-import { publicationShape, type ReleaseView, releaseListShape } from '../operator/shapes.ts';
+import { type PublicationView, publicationShape, type ReleaseView, releaseListShape } from '../operator/shapes.ts';
+import { addImageCommand } from './image-program.ts';
 import type { Desk } from './program.ts';
 import { table } from './table.ts';
 
 export function addReleaseCommands(program: Command, desk: Desk): void {
-  const release = program.command('release').description('Signed releases');
+  const release = program.command('release').description('Signed releases').enablePositionalOptions();
   release
     .command('publish')
-    .description('Upload a bundle; the server verifies all of it before it publishes anything')
+    .description('Upload a bundle, or metadata alone; the server verifies all of it before it publishes anything')
     .argument('<file>', 'the .hfb file')
-    .action(async (file: string) => {
-      const publication = await desk.api().upload('/api/releases', file, publicationShape);
-      const { component, version, manifest } = publication.release;
-      const text = publication.outcome === 'published' ? 'is published' : 'was published before; nothing changed';
-      desk.show(publication, () => `${component} ${version} ${text} (manifest ${manifest.slice(0, 12)}).`);
+    .option('--dry-run', 'the server verifies it and publishes nothing')
+    .action(async (file: string, { dryRun }: { dryRun?: boolean }) => {
+      const path = dryRun ? '/api/releases?run=dry' : '/api/releases';
+      desk.show(await desk.api().upload(path, file, publicationShape), publicationText);
     });
   release
     .command('list')
@@ -22,6 +22,27 @@ export function addReleaseCommands(program: Command, desk: Desk): void {
       const { releases } = await desk.api().get('/api/releases', releaseListShape);
       desk.show(releases, releasesText);
     });
+  const does = {
+    build: 'Build one release, try its start, sign it, write its bundle',
+    revoke: 'Take a release off the signed list, and write what the server is to know',
+    verify: 'Check a bundle as a server and an appliance do, and say what it is',
+  };
+  for (const [name, text] of Object.entries(does)) addImageCommand(release, desk, name, [name], text);
+}
+
+function publicationText({ outcome, run, release, metadata, withdrawn }: PublicationView): string {
+  const { root, targets } = metadata;
+  const isNew = outcome === 'published';
+  const state = {
+    real: isNew ? 'is published' : 'was published before; nothing changed',
+    dry: isNew ? 'would be published: all of it is right' : 'was published before; nothing would change',
+  }[run];
+  const what =
+    release === null
+      ? `The release metadata (root ${root}, targets ${targets}) ${state}.`
+      : `${release.component} ${release.version} ${state} (manifest ${release.manifest.slice(0, 12)}).`;
+  const gone = withdrawn.map((name) => `${name} ${run === 'dry' ? 'would be' : 'is'} withdrawn: nobody is offered it.`);
+  return [what, ...gone].join('\n');
 }
 
 function releasesText(releases: readonly ReleaseView[]): string {

@@ -109,7 +109,17 @@ export const applianceListShape = z.object({ appliances: z.array(applianceViewSh
 export const orderListShape = z.object({ orders: z.array(orderViewShape) });
 export const releaseListShape = z.object({ releases: z.array(releaseViewShape) });
 export const rolloutListShape = z.object({ rollouts: z.array(rolloutViewShape) });
-export const publicationShape = z.object({ outcome: z.enum(['published', 'unchanged']), release: releaseViewShape });
+export const publicationShape = z.object({
+  outcome: z.enum(['published', 'unchanged']),
+  run: z.enum(['real', 'dry']),
+  /** null: metadata alone was brought. */
+  release: releaseViewShape.nullable(),
+  metadata: z.object({ root: z.number(), targets: z.number() }),
+  withdrawn: z.array(z.string()),
+});
+export type PublicationView = z.infer<typeof publicationShape>;
+/** `?run=dry`: verify everything, write nothing. */
+export const publishQueryShape = z.object({ run: z.enum(['real', 'dry']).default('real') });
 export const claimAnswerShape = z.object({
   claim: z.string(),
   name: z.string(),

@@ -8,6 +8,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Core } from '../core.ts';
 import { Refusal } from '../refusal.ts';
 import { type Publication, publishBundle } from '../release/publish.ts';
+import { publishQueryShape } from './shapes.ts';
 import { releaseView } from './views.ts';
 
 /** An image of an operating system is the largest thing that is released; beyond this, something is wrong. */
@@ -41,6 +42,9 @@ export function uploadRoute(core: Core) {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', { bodyLimit: bundleBytesMax }, (_request, payload, parsed) => parsed(null, payload));
     app.post('/api/releases', { config: { access: 'operator' }, bodyLimit: bundleBytesMax }, async (request, reply) => {
+      const query = publishQueryShape.safeParse(request.query);
+      if (!query.success) throw new Refusal('request-malformed', 'run is real or dry');
+      const { run } = query.data;
       const upload = join(core.shelf.incoming, `${randomUUID()}.hfb`);
       if (!(request.body instanceof Readable)) {
         throw new Refusal('request-malformed', 'there is no bundle in the request', 'send its bytes as the body');
@@ -51,8 +55,11 @@ export function uploadRoute(core: Core) {
         await rm(upload, { force: true });
         throw error;
       }
-      const { outcome, release } = await inTurn(() => publishBundle(core, upload));
-      return reply.code(outcome === 'published' ? 201 : 200).send({ outcome, release: releaseView(release) });
+      const { release, ...rest } = await inTurn(() => publishBundle(core, upload, run));
+      const isCreated = rest.outcome === 'published' && run === 'real';
+      return reply
+        .code(isCreated ? 201 : 200)
+        .send({ ...rest, release: release === null ? null : releaseView(release) });
     });
     done();
   };

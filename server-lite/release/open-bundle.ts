@@ -16,13 +16,22 @@ interface Entry {
   readonly size: number;
 }
 
-/** A bundle's parts, read but not yet trusted. */
-export interface OpenedBundle {
+interface OpenedFile {
   readonly file: FileHandle;
   readonly bytes: number;
   /** `1.root.json` first, without gaps. */
   readonly roots: readonly Buffer[];
   readonly targets: Buffer;
+}
+
+/** Metadata alone: a revocation, or a change of keys, that waits for no release. */
+export interface OpenedMetadata extends OpenedFile {
+  readonly kind: 'metadata';
+}
+
+/** A bundle's parts, read but not yet trusted. */
+export interface OpenedBundle extends OpenedFile {
+  readonly kind: 'release';
   readonly manifestBytes: Buffer;
   readonly manifest: Manifest;
   readonly chunks: Entry;
@@ -52,7 +61,7 @@ export async function readExactly(file: FileHandle, position: number, size: numb
 }
 
 /** Walks the tar headers; nothing is unpacked. The caller closes `file`. */
-export async function openBundle(path: string): Promise<OpenedBundle> {
+export async function openBundle(path: string): Promise<OpenedBundle | OpenedMetadata> {
   const file = await open(path, 'r');
   try {
     const { size: bytes } = await file.stat();
@@ -66,7 +75,9 @@ export async function openBundle(path: string): Promise<OpenedBundle> {
     const names = [...entries.keys()];
     const rootNames = names.filter((_, index) => names[index] === `metadata/${index + 1}.root.json`);
     const patches = entries.get('patches') ?? null;
-    const rest = ['metadata/targets.json', 'manifest.json.zst', ...(patches === null ? [] : ['patches']), 'chunks'];
+    const release = ['manifest.json.zst', ...(patches === null ? [] : ['patches']), 'chunks'];
+    const isMetadata = names.length === rootNames.length + 1;
+    const rest = ['metadata/targets.json', ...(isMetadata ? [] : release)];
     if (rootNames.length === 0) throw malformedBundle('it has no metadata/1.root.json');
     if (names.join('\n') !== [...rootNames, ...rest].join('\n')) {
       throw malformedBundle('it has other entries than belong there, or in another order');
@@ -74,12 +85,13 @@ export async function openBundle(path: string): Promise<OpenedBundle> {
     const roots: Buffer[] = [];
     for (const name of rootNames) roots.push(await part(name, metadataLimits.rootBytesMax));
     const targets = await part('metadata/targets.json', metadataLimits.targetsBytesMax);
+    if (isMetadata) return { kind: 'metadata', file, bytes, roots, targets };
     const manifestBytes = await unpackManifest(await part('manifest.json.zst', manifestLimits.manifestFrameBytesMax));
     const chunks = entries.get('chunks');
     if (chunks === undefined) throw malformedBundle('it has no chunks');
     const manifest = parseManifest(manifestBytes);
     requireFrames(manifest, chunks, patches);
-    return { file, bytes, roots, targets, manifestBytes, manifest, chunks, patches };
+    return { kind: 'release', file, bytes, roots, targets, manifestBytes, manifest, chunks, patches };
   } catch (error) {
     await file.close();
     throw error;

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   loadTrusted,
   type Trusted,
@@ -8,10 +10,10 @@ import {
   updateTargetsFromFile,
   updateTimestamp,
 } from '../../protocol/trust/tuf.ts';
-import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
+import { parseSnapshot, parseTimestamp, roleKeys, TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { makeSnapshot, makeTimestamp } from '../../protocol/trust/tuf-sign.ts';
 import { findTarget, holdfastFields } from '../../protocol/trust/tuf-targets.ts';
-import type { OnlineKeys } from '../keys.ts';
+import type { NamedKeys, OnlineKeys } from '../keys.ts';
 import { Refusal } from '../refusal.ts';
 import type { ReleaseShelf } from './shelf.ts';
 
@@ -35,12 +37,21 @@ export function trustedNow(shelf: ReleaseShelf): Trusted | null {
   const root = shelf.root(shelf.rootVersion());
   if (root === null) return null;
   const online = shelf.online();
-  return loadTrusted({
-    root,
-    timestamp: online?.timestamp ?? null,
-    snapshot: online?.snapshot ?? null,
-    targets: online?.targets ?? null,
-  });
+  const stored = { root, timestamp: online?.timestamp ?? null, snapshot: online?.snapshot ?? null };
+  const trusted = loadTrusted({ ...stored, targets: online?.targets ?? null });
+  if (trusted.targets !== null || online === null) return trusted;
+  // A new root was written, and the power failed before the timestamp: the targets that it vouches for are there.
+  return loadTrusted({ ...stored, targets: newestTargets(shelf, root) });
+}
+
+/** The newest targets on the shelf, whether the snapshot names them or not, that a root vouches for. */
+function newestTargets(shelf: ReleaseShelf, root: Buffer): Buffer | null {
+  const versions = readdirSync(shelf.metadata).flatMap((name) => /^([1-9]\d*)\.targets\.json$/.exec(name)?.[1] ?? []);
+  for (const version of versions.map(Number).sort((a, b) => b - a)) {
+    const targets = readFileSync(join(shelf.metadata, `${version}.targets.json`));
+    if (loadTrusted({ root, timestamp: null, snapshot: null, targets }).targets !== null) return targets;
+  }
+  return null;
 }
 
 /**
@@ -87,17 +98,19 @@ export function planOnline(
 ): MetadataPlan {
   const targets = trusted.targets;
   if (targets === null) throw new TrustError('tuf-incomplete', 'there are no targets to publish');
-  requireOwnKeys(trusted, keys);
-  const online = trustedNow(shelf);
-  const snapshotVersion = (online?.snapshot?.version ?? 0) + 1;
-  const timestampVersion = (online?.timestamp?.version ?? 0) + 1;
+  const named = namedKeys(trusted);
+  requireOwnKeys(named, keys);
+  // Whoever signed them: a file's name is never used twice, because proxies keep what they fetched.
+  const online = shelf.online();
+  const snapshotVersion = (online === null ? 0 : parseSnapshot(online.snapshot).version) + 1;
+  const timestampVersion = (online === null ? 0 : parseTimestamp(online.timestamp).version) + 1;
   const snapshot = makeSnapshot(
     {
       version: snapshotVersion,
       expires: daysAfter(now, snapshotDays),
       targets: { version: targets.version, bytes: targets.bytes },
     },
-    [keys.snapshot],
+    keys.named('snapshot', named.snapshot),
   );
   const timestamp = makeTimestamp(
     {
@@ -106,14 +119,15 @@ export function planOnline(
       issuedAt: Math.floor(now.getTime() / 1000),
       snapshot: { version: snapshotVersion, bytes: snapshot },
     },
-    [keys.timestamp],
+    keys.named('timestamp', named.timestamp),
   );
   const withTimestamp = updateTimestamp({ ...trusted, targets: null }, timestamp, now);
   const walked = updateTargets(updateSnapshot(withTimestamp, snapshot, now), targets.bytes, now);
   return {
     files: [
-      ...roots,
+      // Before the root: it may be the one that no longer vouches for the targets before these.
       { name: `${targets.version}.targets.json`, bytes: targets.bytes },
+      ...roots,
       { name: `${snapshotVersion}.snapshot.json`, bytes: snapshot },
       { name: 'timestamp.json', bytes: timestamp },
     ],
@@ -121,12 +135,25 @@ export function planOnline(
   };
 }
 
-function requireOwnKeys(trusted: Trusted, keys: OnlineKeys): void {
-  if (holdfastFields(trusted).answerKeys.includes(keys.answer.publicKey)) return;
+/** The server's keys, as what is trusted names them. */
+export function namedKeys(trusted: Trusted): NamedKeys {
+  const root = trusted.root.metadata.signed;
+  return {
+    answer: holdfastFields(trusted).answerKeys,
+    snapshot: [...roleKeys(root, 'snapshot').keys()],
+    timestamp: [...roleKeys(root, 'timestamp').keys()],
+  };
+}
+
+function requireOwnKeys(named: NamedKeys, keys: OnlineKeys): void {
+  const foreign = (['answer', 'snapshot', 'timestamp'] as const).filter((role) => {
+    return keys.named(role, named[role]).length === 0;
+  });
+  if (foreign.length === 0) return;
   throw new Refusal(
     'bundle-untrusted',
-    "the bundle was made for another server: its targets do not name this server's answer key",
-    "build it with this server's public-keys.json",
+    `the bundle was made for another server: it does not name this server's ${foreign.join(', ')} key`,
+    "build it with this server's newest public-keys.json",
   );
 }
 

@@ -37,7 +37,11 @@ async function setUp(directory: string) {
   ];
   const run = (...args: string[]) => execa(nodeBinary, [main, ...args], { reject: false });
   const build = (...args: string[]) =>
-    run('build', ...repository, '--source', source, '--out', join(directory, 'out'), '--component', 'app', ...args);
+    run(
+      ...['build', ...repository, '--source', source, '--out', join(directory, 'out'), '--component', 'app'],
+      // The fixture is no agent.
+      ...['--no-trial-start', ...args],
+    );
   return { run, build, repository };
 }
 

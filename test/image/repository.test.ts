@@ -34,8 +34,10 @@ describe("the operator's repository", () => {
     await using directory = await temporaryDirectory();
     const serverKeys = newServerKeys();
     await open(directory.path, serverKeys);
-    const names = await readdir(join(directory.path, 'keys'));
+    const all = await readdir(join(directory.path, 'keys'));
+    const names = all.filter((name) => !name.endsWith('.public.json'));
     expect(names.sort()).toEqual(['operator.pem', 'root-1.pem', 'root-2.pem', 'root-3.pem', 'targets.pem']);
+    expect((await stat(join(directory.path, 'keys'))).mode & 0o777).toBe(0o700);
     for (const name of names) expect((await stat(join(directory.path, 'keys', name))).mode & 0o777).toBe(0o600);
     const trusted = await trustedIn(directory.path);
     expect(trusted.root.metadata.signed.roles.root?.threshold).toBe(2);

@@ -13,6 +13,7 @@ export interface Example {
 
 export function readExamples(): Example[] {
   return readdirSync(directory)
+    .filter((file) => file.endsWith('.json'))
     .sort((a, b) => (a < b ? -1 : 1))
     .map((file) => ({
       shape: file.split('.')[0] ?? '',

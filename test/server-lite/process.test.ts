@@ -64,7 +64,8 @@ describe('the server process', () => {
     const { child } = await serve(directory.path);
     const keys = JSON.parse(await readFile(join(directory.path, 'public-keys.json'), 'utf8'));
     const hex = expect.stringMatching(/^[0-9a-f]{64}$/);
-    expect(keys).toEqual({ answer: hex, snapshot: hex, timestamp: hex });
+    const three = { answer: hex, snapshot: hex, timestamp: hex };
+    expect(keys).toEqual({ ...three, next: three });
     expect((await stat(join(directory.path, 'keys', 'answer.pem'))).mode & 0o777).toBe(0o600);
     child.kill('SIGTERM');
     await child;

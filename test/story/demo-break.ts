@@ -44,6 +44,7 @@ const build = [
   version,
   '--patch',
   join(broken, 'release.patch'),
+  '--no-trial-start',
   '--security-version',
   String(securityVersion),
 ];

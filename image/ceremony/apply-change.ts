@@ -1,0 +1,87 @@
+import { loadTrusted, updateRoot } from '../../protocol/trust/tuf.ts';
+import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
+import { replaceFile } from '../durable.ts';
+import { ImageError } from '../errors.ts';
+import { withLock } from '../lock.ts';
+import {
+  type OfflineMetadata,
+  readRoots,
+  readTargets,
+  rootPath,
+  targetsPath,
+  walkMetadata,
+} from '../repository-metadata.ts';
+import { isReached, type OpenedChange, quorumsOf } from './change.ts';
+import { describeSignatures } from './describe-change.ts';
+
+export interface Applied {
+  readonly outcome: 'applied' | 'unchanged';
+  readonly metadata: OfflineMetadata;
+}
+
+/**
+ * Puts a change in place that enough keys have signed, the root before the targets. Interrupted between the two, it is
+ * repeated; repeated when it is in place already, it changes nothing.
+ * @throws ImageError `signatures-missing`, `change-outdated`
+ */
+export function applyChange(dir: string, change: OpenedChange): Promise<Applied> {
+  return withLock(dir, async () => {
+    const plan = await planApplication(dir, change);
+    if (plan.newRoot !== null) await replaceFile(rootPath(dir, change.after.root.version), plan.newRoot);
+    if (plan.newTargets !== null) await replaceFile(targetsPath(dir), plan.newTargets);
+    return plan;
+  });
+}
+
+interface Application extends Applied {
+  /** null: it is in place. */
+  readonly newRoot: Buffer | null;
+  readonly newTargets: Buffer | null;
+}
+
+/** What {@link applyChange} would write; nothing is written. */
+export async function planApplication(dir: string, change: OpenedChange): Promise<Application> {
+  if (!quorumsOf(change).every(isReached)) {
+    throw new ImageError(
+      'signatures-missing',
+      `not enough keys have signed this change:\n  ${describeSignatures(change).join('\n  ')}`,
+      'carry the file to who holds such a key: keys sign FILE --key KEYFILE',
+    );
+  }
+  const roots = await readRoots(dir);
+  const targets = await readTargets(dir);
+  const newRoot = missing(roots.at(-1) ?? null, change.root, change.nextRoot, 'root');
+  const newTargets = missing(targets, change.targets, change.nextTargets, 'targets');
+  const metadata: OfflineMetadata = {
+    roots: newRoot === null ? roots : [...roots, newRoot],
+    targets: newTargets ?? targets ?? change.targets,
+  };
+  requireWalk(dir, change, metadata);
+  const outcome = newRoot === null && newTargets === null ? 'unchanged' : 'applied';
+  return { outcome, metadata, newRoot, newTargets };
+}
+
+/** @returns what is to be written; null when it is there already, or this part stays as it is */
+function missing(here: Buffer | null, before: Buffer, next: Buffer | null, what: string): Buffer | null {
+  if (next !== null && here?.equals(next)) return null;
+  if (here?.equals(before)) return next;
+  throw new ImageError(
+    'change-outdated',
+    `the ${what} metadata of the repository is not the one that this change follows`,
+    'something was released or changed in between, or it is another repository: propose the change anew',
+  );
+}
+
+/** As an appliance will walk it: what it would refuse is not put in place. */
+function requireWalk(dir: string, change: OpenedChange, metadata: OfflineMetadata): void {
+  try {
+    const before = loadTrusted({ root: change.root, timestamp: null, snapshot: null, targets: null });
+    if (change.nextRoot !== null) updateRoot(before, change.nextRoot);
+  } catch (cause) {
+    if (!(cause instanceof TrustError)) throw cause;
+    throw new ImageError('change-unreadable', `no appliance would take this change: ${cause.message}`, 'propose anew', {
+      cause,
+    });
+  }
+  walkMetadata(dir, metadata.roots, metadata.targets);
+}

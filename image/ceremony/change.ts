@@ -1,0 +1,146 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import type { PublicKey } from '../../protocol/trust/ed25519.ts';
+import { loadTrusted, type Trusted } from '../../protocol/trust/tuf.ts';
+import { metadataLimits, TrustError } from '../../protocol/trust/tuf-metadata.ts';
+import { signersOf } from '../../protocol/trust/tuf-sign.ts';
+import { replaceFile } from '../durable.ts';
+import { ImageError } from '../errors.ts';
+import { type ReadRoot, type ReadTargets, readRoot, readTargets } from './read-metadata.ts';
+
+/**
+ * Metadata that is to be signed, as it is carried from machine to machine: what is trusted now, and what is to follow,
+ * with the signatures that it has so far. Whoever signs needs nothing but this file and a key.
+ */
+export interface Change {
+  /** The root that is trusted now, and the targets. */
+  readonly root: Buffer;
+  readonly targets: Buffer;
+  /** null: it stays. */
+  readonly nextRoot: Buffer | null;
+  readonly nextTargets: Buffer | null;
+}
+
+/** Root and targets, twice, with every quote escaped. */
+const fileBytesMax = 4 * (metadataLimits.rootBytesMax + metadataLimits.targetsBytesMax);
+
+const changeShape = z.strictObject({
+  holdfast: z.literal('change of release metadata'),
+  v: z.literal(1),
+  root: z.string(),
+  targets: z.string(),
+  nextRoot: z.string().nullable(),
+  nextTargets: z.string().nullable(),
+});
+
+/** A change that was read to the last field: nothing in it goes unsaid when it is described. */
+export interface OpenedChange extends Change {
+  readonly before: { readonly root: ReadRoot; readonly targets: ReadTargets };
+  readonly after: { readonly root: ReadRoot; readonly targets: ReadTargets };
+}
+
+export async function writeChange(path: string, change: Change): Promise<void> {
+  const text = (bytes: Buffer | null) => bytes?.toString('utf8') ?? null;
+  const file = {
+    holdfast: 'change of release metadata',
+    v: 1,
+    root: text(change.root),
+    targets: text(change.targets),
+    nextRoot: text(change.nextRoot),
+    nextTargets: text(change.nextTargets),
+  };
+  await replaceFile(path, Buffer.from(`${JSON.stringify(file, null, 2)}\n`));
+}
+
+/** @throws ImageError `change-unreadable` */
+export async function readChange(path: string): Promise<OpenedChange> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw unreadable(`${path} can not be read`, cause);
+  });
+  if (bytes.length > fileBytesMax) throw unreadable(`${path} has ${bytes.length} bytes, too many for a change`);
+  try {
+    const file = changeShape.parse(JSON.parse(bytes.toString('utf8')));
+    const part = (text: string) => Buffer.from(text, 'utf8');
+    return openChange({
+      root: part(file.root),
+      targets: part(file.targets),
+      nextRoot: file.nextRoot === null ? null : part(file.nextRoot),
+      nextTargets: file.nextTargets === null ? null : part(file.nextTargets),
+    });
+  } catch (cause) {
+    if (cause instanceof SyntaxError || cause instanceof z.ZodError) throw unreadable(`${path} is no change`, cause);
+    throw cause;
+  }
+}
+
+function unreadable(message: string, cause?: unknown): ImageError {
+  const next = 'do not sign it; ask whoever gave it to you to make it anew, with the same version of this program';
+  return new ImageError('change-unreadable', message, next, { cause });
+}
+
+/**
+ * What a change says. What is trusted now must be signed, the new one must follow it, and every field must be one that
+ * can be put into words.
+ * @throws ImageError `change-unreadable`
+ */
+export function openChange(change: Change): OpenedChange {
+  try {
+    const trusted = trustedBefore(change);
+    const before = { root: readRoot(trusted.root.bytes), targets: readTargets(change.targets, change.root) };
+    const after = {
+      root: change.nextRoot === null ? before.root : readRoot(change.nextRoot),
+      targets: change.nextTargets === null ? before.targets : readTargets(change.nextTargets, change.root),
+    };
+    for (const role of ['root', 'targets'] as const) {
+      const isNew = (role === 'root' ? change.nextRoot : change.nextTargets) !== null;
+      const follows = before[role].version + (isNew ? 1 : 0);
+      if (after[role].version === follows) continue;
+      throw unreadable(`the new ${role} is version ${after[role].version}, after ${before[role].version}`);
+    }
+    if (change.nextRoot === null && change.nextTargets === null) throw unreadable('the change changes nothing');
+    return { ...change, before, after };
+  } catch (cause) {
+    if (cause instanceof TrustError) throw unreadable(`the change can not be read: ${cause.message}`, cause);
+    throw cause;
+  }
+}
+
+function trustedBefore({ root, targets }: Change): Trusted {
+  const trusted = loadTrusted({ root, timestamp: null, snapshot: null, targets });
+  if (trusted.targets !== null) return trusted;
+  throw unreadable('the targets that it says are trusted now are not signed as its root asks');
+}
+
+/** Signatures of one kind: how many of the keys that may sign did. */
+export interface Quorum {
+  readonly role: 'root' | 'targets';
+  /** Whose keys: those of the root that is trusted now, or those of the new one. */
+  readonly asked: 'the present root' | 'the new root';
+  readonly signed: readonly PublicKey[];
+  readonly unsigned: readonly PublicKey[];
+  readonly threshold: number;
+}
+
+/** All that must be reached before the change counts. */
+export function quorumsOf(change: OpenedChange): Quorum[] {
+  const { before, after } = change;
+  const quorum = (role: Quorum['role'], bytes: Buffer, by: ReadRoot, asked: Quorum['asked']): Quorum => {
+    const { keys, threshold } = by.roles[role];
+    const signed = signersOf(role, bytes, keys);
+    return { role, asked, signed, unsigned: keys.filter((key) => !signed.includes(key)), threshold };
+  };
+  const roots =
+    change.nextRoot === null
+      ? []
+      : [
+          quorum('root', change.nextRoot, before.root, 'the present root'),
+          quorum('root', change.nextRoot, after.root, 'the new root'),
+        ];
+  const asked = change.nextRoot === null ? 'the present root' : 'the new root';
+  const targets = change.nextTargets === null ? [] : [quorum('targets', change.nextTargets, after.root, asked)];
+  return [...roots, ...targets];
+}
+
+export function isReached({ signed, threshold }: Quorum): boolean {
+  return signed.length >= threshold;
+}
