@@ -20,7 +20,7 @@ import { isSealedPem, sealedPem } from './sealed-pem.ts';
 
 export const privateEnd = '.pem';
 /** Beside each private key: what may be given away, and what says whose key it is while it is under a passphrase. */
-export const publicEnd = '.public.json';
+const publicEnd = '.public.json';
 
 const publicFileShape = z.object({ v: z.literal(1), name: z.string().max(60), key: publicKeyShape, id: z.string() });
 

@@ -8,7 +8,7 @@ import type { PassphraseSource } from './passphrase.ts';
 /** The keys that a repository begins with; any two of the three make a root. */
 export const firstKeyNames = ['root-1', 'root-2', 'root-3', 'targets', 'operator'] as const;
 
-export function keysDirectory(repositoryDir: string): string {
+function keysDirectory(repositoryDir: string): string {
   return join(repositoryDir, 'keys');
 }
 

@@ -28,7 +28,7 @@ export interface TrialBounds {
   /** From SIGTERM to its end; the supervisor on the appliance waits as long. */
   readonly stopMs: number;
 }
-export const trialBounds: TrialBounds = { upMs: 20_000, watchMs: 1_500, stopMs: 5_000 };
+const trialBounds: TrialBounds = { upMs: 20_000, watchMs: 1_500, stopMs: 5_000 };
 
 const pollMs = 25;
 /** Output that a report quotes, from the end. */

@@ -175,8 +175,8 @@ export class TestServer implements AsyncDisposable {
     });
   }
 
-  async upload(path: string): Promise<Answer> {
-    const response = await fetch(`${this.url}/api/releases`, {
+  async upload(path: string, run: 'real' | 'dry' = 'real'): Promise<Answer> {
+    const response = await fetch(`${this.url}/api/releases?run=${run}`, {
       method: 'POST',
       headers: { 'content-type': 'application/octet-stream', authorization: `Bearer ${this.token}` },
       body: await openAsBlob(path),

@@ -1,0 +1,152 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migrations } from '../../agent/migrations.ts';
+import { emitProgram } from '../../image/emit.ts';
+import { patchedSource } from '../../image/patch.ts';
+import { type FrozenState, readFrozenStates, schemaOf, statesDirectory } from '../../image/trial/frozen-states.ts';
+import { type TrialInput, tryStarts } from '../../image/trial/trial-start.ts';
+import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
+import { treeDigest } from '../support/hostile/tree-digest.ts';
+import { checkout, nodeBinary, type TemporaryDirectory, temporaryDirectory, writeTree } from './fixture-tree.ts';
+
+let directory: TemporaryDirectory;
+let states: FrozenState[];
+
+beforeAll(async () => {
+  directory = await temporaryDirectory();
+  states = await readFrozenStates(statesDirectory(checkout));
+});
+afterAll(() => directory[Symbol.asyncDispose]());
+
+/** Builds the agent of the checkout, with the patch of a release of the tests or another change of one file. */
+async function built(name: string, change: { patch: string } | { file: string; from: string; to: string } | null) {
+  const tree = join(directory.path, name, 'source');
+  const payloadDir = join(directory.path, name, 'payload');
+  const patch = change !== null && 'patch' in change ? change.patch : null;
+  const patchFile = patch === null ? null : join(checkout, 'test', 'releases', patch, 'release.patch');
+  await patchedSource({ sourceDir: checkout, patchFile, outDir: tree });
+  if (change !== null && 'file' in change) {
+    const text = await readFile(join(tree, change.file), 'utf8');
+    expect(text).toContain(change.from);
+    await writeFile(join(tree, change.file), text.replace(change.from, change.to));
+  }
+  const version = patch ?? '2.0.0';
+  const release = { component: 'app', version, commit: 'test', node: nodeBinary } as const;
+  const { entry } = await emitProgram({ ...release, sourceDir: tree, outDir: payloadDir });
+  return { payloadDir, entry, version };
+}
+
+function trial(program: Awaited<ReturnType<typeof built>>, changes: Partial<TrialInput> = {}) {
+  const bounds = { upMs: 15_000, watchMs: 1_500, stopMs: 5_000 };
+  return tryStarts({ ...program, node: nodeBinary, reads: { min: 0, max: 1 }, states, bounds, ...changes });
+}
+
+describe('the frozen states', () => {
+  it('have each schema that the agent knows, the oldest settings, a first day and a power cut, and say who wrote them', async () => {
+    const schemas = new Set<number | null>();
+    for (const [index, state] of states.entries()) {
+      schemas.add(await schemaOf(state, join(directory.path, `look-${index}`)));
+      expect(await readFile(join(statesDirectory(checkout), state.name, 'README.md'), 'utf8')).toMatch(/\w+/);
+    }
+    // Whoever adds a migration freezes a state with its schema here.
+    expect([...schemas]).toEqual(expect.arrayContaining([null, 0, ...migrations.map(({ schema }) => schema)]));
+    expect(states.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['empty', 'oldest-settings', 'release-1.0.52', 'release-1.0.52-power-cut']),
+    );
+  });
+});
+
+describe('the trial start of a release', () => {
+  it('S2: comes up with every frozen state, and leaves them as they are', async () => {
+    const before = treeDigest(statesDirectory(checkout));
+    const outcomes = await trial(await built('whole', null));
+    expect(outcomes.map(({ state, outcome }) => [state, outcome])).toEqual(states.map(({ name }) => [name, 'came-up']));
+    expect(treeDigest(statesDirectory(checkout))).toEqual(before);
+  });
+
+  it('S2: refuses a release that reads a setting which the oldest settings do not have', async () => {
+    const program = await built('settings', {
+      file: 'agent/settings.ts',
+      from: 'const problems = [...unreadable];',
+      to: "const problems = [...unreadable];\n    if ('mcp_url' in kept) (site_name as string).trim();",
+    });
+    await expect(trial(program)).rejects.toMatchObject({
+      code: 'trial-start-failed',
+      message: expect.stringContaining('with the state oldest-settings'),
+    });
+  });
+
+  it.each([
+    ['crashes at each start', '1.0.40', 'trial-start-failed', 'before it could answer health'],
+    ['crashes a second later', '1.0.55', 'trial-start-failed', 'before it could go on working'],
+    ['says in its health answer that it is another version', '1.0.61', 'version-mismatch', 'says in its health answer'],
+  ])('refuses a release that %s', async (_, patch, code, message) => {
+    const program = await built(patch, { patch });
+    await expect(trial(program)).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
+  });
+
+  it('ends one that hangs and hears no signal, within its bounds', async () => {
+    const program = await built('hangs', { patch: '1.0.41' });
+    const one = { states: states.slice(0, 1), bounds: { upMs: 1_500, watchMs: 100, stopMs: 500 } };
+    await expect(trial(program, one)).rejects.toMatchObject({
+      code: 'trial-start-failed',
+      message: expect.stringContaining('did not answer health within 1.5 s'),
+    });
+  });
+
+  it('refuses one that does not stop when it is told to', async () => {
+    const program = await built('stays', {
+      file: 'agent/main.ts',
+      from: 'stopping.abort();\n      setTimeout(() => process.exit(1), stopMsMax).unref();',
+      to: '',
+    });
+    const one = { states: states.slice(0, 1), bounds: { upMs: 15_000, watchMs: 100, stopMs: 500 } };
+    await expect(trial(program, one)).rejects.toMatchObject({
+      code: 'trial-start-failed',
+      message: expect.stringContaining('did not stop within 0.5 s'),
+    });
+  });
+
+  it('names a state that the release declares it can not read, and tries the others', async () => {
+    const program = await built('declared', null);
+    const some = states.filter(({ name }) => ['empty', 'schema-0'].includes(name));
+    expect(await trial(program, { states: some, reads: { min: 1, max: 1 } })).toEqual([
+      { state: 'empty', outcome: 'came-up', ms: expect.any(Number) },
+      { state: 'schema-0', outcome: 'skipped', why: 'it has schema 0, the release declares that it reads 1 to 1' },
+    ]);
+  });
+
+  it('refuses to pass against no state at all', async () => {
+    await expect(readFrozenStates(join(directory.path, 'nothing'))).rejects.toMatchObject({ code: 'states-missing' });
+  });
+});
+
+describe('the build of a release', () => {
+  it('S2: refuses a broken one before anything is signed, unless it is told not to try', async () => {
+    const key = () => generateKeyPair().publicKey;
+    const keys = { answer: key(), snapshot: key(), timestamp: key() };
+    await writeTree(directory.path, { 'public-keys.json': JSON.stringify(keys) });
+    const out = join(directory.path, 'out');
+    const run = (...more: string[]) =>
+      execa(
+        nodeBinary,
+        [
+          join(checkout, 'image', 'main.ts'),
+          ...['build', '--component', 'app', '--release', join(checkout, 'test', 'releases', '1.0.40'), '--out', out],
+          ...['--repository', join(directory.path, 'repository')],
+          ...['--server-keys', join(directory.path, 'public-keys.json'), '--json', ...more],
+        ],
+        { reject: false },
+      );
+    const refused = await run('--dry-run');
+    expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('(trial-start-failed)')]);
+    const dry = await run('--dry-run', '--no-trial-start');
+    expect(JSON.parse(dry.stdout)).toMatchObject({ dryRun: true, version: '1.0.40', starts: null });
+    expect((await readdir(directory.path)).filter((name) => ['out', 'repository'].includes(name))).toEqual([]);
+    expect((await run()).exitCode).toBe(1);
+    const listed = await readFile(join(directory.path, 'repository', 'metadata', 'targets.json'), 'utf8');
+    expect(JSON.parse(listed).signed.targets).toEqual({});
+  });
+});
