@@ -23,6 +23,14 @@ export function answerStatus(path: string, status: number): Misbehaviour {
   });
 }
 
+/** Has another file under this name. */
+export function sendOther(path: string, bytes: Buffer): Misbehaviour {
+  return on(path, (request, response) => {
+    sendFile(request, response, bytes);
+    return true;
+  });
+}
+
 /** A captive portal: 200 and a page, whatever was asked for; `partial` dresses it up as the range. */
 export function answerHtml(path: string, partial: boolean): Misbehaviour {
   const page = Buffer.from(`<!doctype html><title>Welcome</title>${' '.repeat(2000)}`);

@@ -1,39 +1,66 @@
+import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { HttpError } from '../effects/http.ts';
 import type { ByteSource } from './byte-source.ts';
-import { ReleaseError } from './release-error.ts';
+import type { Bundle } from './open-bundle.ts';
+import { ReleaseError, type ReleaseErrorCode } from './release-error.ts';
 
-/** One place that may have a bundle. */
+/** One place that may have a bundle. `open` throws when what it has is not the bundle that is wanted. */
 export interface Candidate {
   readonly name: string;
-  open(): Promise<ByteSource>;
+  open(): Promise<Bundle>;
 }
 
 /** Is told what each place did wrong. */
 type Failed = (name: string, error: Error) => void;
 
-function isSourcesFault(error: unknown): error is HttpError | ReleaseError {
-  return error instanceof HttpError || error instanceof ReleaseError;
+/** What one place can do wrong that another one may do right: it does not answer, or it has another file. */
+const copyCodes = new Set<ReleaseErrorCode>([
+  'bad-bundle',
+  'bad-chunk',
+  'http-status',
+  'not-a-bundle',
+  'range-ignored',
+  'truncated',
+  'wrong-manifest',
+]);
+
+type SourceFault = HttpError | ReleaseError | TrustError;
+
+function isSourcesFault(error: unknown): error is SourceFault {
+  // Metadata that a copy carries and that is not to be trusted says nothing about the release.
+  if (error instanceof HttpError || error instanceof TrustError) return true;
+  return error instanceof ReleaseError && copyCodes.has(error.code);
 }
 
 /**
- * A bundle that several places may have, asked one after the other: where one fails, the next one carries on at the byte
- * that is missing. The last one's failure is the caller's.
+ * The first place whose bundle is the wanted one and passes `accept`, with what that made of it. Where the place fails
+ * later, the next one carries on at the byte that is missing. When all fail, the last one's failure is the caller's;
+ * what is wrong with the release itself is the same everywhere, and thrown at once.
  */
-export async function openFirst(candidates: readonly Candidate[], failed: Failed): Promise<ByteSource> {
+export async function firstAccepted<Accepted>(
+  candidates: readonly Candidate[],
+  accept: (bundle: Bundle) => Accepted,
+  failed: Failed,
+): Promise<Accepted & { readonly bundle: Bundle }> {
   const left = [...candidates];
-  return new FallingOver(await openNext(left, null, failed), left, failed);
+  for (;;) {
+    const bundle = await openNext(left, failed);
+    try {
+      return { ...accept(bundle), bundle: { ...bundle, source: new FallingOver(bundle, left, failed) } };
+    } catch (error) {
+      bundle.source.close();
+      if (!isSourcesFault(error) || left.length === 0) throw error;
+      failed(bundle.source.name, error);
+    }
+  }
 }
 
-/** @param size of the bundle, once it is known: another one is another bundle */
-async function openNext(left: Candidate[], size: number | null, failed: Failed): Promise<ByteSource> {
-  for (let last: unknown = null; ; ) {
+async function openNext(left: Candidate[], failed: Failed): Promise<Bundle> {
+  for (let last: SourceFault | null = null; ; ) {
     const candidate = left.shift();
     if (candidate === undefined) throw last ?? new ReleaseError('unreachable', 'there is no source of this bundle');
     try {
-      const source = await candidate.open();
-      if (size === null || source.size === size) return source;
-      source.close();
-      throw new ReleaseError('bad-bundle', `${candidate.name} has a bundle of another size`);
+      return await candidate.open();
     } catch (error) {
       if (!isSourcesFault(error)) throw error;
       failed(candidate.name, error);
@@ -42,29 +69,44 @@ async function openNext(left: Candidate[], size: number | null, failed: Failed):
   }
 }
 
+const entries = ['chunks', 'patches'] as const;
+
+/** The frames are the same, whatever metadata lies before them: it may be older in one place than in another. */
+function requireSameFrames(bundle: Bundle, first: Bundle): void {
+  for (const entry of entries) {
+    if (bundle[entry]?.size === first[entry]?.size) continue;
+    throw new ReleaseError('bad-bundle', `${bundle.source.name} has ${entry} of another size`);
+  }
+}
+
+/** The frames of a bundle by their positions in the first place's, wherever they lie in the one that is asked now. */
 class FallingOver implements ByteSource {
-  readonly size: number;
+  readonly #first: Bundle;
   readonly #left: Candidate[];
   readonly #failed: Failed;
-  #current: ByteSource;
+  #current: Bundle;
 
-  constructor(first: ByteSource, left: Candidate[], failed: Failed) {
+  constructor(first: Bundle, left: Candidate[], failed: Failed) {
+    this.#first = first;
     this.#current = first;
-    this.size = first.size;
     this.#left = left;
     this.#failed = failed;
   }
 
   get name(): string {
-    return this.#current.name;
+    return this.#current.source.name;
+  }
+
+  get size(): number {
+    return this.#first.source.size;
   }
 
   get wholeOnly(): boolean {
-    return this.#current.wholeOnly === true;
+    return this.#current.source.wholeOnly === true;
   }
 
   close(): void {
-    this.#current.close();
+    this.#current.source.close();
   }
 
   readonly distrust = async (): Promise<boolean> => {
@@ -77,7 +119,7 @@ class FallingOver implements ByteSource {
   async read(position: number, length: number): Promise<Buffer> {
     for (;;) {
       try {
-        return await this.#current.read(position, length);
+        return await this.#current.source.read(this.#here(position), length);
       } catch (error) {
         await this.#moveOn(error);
       }
@@ -99,7 +141,7 @@ class FallingOver implements ByteSource {
     };
     for (;;) {
       try {
-        await this.#current.stream(position + done, length - done, counted);
+        await this.#current.source.stream(this.#here(position + done), length - done, counted);
         return;
       } catch (error) {
         if (isRefused) throw error;
@@ -108,11 +150,32 @@ class FallingOver implements ByteSource {
     }
   }
 
+  #here(position: number): number {
+    for (const entry of entries) {
+      const from = this.#first[entry];
+      const to = this.#current[entry];
+      if (from === null || to === null || position < from.position || position > from.position + from.size) continue;
+      return position - from.position + to.position;
+    }
+    throw new RangeError(`byte ${position} of a bundle is not among its frames`);
+  }
+
   /** The candidates bound how often that can happen. */
   async #moveOn(error: unknown): Promise<void> {
     if (!isSourcesFault(error) || this.#left.length === 0) throw error;
     this.#failed(this.name, error);
-    this.#current.close();
-    this.#current = await openNext(this.#left, this.size, this.#failed);
+    this.#current.source.close();
+    for (;;) {
+      const next = await openNext(this.#left, this.#failed);
+      try {
+        requireSameFrames(next, this.#first);
+        this.#current = next;
+        return;
+      } catch (wrong) {
+        next.source.close();
+        if (!isSourcesFault(wrong) || this.#left.length === 0) throw wrong;
+        this.#failed(next.source.name, wrong);
+      }
+    }
   }
 }

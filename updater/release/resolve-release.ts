@@ -17,7 +17,7 @@ import type { Http } from '../effects/http.ts';
 import { type ByteSource, fileSource, httpSource } from './byte-source.ts';
 import { takeCarriedMetadata } from './carried-metadata.ts';
 import { workDirectory } from './chunk-store.ts';
-import { openFirst } from './fall-over.ts';
+import { type Candidate, firstAccepted } from './fall-over.ts';
 import { type Bundle, openBundle } from './open-bundle.ts';
 import { refreshMetadata } from './refresh-metadata.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
@@ -39,32 +39,52 @@ export interface ResolveEffects extends TrustPlace {
   readonly log?: (line: string) => void;
 }
 
-/** What a place can do wrong that another one may do right. */
-const elsewhere = new Set<string>([
-  'unreachable',
-  'stalled',
-  'timed-out',
-  'truncated',
-  'http-status',
-  'redirect-refused',
-]);
+/** What would be the same whoever sent the metadata. */
+const ownCodes = new Set<string>(['disk', 'no-space', 'read-only', 'root-not-pinned']);
 
-/** The server is asked first, because it knows what is newest; who comes after it can only be older. */
+/**
+ * The server is asked first, because it knows what is newest; who comes after it can only be older. When all fail, the
+ * first one's failure is the caller's.
+ */
 async function refreshFromAny(effects: ResolveEffects, bases: readonly string[]): Promise<Trusted> {
-  const [base = '', ...others] = bases;
-  try {
-    return await refreshMetadata(effects, effects.http, base);
-  } catch (error) {
-    if (others.length === 0 || !(error instanceof ReleaseError) || !elsewhere.has(error.code)) throw error;
-    effects.log?.(`${error.message}; the next source is asked`);
-    return refreshFromAny(effects, others);
+  let first: ReleaseError | null = null;
+  for (const base of bases) {
+    try {
+      return await refreshMetadata(effects, effects.http, base);
+    } catch (error) {
+      if (!(error instanceof ReleaseError) || ownCodes.has(error.code)) throw error;
+      first ??= error;
+      effects.log?.(`${error.message}; the next source is asked`);
+    }
   }
+  throw first ?? new ReleaseError('unreachable', 'there is no source of release metadata');
 }
 
 /** The operator may name sources in the signed targets; a technician's stay until a higher number is signed. */
 function takeSignedSources(place: TrustPlace, trusted: Trusted): void {
   const { sources } = holdfastFields(trusted);
   if (sources !== undefined) takeSources(place, sources, 'targets');
+}
+
+/** The bundle of a release in one place; nothing of it is believed but that its manifest is the one that was released. */
+function bundleAt({ http }: ResolveEffects, base: string, { component, version, manifest }: ReleaseName): Candidate {
+  const url = `${base.replace(/\/$/, '')}/bundles/${bundleName(component, version)}`;
+  const open = async (): Promise<Bundle> => {
+    const bundle = await openWhole(await httpSource(http, url));
+    if (sha256(bundle.manifestBytes) === manifest) return bundle;
+    bundle.source.close();
+    throw new ReleaseError('wrong-manifest', `${url} holds another manifest than was released`);
+  };
+  return { name: url, open };
+}
+
+async function openWhole(source: ByteSource): Promise<Bundle> {
+  try {
+    return await openBundle(source);
+  } catch (error) {
+    source.close();
+    throw error;
+  }
 }
 
 /**
@@ -86,19 +106,12 @@ export async function resolveFromServer(
     const trusted = await refreshFromAny(effects, [base, ...bases.slice(0, -1)]);
     takeSignedSources(effects, trusted);
     requireListed(trusted, component, version, release.manifest);
-    const source = await openFirst(
-      bases.map((from) => {
-        const url = `${from.replace(/\/$/, '')}/bundles/${bundleName(component, version)}`;
-        return { name: url, open: () => httpSource(effects.http, url) };
-      }),
+    return await firstAccepted(
+      bases.map((from) => bundleAt(effects, from, release)),
+      // What a place before this one carried may have brought the trust forward.
+      (bundle) => acceptBundle(effects, loadTrust(effects), bundle, acceptance),
       (name, error) => effects.log?.(`${name}: ${error.message}; the next source is asked`),
     );
-    const resolved = await resolveBundle(effects, trusted, source, acceptance);
-    if (resolved.manifestDigest !== release.manifest) {
-      source.close();
-      throw new ReleaseError('wrong-manifest', `the bundle of ${subject} holds another manifest than was released`);
-    }
-    return resolved;
   } catch (error) {
     throw asReleaseError(error, subject);
   }
@@ -114,33 +127,33 @@ export async function resolveFromFile(
   acceptance: Acceptance,
 ): Promise<ResolvedRelease> {
   try {
-    return await resolveBundle(effects, loadTrust(effects), fileSource(effects.files, path), acceptance);
+    const bundle = await openWhole(fileSource(effects.files, path));
+    try {
+      return { ...acceptBundle(effects, loadTrust(effects), bundle, acceptance), bundle };
+    } catch (error) {
+      bundle.source.close();
+      throw error;
+    }
   } catch (error) {
     throw asReleaseError(error, path);
   }
 }
 
-async function resolveBundle(
+function acceptBundle(
   place: TrustPlace,
   before: Trusted,
-  source: ByteSource,
+  bundle: Bundle,
   acceptance: Acceptance,
-): Promise<ResolvedRelease> {
-  try {
-    const bundle = await openBundle(source);
-    const trusted = takeCarriedMetadata(place, before, bundle);
-    const { manifestBytes } = bundle;
-    const manifestDigest = sha256(manifestBytes);
-    const { component, version } = claimedName(manifestBytes, source.name);
-    requireListed(trusted, component, version, manifestDigest);
-    const manifest = parseManifest(manifestBytes, `${component} ${version}`);
-    requireFrames(manifest, bundle);
-    requireAcceptable(manifest, manifestDigest, acceptance);
-    return { manifest, manifestDigest, manifestBytes, bundle, trusted };
-  } catch (error) {
-    source.close();
-    throw error;
-  }
+): Omit<ResolvedRelease, 'bundle'> {
+  const trusted = takeCarriedMetadata(place, before, bundle);
+  const { manifestBytes } = bundle;
+  const manifestDigest = sha256(manifestBytes);
+  const { component, version } = claimedName(manifestBytes, bundle.source.name);
+  requireListed(trusted, component, version, manifestDigest);
+  const manifest = parseManifest(manifestBytes, `${component} ${version}`);
+  requireFrames(manifest, bundle);
+  requireAcceptable(manifest, manifestDigest, acceptance);
+  return { manifest, manifestDigest, manifestBytes, trusted };
 }
 
 const nameShape = z.object({ component: componentShape, version: versionShape });
