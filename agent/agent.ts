@@ -80,6 +80,7 @@ async function runWithStores(
     start,
     version,
     credentialsPath: layout.agentCredentials,
+    answerKeysPath: layout.answerKeys,
     checks,
   });
   const health = new HealthSocket(

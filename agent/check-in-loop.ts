@@ -9,7 +9,7 @@ import type { Bell } from './bell.ts';
 import { type CheckInBody, type CheckInOutcome, checkIn } from './check-in.ts';
 import type { CheckInCounter } from './check-in-counter.ts';
 import { worst } from './checks.ts';
-import { CredentialsError, readCredentials } from './credentials.ts';
+import { CredentialsError, readAnswerKeys, readCredentials } from './credentials.ts';
 import type { Effects } from './effects/effects.ts';
 import { HttpError } from './effects/http.ts';
 import type { OrderQueue } from './orders.ts';
@@ -34,6 +34,7 @@ export interface CheckInParts {
   readonly start: Start;
   readonly version: string;
   readonly credentialsPath: string;
+  readonly answerKeysPath: string;
   readonly checks: () => Record<string, CheckStatus>;
 }
 
@@ -65,9 +66,11 @@ export class CheckInLoop {
 
   /** @returns the pause until the next one, in seconds */
   async #round(signal: AbortSignal): Promise<number> {
-    const { effects, credentialsPath } = this.#parts;
+    const { effects, credentialsPath, answerKeysPath } = this.#parts;
     try {
-      const credentials = await readCredentials(effects.files, credentialsPath);
+      const enrolled = await readCredentials(effects.files, credentialsPath);
+      const answerKeys = await readAnswerKeys(effects.files, answerKeysPath, enrolled.answerKeys);
+      const credentials = { ...enrolled, answerKeys };
       const outcome = await checkIn(effects.http, credentials, this.#request(), signal);
       return this.#settle(outcome, credentials);
     } catch (error) {

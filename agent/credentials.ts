@@ -1,13 +1,16 @@
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { answerKeysBytesMax, answerKeysShape } from '../protocol/answer-keys.ts';
 import { type AgentCredentials, agentCredentialsShape } from '../protocol/claim.ts';
-import { privateKeyFromPem } from '../protocol/trust/ed25519.ts';
+import { type PublicKey, privateKeyFromPem } from '../protocol/trust/ed25519.ts';
 import type { AgentFiles } from './effects/effects.ts';
-import { systemCode } from './errors.ts';
+import { AgentError, systemCode } from './errors.ts';
 
 const credentialsBytesMax = 16 * 1024;
+const noJson = Symbol('no JSON');
 
-export interface Credentials extends Omit<AgentCredentials, 'privateKey'> {
+export interface Credentials extends Omit<AgentCredentials, 'answerKeys' | 'privateKey'> {
+  readonly answerKeys: readonly PublicKey[];
   readonly key: KeyObject;
 }
 
@@ -36,6 +39,34 @@ export async function readCredentials(files: AgentFiles, path: string): Promise<
     // The text of a JSON error quotes what it read: the cause must not travel with a private key in it.
     const what = error instanceof z.ZodError ? error.issues.map(({ path: at }) => at.join('.')).join(', ') : 'no JSON';
     throw new CredentialsError('credentials-invalid', `${path} is not what setup writes (${what}): set up again`);
+  }
+}
+
+/**
+ * The keys that sign the server's answers today: those that the updater took from signed metadata, or those of the claim
+ * before it took any. A file that can not be read names none.
+ */
+export async function readAnswerKeys(
+  files: AgentFiles,
+  path: string,
+  enrolled: readonly PublicKey[],
+): Promise<readonly PublicKey[]> {
+  try {
+    const parsed = answerKeysShape.safeParse(parseJson(await files.readText(path, answerKeysBytesMax)));
+    return parsed.success ? parsed.data.answerKeys : enrolled;
+  } catch (error) {
+    if (error instanceof AgentError || systemCode(error) !== null) return enrolled;
+    throw error;
+  }
+}
+
+function parseJson(text: string | null): unknown {
+  if (text === null) return noJson;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return noJson;
+    throw error;
   }
 }
 

@@ -8,6 +8,9 @@ import { signedOrderShape } from './order.ts';
 import { versionShape } from './version.ts';
 import { wireEnum, wordOf } from './wire-enum.ts';
 
+/** Where a server has the release repository, unless an answer says otherwise. */
+export const releasesPath = '/releases';
+
 export const checkInPath = '/v1/checkin';
 export const checkInBytesMax = 16 * 1024;
 /** An unsigned word may delay an appliance by this much at the most. */

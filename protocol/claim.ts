@@ -60,7 +60,7 @@ export const enrolAnswerShape = z.object({
   appliance: applianceIdShape,
   name: z.string().max(60),
   site: z.string().max(60),
-  /** Raw Ed25519 public keys that sign answers; the first one is the one the claim pinned. */
+  /** Raw Ed25519 public keys that sign answers; among them the one that the claim pinned, unless it was replaced since. */
   answerKeys: z.array(publicKeyShape).min(1).max(4),
   /** The bytes of the TUF root that the claim pinned, base64. */
   root: z.base64().max(100_000),

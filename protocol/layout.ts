@@ -33,6 +33,7 @@ export function layoutOf(root: string) {
     slot: (component: string, name: string): string =>
       name === 'factory' ? join(root, 'slots', 'factory', component) : join(root, 'slots', component, name),
     runtimes: join(root, 'runtimes'),
+    answerKeys: join(root, 'answer-keys.json'), // updater; read by the agent
     runtime: (digest: string): string => join(root, 'runtimes', digest),
     // agent/: the agent's user. state.db and agent.json go back with a slot, the rest never does.
     agent,

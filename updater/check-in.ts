@@ -13,7 +13,9 @@ import {
   desiredShape,
 } from '../protocol/check-in.ts';
 import type { Layout } from '../protocol/layout.ts';
+import type { PublicKey } from '../protocol/trust/ed25519.ts';
 import { SignatureError, signRequest, verifyAnswer } from '../protocol/trust/http-signature.ts';
+import { answerKeysNow, refreshedAnswerKeys } from './answer-keys.ts';
 import type { Counter } from './counter.ts';
 import type { Clock } from './effects/clock.ts';
 import { readJson, replaceJson } from './effects/durable.ts';
@@ -72,6 +74,7 @@ export interface CheckInDependencies {
   readonly key: KeyObject;
   readonly counter: Counter;
   readonly events: EventQueue;
+  log(line: string): void;
 }
 
 /** The parts of the request that the caller knows. */
@@ -137,11 +140,11 @@ function retryAfterOf({ headers }: HttpAnswer): number {
   return typeof value === 'string' && /^\d{1,9}$/.test(value) ? clampDelayS(Number(value)) : 0;
 }
 
-function verified(answer: HttpAnswer, deps: CheckInDependencies, requestSignature: string): Verified {
+function verified(answer: HttpAnswer, keys: readonly PublicKey[], requestSignature: string): Verified {
   const request = { method: 'POST', path: checkInPath };
   const retryAfterS = retryAfterOf(answer);
   try {
-    verifyAnswer(answer, answer.headers, request, requestSignature, deps.identity.answerKeys);
+    verifyAnswer(answer, answer.headers, request, requestSignature, keys);
     const body: unknown = answer.body.length === 0 ? null : JSON.parse(answer.body.toString('utf8'));
     return { status: answer.status, body, retryAfterS };
   } catch (error) {
@@ -151,7 +154,23 @@ function verified(answer: HttpAnswer, deps: CheckInDependencies, requestSignatur
   }
 }
 
+/** A key that is not known here may be one that the server's metadata names by now. */
+async function verifiedByNewest(
+  answer: HttpAnswer,
+  deps: CheckInDependencies,
+  keys: readonly PublicKey[],
+  requestSignature: string,
+): Promise<Verified> {
+  try {
+    return verified(answer, keys, requestSignature);
+  } catch (error) {
+    if (!(error instanceof NotTrustedError) || error.code !== 'key-unknown') throw error;
+    return verified(answer, await refreshedAnswerKeys(deps), requestSignature);
+  }
+}
+
 async function roundTrip(deps: CheckInDependencies, report: Report, etag: string | null): Promise<Verified> {
+  const keys = answerKeysNow(deps);
   for (let attempt = 0; ; attempt += 1) {
     const body = requestBody(deps, report, etag);
     const signed = signRequest({ method: 'POST', path: checkInPath, body }, deps.key);
@@ -161,7 +180,7 @@ async function roundTrip(deps: CheckInDependencies, report: Report, etag: string
       { method: 'POST', url, headers, body, totalMs: requestTotalMs },
       answerBytesMax,
     );
-    const trusted = verified(answer, deps, signed.signature);
+    const trusted = await verifiedByNewest(answer, deps, keys, signed.signature);
     if (trusted.status !== 409 || attempt >= conflictRetries) return trusted;
     deps.counter.adopt(counterConflictShape.parse(trusted.body).next);
   }

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { releasesPath } from '../protocol/check-in.ts';
 import {
   type Claim,
   type EnrolAnswer,
@@ -20,7 +21,8 @@ import {
   publicKeyOf,
 } from '../protocol/trust/ed25519.ts';
 import { sealEnvelope } from '../protocol/trust/envelope.ts';
-import { signRequest, verifyAnswer } from '../protocol/trust/http-signature.ts';
+import { SignatureError, signRequest, verifyAnswer } from '../protocol/trust/http-signature.ts';
+import { holdfastFields } from '../protocol/trust/tuf-targets.ts';
 import { readFile, replaceFile, replaceJson } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import type { Http } from './effects/http.ts';
@@ -28,6 +30,8 @@ import { identityShape } from './identity.ts';
 import { makePin } from './page/pin.ts';
 import { createRecordFiles, readRecord, writeRecord } from './record-store.ts';
 import { noDevices } from './release/device-slots.ts';
+import { refreshMetadata } from './release/refresh-metadata.ts';
+import { ReleaseError } from './release/release-error.ts';
 import { resolveFromFile } from './release/resolve-release.ts';
 import { installFirstRoot } from './release/trust-store.ts';
 import { verifyInstalled } from './release/verify-slot.ts';
@@ -95,10 +99,20 @@ function ownKey(files: Files, path: string) {
   return privateKey;
 }
 
-/** The keys of the answer that the claim pinned: only what one of them signed is believed. */
-function pinnedKeys(claim: Claim, body: Buffer): PublicKey[] {
+/**
+ * Only what one of these signed is believed: the key that the claim pinned, or, where the server's key was replaced since
+ * the claim was made, those that its release metadata names. The root that the claim pinned vouches for that.
+ */
+async function keysOfServer(order: SetUpOrder, body: Buffer): Promise<readonly PublicKey[]> {
+  const { claim, http, log } = order;
   const parsed = enrolAnswerShape.safeParse(parseJson(body));
-  return parsed.success ? parsed.data.answerKeys.filter((key) => keyIdOf(Buffer.from(key, 'hex')) === claim.key) : [];
+  if (!parsed.success) return [];
+  const pinned = parsed.data.answerKeys.filter((key) => keyIdOf(Buffer.from(key, 'hex')) === claim.key);
+  if (pinned.length > 0) return pinned;
+  log('the server has another key than when this claim was made; its release metadata is asked');
+  installFirstRoot(order, Buffer.from(parsed.data.root, 'base64'), claim.root);
+  return holdfastFields(await refreshMetadata(order, http, `${claim.url.replace(/\/$/, '')}${releasesPath}`))
+    .answerKeys;
 }
 
 function parseJson(body: Buffer): unknown {
@@ -111,9 +125,10 @@ function parseJson(body: Buffer): unknown {
 }
 
 async function enrol(
-  { http, claim }: SetUpOrder,
+  order: SetUpOrder,
   keys: { updater: ReturnType<typeof ownKey>; agent: ReturnType<typeof ownKey> },
 ): Promise<EnrolAnswer> {
+  const { http, claim } = order;
   const updaterKey = publicKeyOf(keys.updater);
   const appliance = applianceIdOf(Buffer.from(updaterKey, 'hex'));
   const vouch = sealEnvelope(vouchPayloadType, { v: 1, appliance, agentKey: publicKeyOf(keys.agent) }, keys.updater);
@@ -132,14 +147,10 @@ async function enrol(
     );
   }
   try {
-    verifyAnswer(
-      answer,
-      answer.headers,
-      { method: 'POST', path: enrolPath },
-      signed.signature,
-      pinnedKeys(claim, answer.body),
-    );
+    const keys = await keysOfServer(order, answer.body);
+    verifyAnswer(answer, answer.headers, { method: 'POST', path: enrolPath }, signed.signature, keys);
   } catch (cause) {
+    if (!(cause instanceof SignatureError || cause instanceof ReleaseError)) throw cause;
     throw new SetUpError(
       'server-not-pinned',
       `what answers at ${claim.url} is not the server of the claim code`,

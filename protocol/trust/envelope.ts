@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { keyIdOf } from '../ids.ts';
-import { type PublicKey, publicKeyOf, signBytes, verifyBytes } from './ed25519.ts';
+import { type KeyPair, type PublicKey, publicKeyOf, signBytes, verifyBytes } from './ed25519.ts';
 
 /** A DSSE envelope (Dead Simple Signing Envelope v1.0.2): what is signed are the exact bytes, never a re-encoding. */
 export const envelopeShape = z.object({
@@ -21,7 +21,17 @@ export function preAuthenticationEncoding(payloadType: string, payload: Buffer):
 }
 
 export function sealEnvelope(payloadType: string, body: unknown, privateKey: KeyObject): Envelope {
-  const payload = Buffer.from(JSON.stringify(body));
+  return sealBytes(payloadType, Buffer.from(JSON.stringify(body)), privateKey);
+}
+
+/** An envelope of one's own, signed by the key that is in use now: whoever opens it may not believe the one before. */
+export function sealedAnew(envelope: Envelope, { publicKey, privateKey }: KeyPair): Envelope {
+  const keyid = keyIdOf(Buffer.from(publicKey, 'hex'));
+  if (envelope.signatures.some((signature) => signature.keyid === keyid)) return envelope;
+  return sealBytes(envelope.payloadType, Buffer.from(envelope.payload, 'base64'), privateKey);
+}
+
+function sealBytes(payloadType: string, payload: Buffer, privateKey: KeyObject): Envelope {
   const keyid = keyIdOf(Buffer.from(publicKeyOf(privateKey), 'hex'));
   const sig = signBytes(preAuthenticationEncoding(payloadType, payload), privateKey).toString('base64');
   return { payloadType, payload: payload.toString('base64'), signatures: [{ keyid, sig }] };

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { CheckInAnswerInput, CheckInRequest, DesiredInput } from '../../protocol/check-in.ts';
-import { envelopeShape } from '../../protocol/trust/envelope.ts';
+import { type CheckInAnswerInput, type CheckInRequest, type DesiredInput, releasesPath } from '../../protocol/check-in.ts';
+import { envelopeShape, sealedAnew } from '../../protocol/trust/envelope.ts';
 import { claimedKeyId } from '../../protocol/trust/http-signature.ts';
 import { addServerEvent, type Core, factsOf, fleetOf } from '../core.ts';
 import { decide } from '../fleet/decide.ts';
@@ -99,7 +99,7 @@ function answerTo(
 function takeOrders(core: Core, appliance: string) {
   return core.orders.toSend(appliance, core.nowMs(), ordersPerAnswerMax).map((order) => {
     core.orders.markSent(order.id, core.nowMs());
-    return envelopeShape.parse(JSON.parse(order.envelope));
+    return sealedAnew(envelopeShape.parse(JSON.parse(order.envelope)), core.keys.answer);
   });
 }
 
@@ -111,7 +111,7 @@ function desiredFor(core: Core, appliance: string): DesiredInput {
   return {
     release: decision.kind === 'offer' ? decision.release : null,
     ...(assigned ? { assigned } : {}),
-    path: '/releases',
+    path: releasesPath,
     openForS,
     reasons: [...decision.reasons],
   };

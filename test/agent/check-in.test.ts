@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkInRequestShape } from '../../protocol/check-in.ts';
 import { sha256 } from '../../protocol/digest.ts';
+import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import type { Conduct } from '../support/signing-server.ts';
 import { TestAppliance, until } from './agent-process.ts';
 
@@ -91,6 +93,23 @@ describe('a retired appliance', () => {
 });
 
 describe('an answer that the server did not sign for this request', () => {
+  it('is believed by the keys that the updater took from signed metadata, and by no other', async () => {
+    const write = (content: string) => writeFileSync(appliance.layout.answerKeys, content);
+    const named = (key: string) => write(JSON.stringify({ v: 1, of: 'ab'.repeat(32), answerKeys: [key] }));
+    named(generateKeyPair().publicKey);
+    appliance.run();
+    await serverWord('fail');
+    named(appliance.server.answerKeys.publicKey);
+    await serverWord('ok');
+    // What can not be read names nobody: then the keys of the claim count.
+    for (const odd of ['garbage', '', '{}', ' '.repeat(1_000_000)]) {
+      write(odd);
+      const before = appliance.server.requests.length;
+      await until('two more check-ins', () => appliance.server.requests.length >= before + 2);
+      expect((await appliance.health())?.server).toBe('ok');
+    }
+  });
+
   it.each<Conduct>(['unsigned', 'foreign-key', 'for-another-request', 'html', 'error-500'])(
     'acknowledges nothing and orders nothing: %s',
     async (conduct) => {

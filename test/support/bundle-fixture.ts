@@ -66,13 +66,14 @@ export const smallProgram = (version: string): Record<string, Buffer> => ({
   empty: Buffer.alloc(0),
 });
 
-export async function makeReleaseFixture(): Promise<ReleaseFixture> {
+/** @param answer the server's answer key that targets name; without it, one that nobody has */
+export async function makeReleaseFixture(answer = generateKeyPair().publicKey): Promise<ReleaseFixture> {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-release-'));
   const servedDir = join(directory, 'served');
   for (const name of ['metadata', 'bundles']) mkdirSync(join(servedDir, name), { recursive: true });
-  const online = { answer: generateKeyPair(), snapshot: generateKeyPair(), timestamp: generateKeyPair() };
+  const online = { snapshot: generateKeyPair(), timestamp: generateKeyPair() };
   const serverKeys = {
-    answer: online.answer.publicKey,
+    answer,
     snapshot: online.snapshot.publicKey,
     timestamp: online.timestamp.publicKey,
   };

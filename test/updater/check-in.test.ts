@@ -50,7 +50,7 @@ function ask(plan: readonly PlannedAnswer[], fresh = false) {
     answerKeys: [server.key.publicKey],
     rootDigest: digestOf('d'),
   };
-  const effects = { files: realFiles, layout, clock, http: makeHttp(), counter, events };
+  const effects = { files: realFiles, layout, clock, http: makeHttp(), counter, events, log: () => undefined };
   return checkIn({ ...effects, identity, key: pair.privateKey }, report, fresh);
 }
 const remembered = () => loadRemembered(realFiles, layout);

@@ -60,6 +60,13 @@ export function loadTrust(place: TrustPlace): Trusted {
   });
 }
 
+/** Of the stored metadata that decides who is believed; null before the first targets. @throws system errors */
+export function trustDigest(place: TrustPlace): Digest | null {
+  const root = read(place, 'root.json', metadataLimits.rootBytesMax);
+  const targets = read(place, 'targets.json', metadataLimits.targetsBytesMax);
+  return root === null || targets === null ? null : sha256(`${sha256(root)} ${sha256(targets)}`);
+}
+
 /** The bytes of a root that this appliance went through; null for one before its first, or after its current one. */
 export function storedRoot(place: TrustPlace, version: number): Buffer | null {
   return read(place, join(rootsName, `${version}.json`), metadataLimits.rootBytesMax);

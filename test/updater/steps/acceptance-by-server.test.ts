@@ -19,6 +19,8 @@ import { testAppliance } from '../support/test-appliance.ts';
 
 const small = { 'main.js': Buffer.from('x') };
 
+type Made = ReturnType<typeof testAppliance>;
+
 /** A server whose every key was stolen: it signs answers, snapshot and timestamp, and serves what it likes. */
 class StolenServer {
   readonly layout: Layout;
@@ -28,22 +30,24 @@ class StolenServer {
   /** Requests for bundles so far. */
   bundleRequests = 0;
   readonly #signing: SigningServer;
-  readonly #made: ReturnType<typeof testAppliance>;
+  readonly #made: Made;
 
-  private constructor(layout: Layout, fixture: ReleaseFixture) {
+  private constructor(layout: Layout, fixture: ReleaseFixture, signing: SigningServer, made: Made) {
     this.layout = layout;
     this.fixture = fixture;
     this.served = new Map([['releases', fixture.servedDir]]);
-    this.#made = testAppliance(layout);
-    this.#signing = new SigningServer(publicKeyOf(this.#made.appliance.key));
+    this.#made = made;
+    this.#signing = signing;
   }
 
   static async start(): Promise<StolenServer> {
     const layout = temporaryAppliance();
-    const fixture = await makeReleaseFixture();
+    const made = testAppliance(layout);
+    const signing = new SigningServer(publicKeyOf(made.appliance.key));
+    const fixture = await makeReleaseFixture(signing.answerKeys.publicKey);
     installFirstRoot({ files: realFiles, layout }, fixture.root, sha256(fixture.root));
     saveFirstState(layout, idleState());
-    const server = new StolenServer(layout, fixture);
+    const server = new StolenServer(layout, fixture, signing, made);
     await server.#signing.start();
     server.#signing.elsewhere = (request, response) => {
       const [, first = '', ...rest] = (request.url ?? '').split('/');
