@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type CheckInAnswerInput, type CheckInRequest, type DesiredInput, releasesPath } from '../../protocol/check-in.ts';
+import {
+  type CheckInAnswerInput,
+  type CheckInRequest,
+  type DesiredInput,
+  releasesPath,
+} from '../../protocol/check-in.ts';
 import { envelopeShape, sealedAnew } from '../../protocol/trust/envelope.ts';
 import { claimedKeyId } from '../../protocol/trust/http-signature.ts';
 import { addServerEvent, type Core, factsOf, fleetOf } from '../core.ts';
