@@ -8,6 +8,7 @@ import { addKeyCommands } from './keys/key-commands.ts';
 import { emitOs } from './os.ts';
 import { addReleaseCommands } from './release-commands.ts';
 import { sourceCommit } from './source-commit.ts';
+import { emitSystem } from './system/emit-system.ts';
 import { confirm, print } from './terminal.ts';
 
 const checkout = resolve(import.meta.dirname, '..');
@@ -19,6 +20,15 @@ async function os(raw: unknown, json: boolean): Promise<void> {
   const commit = await sourceCommit(sourceDir, null);
   const files = await emitOs({ sourceDir, outDir: resolve(out), version, commit, node: resolve(node) });
   print(json, { ...files, version, commit }, `${resolve(out)}: launch.js, updater/, node (updater ${version})`);
+}
+
+const systemShape = z.object({ os: z.string(), factory: z.array(z.string()), out: z.string() });
+
+async function system(raw: unknown, json: boolean): Promise<void> {
+  const { os: osDir, factory, out } = systemShape.parse(raw);
+  const outDir = resolve(out);
+  const { units } = await emitSystem({ osDir: resolve(osDir), factory: factory.map((file) => resolve(file)), outDir });
+  print(json, { out: outDir, units }, `${outDir}: lay it over / (${units.length} units)`);
 }
 
 const program = new Command('holdfast-image')
@@ -35,6 +45,14 @@ program
   .option('--node <file>', 'the Node binary', process.execPath)
   .option('--json', 'print one JSON object', false)
   .action((options) => os(options, options.json));
+program
+  .command('system')
+  .description('write the tree that makes a plain Debian machine an appliance: programs, factory bundles, units, users')
+  .requiredOption('--os <dir>', 'what `os` wrote')
+  .requiredOption('--factory <file...>', 'one bundle of app and one of updater')
+  .requiredOption('--out <dir>', 'an empty directory')
+  .option('--json', 'print one JSON object', false)
+  .action((options) => system(options, options.json));
 
 try {
   await program.parseAsync();

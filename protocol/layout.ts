@@ -57,6 +57,8 @@ export function layoutOf(root: string) {
     hint: join(run, 'hint'), // made by root, touched by the agent; only its mtime is read
     requests: join(run, 'requests'), // page's user and root
     launched: join(run, 'launched'), // launch
+    agentEnds: join(run, 'agent-ends.json'), // launch, where systemd is the process control
+    agentStopping: join(run, 'agent-stopping'), // updater: the run that it stops
     /** The link that launch points at its choice: holds `slot` and `runtime` links and `start.json`. */
     launchedComponent: (component: string): string => join(run, 'launched', component),
   };

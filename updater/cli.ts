@@ -8,6 +8,7 @@ import { wordOf } from '../protocol/wire-enum.ts';
 import type { Clock } from './effects/clock.ts';
 import { readFile, readJson, writeNewFile } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
+import { runProgram } from './effects/programs.ts';
 import { readHistory } from './history.ts';
 
 /** What a command works with. */
@@ -168,11 +169,14 @@ async function setup(line: CommandLine): Promise<number> {
   const text =
     options.claim ?? (file === undefined ? undefined : readFile(files, resolve(file), 10_000)?.toString('utf8'));
   if (text === undefined) return usage(line, 'setup needs --claim CODE or --claim-file FILE');
-  const [{ setUp, SetUpError }, { makeHttp }, { ReleaseError }] = await Promise.all([
+  const [{ setUp }, { SetUpError }, { makeHttp }, { ReleaseError }, { loadSettings }] = await Promise.all([
     import('./setup.ts'),
+    import('./set-up-error.ts'),
     import('./effects/http.ts'),
     import('./release/release-error.ts'),
+    import('./settings.ts'),
   ]);
+  const { startUnits } = await import('./processes/systemd-control.ts');
   try {
     const claim = decodeClaim(text);
     const wanted = { ...claim, url: options.server ?? claim.url };
@@ -185,6 +189,7 @@ async function setup(line: CommandLine): Promise<number> {
       version: line.version,
       log: line.complain,
     });
+    if (loadSettings(files, layout).processControl.kind === 'systemd') await startUnits(runProgram);
     const pin = result.pin === null ? '' : `\nPIN of the field page (shown once): ${result.pin}`;
     return say(
       line,

@@ -138,16 +138,31 @@ function decide(effects: LaunchEffects, layout: Layout, component: 'app' | 'upda
   return { ...choice, tx: prefix.trial?.tx ?? 0 };
 }
 
-/** Chooses what to start now. `nothing` means: only the updater starts it out of this state. */
+/** `launch count`: {@link launch}, of a start that counts. */
 export function launchCount(effects: LaunchEffects, layout: Layout, component: 'app' | 'updater'): LaunchOutcome {
+  return launch(effects, layout, component, 'count');
+}
+
+/**
+ * Chooses what to start now. `nothing` means: only the updater starts it out of this state.
+ * @param how `point`: what starts is no proof of the component (the field page, from the updater's slot), so no try is
+ * counted
+ */
+export function launch(
+  effects: LaunchEffects,
+  layout: Layout,
+  component: 'app' | 'updater',
+  how: 'count' | 'point',
+): LaunchOutcome {
   const { files } = effects;
   const choice = decide(effects, layout, component);
   if (choice.start === 'nothing') return { outcome: 'nothing', why: choice.why };
   let slot = choice.start === 'slot' ? choice.slot : 'factory';
   let own = choice.start === 'factory';
   let seal = launchable(files, layout, component, slot);
-  if (choice.start === 'slot' && choice.counted) countThisStart(effects, layout, component, choice.tx, slot);
-  else if (seal === null && slot !== 'factory') {
+  if (choice.start === 'slot' && choice.counted && how === 'count')
+    countThisStart(effects, layout, component, choice.tx, slot);
+  else if (seal === null && slot !== 'factory' && !(choice.start === 'slot' && choice.counted)) {
     // The committed slot does not look whole. Factory always can be launched, on its own state (I1, I3).
     slot = 'factory';
     own = true;

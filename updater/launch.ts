@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { layoutOf } from '../protocol/layout.ts';
 import { realFiles } from './effects/files.ts';
-import { launchCount } from './launch-count.ts';
+import { launch } from './launch-count.ts';
+import { countEnd } from './launch-end.ts';
 
 /** EX_TEMPFAIL of sysexits.h: nothing is started now; the updater is the one to start it. */
 const exitNothing = 75;
@@ -21,7 +22,12 @@ function words() {
   try {
     return parseArgs({
       allowPositionals: true,
-      options: { root: { type: 'string', default: '/var/lib/holdfast' } },
+      options: {
+        root: { type: 'string', default: '/var/lib/holdfast' },
+        invocation: { type: 'string', default: '' },
+        code: { type: 'string', default: '' },
+        status: { type: 'string', default: '' },
+      },
     });
   } catch (error) {
     if (error instanceof TypeError) return null; // an option that does not exist
@@ -29,14 +35,27 @@ function words() {
   }
 }
 
+function usage(): number {
+  process.stderr.write(
+    `usage: launch count|point app|updater [--root DIR]
+       launch ended app --invocation ID --code CODE --status STATUS [--root DIR]\n`,
+  );
+  return exitUsage;
+}
+
 function main(): number {
   const parsed = words();
   const [command, component] = parsed?.positionals ?? [];
-  if (parsed === null || command !== 'count' || (component !== 'app' && component !== 'updater')) {
-    process.stderr.write('usage: launch count app|updater [--root DIR]\n');
-    return exitUsage;
+  if (parsed === null || (component !== 'app' && component !== 'updater')) return usage();
+  const layout = layoutOf(parsed.values.root);
+  if (command === 'ended' && component === 'app') {
+    const { invocation, code, status } = parsed.values;
+    const counted = countEnd(realFiles, layout, { invocation, code, status });
+    process.stdout.write(`launch: the agent ended (${code} ${status})${counted ? '' : ', as it was told to'}\n`);
+    return 0;
   }
-  const outcome = launchCount({ files: realFiles, bootId }, layoutOf(parsed.values.root), component);
+  if (command !== 'count' && command !== 'point') return usage();
+  const outcome = launch({ files: realFiles, bootId }, layout, component, command);
   if (outcome.outcome === 'chosen') {
     process.stdout.write(`launch: ${component} ${outcome.version} from slot ${outcome.slot}\n`);
     return 0;

@@ -1,20 +1,27 @@
+import type { Layout } from '../protocol/layout.ts';
 import type { Appliance } from './appliance.ts';
 import type { CommandLine } from './cli.ts';
 import { openCounter } from './counter.ts';
+import type { Clock } from './effects/clock.ts';
+import type { Files } from './effects/files.ts';
+import { runProgram } from './effects/programs.ts';
 import { openEvents } from './events.ts';
 import { loadIdentity } from './identity.ts';
 import { takeLock } from './lock.ts';
 import { runUpdater } from './loop.ts';
-import { type ProcessControl, ProcessControlError } from './processes/process-control.ts';
+import type { ProcessControl } from './processes/process-control.ts';
 import { supervisorControl } from './processes/supervisor-control.ts';
+import { systemdControl } from './processes/systemd-control.ts';
 import { wayOut } from './release/way-out.ts';
 import { loadSettings, type Settings } from './settings.ts';
 import { loadState } from './state-store.ts';
 
-function processControlOf(settings: Settings): ProcessControl {
-  const { processControl } = settings;
+function processControlOf(
+  machine: { readonly files: Files; readonly clock: Clock; readonly layout: Layout },
+  { processControl, agentUser }: Settings,
+): ProcessControl {
   if (processControl.kind === 'supervisor') return supervisorControl(processControl.socket, processControl.isolation);
-  throw new ProcessControlError('process-control-unreachable', 'this updater can not speak to systemd yet');
+  return systemdControl({ ...machine, run: runProgram, agentUser });
 }
 
 /** Wires one run on this appliance. */
@@ -36,7 +43,7 @@ export function openAppliance(
     key,
     log,
     http: wayOut({ files, layout }, { stallMs: settings.httpStallMs }),
-    processes: processControlOf(settings),
+    processes: processControlOf({ files, clock, layout }, settings),
     counter: openCounter(files, layout),
     events: openEvents(files, layout, clock, identity.appliance),
   };

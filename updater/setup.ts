@@ -23,6 +23,7 @@ import {
 import { sealEnvelope } from '../protocol/trust/envelope.ts';
 import { SignatureError, signRequest, verifyAnswer } from '../protocol/trust/http-signature.ts';
 import { holdfastFields } from '../protocol/trust/tuf-targets.ts';
+import { firstSettings, makeDirectories } from './data-partition.ts';
 import { readFile, replaceFile, replaceJson } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import type { Http } from './effects/http.ts';
@@ -36,7 +37,8 @@ import { resolveFromFile } from './release/resolve-release.ts';
 import { installFirstRoot } from './release/trust-store.ts';
 import { verifyInstalled } from './release/verify-slot.ts';
 import { sealSlot, writeSlot } from './release/write-slot.ts';
-import { loadSettings, type User } from './settings.ts';
+import { SetUpError } from './set-up-error.ts';
+import type { User } from './settings.ts';
 import { firstState, saveState } from './state-store.ts';
 
 /** From an empty data partition to a claimed appliance. Repeating it finishes what was cut off and changes nothing else. */
@@ -61,34 +63,9 @@ export interface SetUpResult {
   readonly pin: string | null;
 }
 
-export class SetUpError extends Error {
-  readonly code: 'already-claimed' | 'enrol-refused' | 'server-not-pinned' | 'factory-missing';
-  readonly next: string;
-  constructor(code: SetUpError['code'], message: string, next: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-    this.next = next;
-  }
-}
-
 const enrolTotalMs = 30_000;
 const answerBytesMax = 256 * 1024;
 const keyBytesMax = 4 * 1024;
-
-function makeDirectories(files: Files, layout: Layout, agentUser: User | null, pageUser: User | null): void {
-  const own = (path: string, mode: number, user: User | null) => {
-    files.makeDirectory(path, mode);
-    if (user !== null) files.setOwner(path, user.uid, user.gid);
-  };
-  // Only root can have made a link of it, to where the data partition really is; below it no link is followed.
-  if (files.stat(layout.root)?.kind !== 'link') files.makeDirectory(layout.root, 0o755);
-  own(layout.updater, 0o700, null);
-  for (const path of [layout.work, layout.snapshots, layout.evidence, layout.trust]) own(path, 0o700, null);
-  for (const path of [layout.slots, layout.runtimes]) own(path, 0o755, null);
-  for (const path of [layout.agent, layout.agentKeys, layout.agentFactory]) own(path, 0o700, agentUser);
-  for (const path of [layout.page, layout.uploads]) own(path, 0o700, pageUser);
-  files.syncDirectory(layout.root);
-}
 
 /** The key that is there, or a new one that is on disk before anybody hears of it. */
 function ownKey(files: Files, path: string) {
@@ -230,7 +207,7 @@ function setPin(files: Files, layout: Layout, pageUser: User | null): string | n
 export async function setUp(order: SetUpOrder): Promise<SetUpResult> {
   const { files, layout, claim, log } = order;
   refuseOtherOwner(files, layout, claim);
-  const settings = loadSettings(files, layout);
+  const settings = firstSettings(files, layout);
   makeDirectories(files, layout, settings.agentUser, settings.pageUser);
   const keys = { updater: ownKey(files, layout.identityKey), agent: ownKey(files, join(layout.updater, 'agent.key')) };
   const answer = await enrol(order, keys);

@@ -1,0 +1,171 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { type Layout, layoutOf } from '../../protocol/layout.ts';
+import { type Status, statusShape } from '../../protocol/status.ts';
+import { until } from '../support/world/wait.ts';
+
+/** A plain Debian, and nothing that Holdfast needs beside systemd. */
+const suite = 'bookworm';
+const packages = ['systemd', 'systemd-sysv', 'libstdc++6', 'libatomic1'] as const;
+const bootsWithinMs = 60_000;
+const commandTimeoutMs = 120_000;
+
+/** A root file system by mmdebstrap, made once for all tests of this machine. */
+async function plainDebian(): Promise<string> {
+  const base = join(tmpdir(), `holdfast-debian-${suite}`);
+  if (existsSync(base)) return base;
+  const fresh = `${base}.${process.pid}`;
+  await execa('mmdebstrap', ['--variant=minbase', `--include=${packages.join(',')}`, suite, fresh]);
+  renameSync(fresh, base);
+  return base;
+}
+
+/** One machine: Debian and systemd in a container, as real as a container can be. Its network is this machine's. */
+export class Machine implements AsyncDisposable {
+  readonly root: string;
+  readonly layout: Layout;
+  readonly #log: string;
+  #nspawn: ChildProcess | null = null;
+  /** The container's systemd, as this machine numbers it. */
+  #leader = 0;
+
+  private constructor(root: string, log: string) {
+    this.root = root;
+    this.layout = layoutOf(join(root, 'var', 'lib', 'holdfast'));
+    this.#log = log;
+  }
+
+  static async install(dir: string, name: string): Promise<Machine> {
+    const root = join(dir, name);
+    await execa('cp', ['-a', '--reflink=auto', await plainDebian(), root]);
+    writeFileSync(join(root, 'etc', 'hostname'), `${name}\n`);
+    return new Machine(root, join(dir, `${name}.log`));
+  }
+
+  async layOver(tree: string): Promise<void> {
+    await execa('cp', ['-a', '--no-preserve=ownership', `${tree}/.`, this.root]);
+  }
+
+  /** What an administrator adds to a unit. */
+  dropIn(unit: string, text: string): void {
+    const directory = join(this.root, 'etc', 'systemd', 'system', `${unit}.d`);
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, 'test.conf'), text);
+  }
+
+  /** From power on to a system that is up. */
+  async boot(): Promise<void> {
+    const log = openSync(this.#log, 'a');
+    // Links that name programs of the container lead there only inside of it.
+    const words = [
+      '-D',
+      this.root,
+      '-b',
+      '--register=no',
+      '--keep-unit',
+      '--console=pipe',
+      '--resolv-conf=off',
+      '--timezone=off',
+    ];
+    const child = spawn('systemd-nspawn', [...words, '--quiet'], { stdio: ['ignore', log, log], detached: true });
+    this.#nspawn = child;
+    this.#leader = await until('the container has a systemd', bootsWithinMs, () => childOf(child.pid ?? 0));
+    await until('the machine is up', bootsWithinMs, async () => {
+      const { stdout } = await this.try(['systemctl', 'is-system-running']);
+      return ['running', 'degraded'].includes(stdout.trim()) ? true : null;
+    });
+  }
+
+  async powerOff(): Promise<void> {
+    const child = this.#nspawn;
+    this.#nspawn = null;
+    if (child === null || child.exitCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    process.kill(this.#leader, 'SIGRTMIN+4' as NodeJS.Signals);
+    await ended;
+  }
+
+  /** The plug: everything of this machine ends at once. */
+  async pullThePlug(): Promise<void> {
+    const child = this.#nspawn;
+    this.#nspawn = null;
+    if (child === null || child.exitCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    process.kill(this.#leader, 'SIGKILL');
+    await ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.pullThePlug();
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  /** A command within the machine, as root. */
+  try(words: readonly string[]) {
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', SYSTEMD_PAGER: '' };
+    const into = ['--target', String(this.#leader), '--all', '--'];
+    return execa('nsenter', [...into, ...words], { env, extendEnv: false, reject: false, timeout: commandTimeoutMs });
+  }
+
+  async command(...words: readonly string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.try(words);
+    if (exitCode === 0) return stdout;
+    throw new Error(`${words.join(' ')} ended with ${exitCode}: ${stderr} ${stdout}`.slice(0, 2_000));
+  }
+
+  async property(unit: string, name: string): Promise<string> {
+    return (await this.command('systemctl', 'show', '--value', `--property=${name}`, unit)).trim();
+  }
+
+  /** The journal of one unit, for a person who looks why a test failed. */
+  async journal(unit: string): Promise<string> {
+    return this.command('journalctl', '--no-pager', '--quiet', '--output=cat', '--lines=200', `--unit=${unit}`);
+  }
+
+  async status(): Promise<Status> {
+    return statusShape.parse(JSON.parse(await this.command('holdfast-updater', 'status', '--json')));
+  }
+
+  /** The main process of a unit, by its number on this machine; null while it has none. */
+  async pidOf(unit: string): Promise<number | null> {
+    const inside = await this.property(unit, 'MainPID');
+    if (inside === '0') return null;
+    return (
+      readdirSync('/proc')
+        .filter((name) => /^\d+$/.test(name))
+        .map(Number)
+        .find((pid) => nsPidsOf(pid).length > 1 && nsPidsOf(pid).at(-1) === inside && isBelow(pid, this.#leader)) ??
+      null
+    );
+  }
+}
+
+function readProc(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return '';
+    throw error;
+  }
+}
+
+function nsPidsOf(pid: number): string[] {
+  return /^NSpid:\s+(.*)$/m.exec(readProc(pid, 'status'))?.[1]?.split(/\s+/) ?? [];
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s+(\d+)$/m.exec(readProc(pid, 'status'))?.[1] ?? 0);
+}
+
+function isBelow(pid: number, leader: number): boolean {
+  for (let at = pid; at > 1; at = parentOf(at)) if (at === leader) return true;
+  return false;
+}
+
+function childOf(pid: number): number | null {
+  const found = readProc(pid, `task/${pid}/children`).trim().split(' ')[0];
+  return found === undefined || found === '' ? null : Number(found);
+}
