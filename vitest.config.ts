@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // Minutes of killing, which judge how fast a process is replaced: `npm run test:kill`, one after the other.
-    exclude: ['test/scenarios/kill-*.test.ts'],
+    // Each has a script of its own: `npm run test:kill` judges how fast a killed process is replaced, `test:systemd` boots.
+    exclude: ['test/scenarios/kill-*.test.ts', 'test/systemd/*.test.ts'],
     // Tests start real processes: a worker of its own for each file, and no more of them than small machines carry.
     pool: 'forks',
     maxWorkers: 2,

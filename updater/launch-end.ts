@@ -38,7 +38,7 @@ export function readEnds(files: Files, layout: Layout): AgentEnds {
 }
 
 /** The run that the updater is stopping, or stopped last; null: none. */
-export function stoppedInvocation(files: Files, layout: Layout): string | null {
+function stoppedInvocation(files: Files, layout: Layout): string | null {
   return readFile(files, layout.agentStopping, endsBytesMax)?.toString('ascii').trim() ?? null;
 }
 

@@ -50,8 +50,9 @@ function main(): number {
   const layout = layoutOf(parsed.values.root);
   if (command === 'ended' && component === 'app') {
     const { invocation, code, status } = parsed.values;
+    const what = code === '' ? 'nothing of the agent had been started' : `the agent ended (${code} ${status})`;
     const counted = countEnd(realFiles, layout, { invocation, code, status });
-    process.stdout.write(`launch: the agent ended (${code} ${status})${counted ? '' : ', as it was told to'}\n`);
+    process.stdout.write(`launch: ${what}${counted || code === '' ? '' : ', as it was told to'}\n`);
     return 0;
   }
   if (command !== 'count' && command !== 'point') return usage();

@@ -23,12 +23,12 @@ import {
 import { sealEnvelope } from '../protocol/trust/envelope.ts';
 import { SignatureError, signRequest, verifyAnswer } from '../protocol/trust/http-signature.ts';
 import { holdfastFields } from '../protocol/trust/tuf-targets.ts';
-import { firstSettings, makeDirectories } from './data-partition.ts';
 import { readFile, replaceFile, replaceJson } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import type { Http } from './effects/http.ts';
 import { identityShape } from './identity.ts';
 import { makePin } from './page/pin.ts';
+import { firstSettings, makeDirectories } from './partition.ts';
 import { createRecordFiles, readRecord, writeRecord } from './record-store.ts';
 import { noDevices } from './release/device-slots.ts';
 import { refreshMetadata } from './release/refresh-metadata.ts';

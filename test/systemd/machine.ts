@@ -42,7 +42,10 @@ export class Machine implements AsyncDisposable {
     const root = join(dir, name);
     await execa('cp', ['-a', '--reflink=auto', await plainDebian(), root]);
     writeFileSync(join(root, 'etc', 'hostname'), `${name}\n`);
-    return new Machine(root, join(dir, `${name}.log`));
+    const machine = new Machine(root, join(dir, `${name}.log`));
+    // A container's boot id is a mount over the kernel's, which a unit with a /proc of its own would not see.
+    machine.dropIn('holdfast-updater.service', '[Service]\nProtectKernelTunables=no\nProtectControlGroups=no\n');
+    return machine;
   }
 
   async layOver(tree: string): Promise<void> {

@@ -47,6 +47,6 @@ describe('the launch program', () => {
   ])('ends with 64 for $words', async ({ words }) => {
     const ended = await launch(...words);
     expect(ended).toMatchObject({ exitCode: 64, stdout: '' });
-    expect(ended.stderr).toContain('usage: launch count app|updater');
+    expect(ended.stderr).toContain('usage: launch count|point app|updater');
   });
 });

@@ -2,6 +2,7 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
 import type { MachineEvent } from '../machine-event.ts';
+import { takeHint } from './hint.ts';
 import { keepAgentUp } from './keep-agent.ts';
 import { publishStatus } from './publish-status.ts';
 import { isBackingOff } from './refused.ts';
@@ -40,6 +41,7 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
     memory.forced = true;
     return brought;
   }
+  if (takeHint(appliance)) memory.forced = true;
   await reportToServer(appliance, state, memory, { fresh: false });
   const event = choose(appliance, state);
   if (event.kind !== 'nothing') return event;
