@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -11,8 +11,10 @@ import { TestServer } from '../support/test-server.ts';
 
 const other = 'ab'.repeat(32);
 
+const development = { processControl: { kind: 'supervisor', socket: '/nowhere', isolation: 'none' } };
+
 /** Sets an appliance up by a claim of a real server, as somebody changed it. There is no factory: enrolment comes first. */
-async function setUpBy(change: (claim: Claim) => Partial<Claim>) {
+async function setUpBy(change: (claim: Claim) => Partial<Claim>, settings: object | null = development) {
   await using bench = await TestServer.start();
   await bench.publish('1.0.0');
   const root = mkdtempSync(join(tmpdir(), 'hf-set-up-'));
@@ -20,6 +22,8 @@ async function setUpBy(change: (claim: Claim) => Partial<Claim>) {
   const claim = decodeClaim(await bench.claim('alpha'));
   const lines: string[] = [];
   const order = { files: realFiles, http: makeHttp(), layout: layoutOf(root), factory: root, version: '1.0.0' };
+  mkdirSync(order.layout.updater);
+  if (settings !== null) writeFileSync(order.layout.settings, JSON.stringify(settings));
   const done = setUp({ ...order, claim: { ...claim, ...change(claim) }, log: (line) => lines.push(line) });
   const code = await done.then(
     () => 'done',
@@ -47,5 +51,10 @@ describe('a claim', () => {
     expect(code).toBe('server-not-pinned');
     expect(lines.join()).not.toContain('claimed as');
     expect(identity).toBeNull();
+  });
+
+  it('is not used up on a machine that has neither settings nor the users of the units', async () => {
+    const { code, lines, identity } = await setUpBy(() => ({}), null);
+    expect([code, lines, identity]).toEqual(['users-missing', [], null]);
   });
 });
