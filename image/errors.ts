@@ -25,6 +25,7 @@ export type ImageErrorCode =
   | 'server-keys-invalid'
   | 'server-keys-changed'
   | 'signatures-missing'
+  | 'sources-invalid'
   | 'states-missing'
   | 'trial-start-failed';
 

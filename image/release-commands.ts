@@ -5,19 +5,12 @@ import { z } from 'zod';
 import { versionShape } from '../protocol/version.ts';
 import type { Bundle } from './bundle.ts';
 import { writeMetadataBundle } from './ceremony/metadata-bundle.ts';
-import { passphrasesFrom } from './keys/passphrase.ts';
 import { buildOsRelease, buildRelease, type OsReleaseInput, rehearseRelease, type TriedRelease } from './release.ts';
-import {
-  listReleases,
-  openRepository,
-  type Repository,
-  requireRepository,
-  revokeRelease,
-  withoutRelease,
-} from './repository.ts';
-import { readServerKeys } from './repository-keys.ts';
+import { listReleases, requireRepository, revokeRelease, withoutRelease } from './repository.ts';
 import { readRoots } from './repository-metadata.ts';
+import { dryShape, jsonOption, openFrom, placeOf, repositoryShape, withRepository } from './repository-options.ts';
 import { sourceCommit } from './source-commit.ts';
+import { addSourcesCommands } from './sources-commands.ts';
 import { type Print, wholeNumber } from './terminal.ts';
 import { verifiedText, verifyBundle } from './verify/verify-bundle.ts';
 
@@ -33,12 +26,7 @@ const describedShape = z.object({
   state: stateShape.optional(),
 });
 
-const dry = { dryRun: z.boolean().default(false), json: z.boolean().default(false) };
-const repositoryShape = z.object({
-  repository: z.string(),
-  serverKeys: z.string(),
-  passphraseFile: z.string().optional(),
-});
+const dry = dryShape.shape;
 const buildShape = repositoryShape.extend({
   ...dry,
   component: componentShape,
@@ -59,13 +47,6 @@ const verifyShape = z.object({ root: z.string().optional(), json: z.boolean().de
 
 /** `build`, `revoke`, `list`, `verify`: the releases of the operator's repository. */
 export function addReleaseCommands(program: Command, checkout: string, print: Print): void {
-  const json = () => new Option('--json', 'print one JSON object').default(false);
-  const withRepository = (command: Command) =>
-    command
-      .requiredOption('--repository <dir>', "the operator's directory: keys, metadata, targets")
-      .requiredOption('--server-keys <file>', "the server's public-keys.json")
-      .option('--passphrase-file <file>', 'its first line opens the keys; else the terminal asks')
-      .addOption(json());
   withRepository(program.command('build').description('build one release, try its start, sign it, write its bundle'))
     .addOption(new Option('--component <name>', 'what to build').choices(componentShape.options).makeOptionMandatory())
     .option('--version <version>', 'the version of the release')
@@ -89,25 +70,13 @@ export function addReleaseCommands(program: Command, checkout: string, print: Pr
   withRepository(program.command('list').description('the releases that the signed list names')).action((options) =>
     list(options, print),
   );
+  addSourcesCommands(program, print);
   program
     .command('verify <file>')
     .description('check a bundle as a server and an appliance do, and say what it is')
     .option('--root <file>', 'the root of trust that an appliance has (metadata/1.root.json of the repository)')
-    .addOption(json())
+    .addOption(jsonOption())
     .action((file, options) => verify(resolve(file), verifyShape.parse(options), print));
-}
-
-async function openFrom(options: z.infer<typeof repositoryShape>): Promise<Repository> {
-  return openRepository(await placeOf(options));
-}
-
-async function placeOf({ repository, serverKeys, passphraseFile }: z.infer<typeof repositoryShape>) {
-  return {
-    dir: resolve(repository),
-    serverKeys: await readServerKeys(serverKeys),
-    now: () => new Date(),
-    passphrases: passphrasesFrom(passphraseFile),
-  };
 }
 
 async function describedIn(directory: string | undefined) {

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../protocol/digest.ts';
 import { manifestTargetName } from '../protocol/manifest.ts';
+import type { Sources } from '../protocol/sources.ts';
 import type { Trusted } from '../protocol/trust/tuf.ts';
 import { roleKeys } from '../protocol/trust/tuf-metadata.ts';
 import { makeRoot, makeTargets } from '../protocol/trust/tuf-sign.ts';
@@ -29,6 +30,7 @@ import {
   targetsPath,
   walkMetadata,
 } from './repository-metadata.ts';
+import { signedSources } from './signed-sources.ts';
 
 /**
  * The offline part of the TUF repository, in the operator's directory: `keys/`, `metadata/`, `targets/`, and the
@@ -93,6 +95,20 @@ export function addRelease(
 export function revokeRelease(repository: Repository, component: string, version: string): Promise<OfflineMetadata> {
   return locked(repository, async (state) =>
     publish(repository, state, withoutRelease(state.trusted, component, version)),
+  );
+}
+
+/**
+ * Names where appliances may get releases from, beside the server; what a technician set stays until this is higher.
+ * @param next of what is named now, the sources to name
+ * @throws ImageError `signatures-missing` as {@link addRelease}
+ */
+export function changeSources(
+  repository: Repository,
+  next: (known: Sources | null) => Promise<Sources>,
+): Promise<OfflineMetadata> {
+  return locked(repository, async (state) =>
+    publish(repository, state, listedIn(state.trusted), await next(signedSources(state))),
   );
 }
 
@@ -189,14 +205,20 @@ function publicOf({ path, publicKey }: HeldKey): string {
 }
 
 /** Signs targets that list these releases, with what the present ones say beside. */
-async function publish(repository: Repository, state: State, targets: readonly TargetFile[]): Promise<OfflineMetadata> {
+async function publish(
+  repository: Repository,
+  state: State,
+  targets: readonly TargetFile[],
+  sources = signedSources(state),
+): Promise<OfflineMetadata> {
   const { dir, now, passphrases } = repository;
   const listed = readListed(state.targets, state.trusted.root.bytes);
+  const holdfast = sources === null ? listed.holdfast : { ...listed.holdfast, sources };
   const change = openChange({
     root: state.trusted.root.bytes,
     targets: state.targets,
     nextRoot: null,
-    nextTargets: nextTargets({ ...listed, targets }, now()),
+    nextTargets: nextTargets({ ...listed, holdfast, targets }, now()),
   });
   const signed = await signHere(dir, change, state.ring, passphrases ?? noPassphrase);
   await replaceFile(targetsPath(dir), signed);

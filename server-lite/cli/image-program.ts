@@ -5,7 +5,7 @@ import type { Desk } from './program.ts';
 
 const imageCommands: Readonly<Record<string, readonly string[]>> = {
   keys: ['init', 'show', 'rotate', 'sign'],
-  release: ['build', 'revoke', 'verify'],
+  release: ['build', 'revoke', 'sources', 'verify'],
 };
 
 /**

@@ -25,6 +25,7 @@ export function addReleaseCommands(program: Command, desk: Desk): void {
   const does = {
     build: 'Build one release, try its start, sign it, write its bundle',
     revoke: 'Take a release off the signed list, and write what the server is to know',
+    sources: 'Name where appliances may get releases from: show, set FILE, clear',
     verify: 'Check a bundle as a server and an appliance do, and say what it is',
   };
   for (const [name, text] of Object.entries(does)) addImageCommand(release, desk, name, [name], text);

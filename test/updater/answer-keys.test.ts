@@ -122,6 +122,7 @@ describe('the keys that the server answers with', () => {
     trust([named]);
     answerKeysNow(deps());
     writeFileSync(join(layout.trust, 'root.json'), 'garbage');
+    rmSync(join(layout.trust, 'roots'), { recursive: true });
     expect(answerKeysNow(deps())).toEqual([named]);
     expect(lines.join()).toContain('could not be taken');
   });

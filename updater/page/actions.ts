@@ -82,19 +82,22 @@ function refusedBy(error: unknown): Refused | null {
 /** The request of a form without a file. @throws FormError when a field is not what the page sends */
 type Form = Exclude<Request['kind'], 'install'>;
 
-/** One cache, a proxy and a rate, as a technician knows them; an empty field is none. @throws FormError */
+/**
+ * One cache, a proxy and a rate, as a technician knows them; an empty field is none. What the person did not change stays
+ * as the updater has it, because the page does not show all of it. @throws FormError
+ */
 function sourcesOf(id: string, form: URLSearchParams): Request {
   const field = (name: string) => form.get(name)?.trim() || null;
-  const cache = field('cache');
+  const isChanged = (name: string) => form.get(name)?.trim() !== (form.get(`shown-${name}`) ?? '');
   const rate = field('rate');
   const parsed = requestShape.safeParse({
     v: 1,
     id,
     kind: 'set-sources',
     sources: {
-      releases: cache === null ? [] : [{ name: 'cache', kind: 'cache', url: cache }],
-      proxy: field('proxy'),
-      rateBytesPerS: rate === null ? null : Number(rate) * 1000,
+      ...(isChanged('cache') ? { releases: releasesOf(field('cache'), field('shown-others')) } : {}),
+      ...(isChanged('proxy') ? { proxy: field('proxy') } : {}),
+      ...(isChanged('rate') ? { rateBytesPerS: rate === null ? null : Number(rate) * 1000 } : {}),
     },
   });
   if (parsed.success) return parsed.data;
@@ -102,6 +105,18 @@ function sourcesOf(id: string, form: URLSearchParams): Request {
     'form-malformed',
     'an address begins with http:// or https://, and a rate is a whole number of kB/s',
   );
+}
+
+/** The one cache that the form has, before those that it has not. */
+function releasesOf(cache: string | null, others: string | null): unknown[] {
+  const own = cache === null ? [] : [{ name: 'cache', kind: 'cache', url: cache }];
+  try {
+    const kept: unknown = JSON.parse(others ?? '[]');
+    return [...own, ...(Array.isArray(kept) ? kept : [])];
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new FormError('form-malformed', 'this is not the form that the page sends');
+    throw error;
+  }
 }
 
 function requestOf(kind: Form, id: string, form: URLSearchParams): Request {

@@ -91,11 +91,16 @@ function actions(status: Status | null): Html {
   return html`<section><h2>What you can do here</h2><p class="note">Each needs the PIN that was shown at the set-up.</p><div class="actions">${action('/check', 'Look now', 'Asks the server for a release now.', html``, 'Look now')}${action('/retry', 'Try again', 'Lets a release be tried again that was rolled back here.', retryChoice(status), 'Try again')}${goBack(status)}${install}${wayOut(status)}</div></section>`;
 }
 
+/** What the form shows, and hidden what it showed: a field that nobody changed is not written back. */
 function wayOut(status: Status | null): Html {
   const set = status?.sources;
   const rate = set?.rateBytesPerS == null ? '' : String(Math.round(set.rateBytesPerS / 1000));
-  const fields = html`<label>Cache <input name="cache" type="url" placeholder="http://cache.site:8080/releases" value="${set?.releases[0]?.url ?? ''}" maxlength="300"></label><label>Proxy <input name="proxy" type="url" placeholder="http://proxy.site:3128" value="${set?.proxy ?? ''}" maxlength="300"></label><label>kB/s <input name="rate" inputmode="numeric" value="${rate}" maxlength="9"></label>`;
-  const text = 'Where releases may come from beside the server, and how it is reached. An empty field is none.';
+  const cache = set?.releases.find(({ kind }) => wordOf(kind) === 'cache');
+  const others = set?.releases.filter((one) => one !== cache).map((one) => ({ ...one, kind: wordOf(one.kind) })) ?? [];
+  const shown = (name: string, value: string) => html`<input name="shown-${name}" type="hidden" value="${value}">`;
+  const fields = html`<label>Cache <input name="cache" type="url" placeholder="http://cache.site:8080/releases" value="${cache?.url ?? ''}" maxlength="300"></label>${shown('cache', cache?.url ?? '')}<label>Proxy <input name="proxy" type="url" placeholder="http://proxy.site:3128" value="${set?.proxy ?? ''}" maxlength="300"></label>${shown('proxy', set?.proxy ?? '')}<label>kB/s <input name="rate" inputmode="numeric" value="${rate}" maxlength="9"></label>${shown('rate', rate)}${shown('others', JSON.stringify(others))}`;
+  const text =
+    'Where releases may come from beside the server, and how it is reached. An empty field is none; the name and password of a proxy are kept, and not shown.';
   return action('/set-sources', 'Way out', text, fields, 'Set');
 }
 

@@ -3,9 +3,9 @@ import { z } from 'zod';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import { loadTrusted, type Trusted, timestampKeyWasReplaced, trustRoot } from '../../protocol/trust/tuf.ts';
-import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
+import { metadataLimits, TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { targetsExpireAt } from '../../protocol/trust/tuf-targets.ts';
-import { readFile, replaceFile, replaceJson } from '../effects/durable.ts';
+import { readFile, replaceFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import { ReleaseError } from './release-error.ts';
 
@@ -50,10 +50,8 @@ export function installFirstRoot(place: TrustPlace, bytes: Buffer, pinned: Diges
 
 /** @throws ReleaseError `root-not-pinned` before setup; TrustError when the stored root is not whole */
 export function loadTrust(place: TrustPlace): Trusted {
-  const root = read(place, 'root.json', metadataLimits.rootBytesMax);
-  if (root === null) throw new ReleaseError('root-not-pinned', 'this appliance has no root of trust yet: run setup');
   return loadTrusted({
-    root,
+    root: currentRoot(place),
     timestamp: read(place, 'timestamp.json', metadataLimits.timestampBytesMax),
     snapshot: read(place, 'snapshot.json', metadataLimits.snapshotBytesMax),
     targets: read(place, 'targets.json', metadataLimits.targetsBytesMax),
@@ -72,14 +70,53 @@ export function storedRoot(place: TrustPlace, version: number): Buffer | null {
   return read(place, join(rootsName, `${version}.json`), metadataLimits.rootBytesMax);
 }
 
-function read({ files, layout }: TrustPlace, name: string, bytesMax: number): Buffer | null {
-  return readFile(files, join(layout.trust, name), bytesMax);
+/** root.json; where that is damaged, the newest of the roots that this appliance went through, which is the same one. */
+function currentRoot(place: TrustPlace): Buffer {
+  const stored = read(place, 'root.json', metadataLimits.rootBytesMax);
+  if (stored !== null && isRoot(stored)) return stored;
+  const { files, layout } = place;
+  const versions = files
+    .list(join(layout.trust, rootsName))
+    .flatMap((name) => /^([1-9]\d*)\.json$/.exec(name)?.[1] ?? []);
+  for (const version of versions.map(Number).sort((a, b) => b - a)) {
+    const root = storedRoot(place, version);
+    if (root !== null && isRoot(root)) return root;
+  }
+  // What is damaged is said to be so; what never was there is another matter.
+  if (stored !== null) return stored;
+  throw new ReleaseError('root-not-pinned', 'this appliance has no root of trust yet: run setup');
 }
 
-function saveRoot({ files, layout }: TrustPlace, { root }: Trusted): void {
-  files.makeDirectory(join(layout.trust, rootsName), 0o700);
-  replaceFile(files, join(layout.trust, rootsName, `${root.version}.json`), root.bytes, mode);
-  replaceFile(files, join(layout.trust, 'root.json'), root.bytes, mode);
+function isRoot(bytes: Buffer): boolean {
+  try {
+    trustRoot(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof TrustError) return false;
+    throw error;
+  }
+}
+
+/** Only root writes here: what is no file of a fitting size is damage, and fetched again like one that does not parse. */
+function read({ files, layout }: TrustPlace, name: string, bytesMax: number): Buffer | null {
+  const path = join(layout.trust, name);
+  const facts = files.stat(path);
+  return facts?.kind === 'file' && facts.size <= bytesMax ? readFile(files, path, bytesMax) : null;
+}
+
+function replace({ files, layout }: TrustPlace, name: string, bytes: Buffer): void {
+  const path = join(layout.trust, name);
+  if (files.stat(path)?.kind === 'directory') files.removeTree(path);
+  replaceFile(files, path, bytes, mode);
+}
+
+function saveRoot(place: TrustPlace, { root }: Trusted): void {
+  const { files, layout } = place;
+  const roots = join(layout.trust, rootsName);
+  if (files.stat(roots)?.kind !== 'directory') files.removeTree(roots);
+  files.makeDirectory(roots, 0o700);
+  replace(place, join(rootsName, `${root.version}.json`), root.bytes);
+  replace(place, 'root.json', root.bytes);
 }
 
 /**
@@ -87,7 +124,6 @@ function saveRoot({ files, layout }: TrustPlace, { root }: Trusted): void {
  * power cut leaves a prefix of that order, which is a legal set (TUF 5.3.8, 5.4.5, 5.5.7, 5.6.6).
  */
 export function promote(place: TrustPlace, before: Trusted, after: Trusted): void {
-  const { files, layout } = place;
   if (after.root !== before.root) {
     // 5.3.11. The time goes before the new root, what the replaced key signed goes after it: a power cut between leaves
     // a root that does not vouch for them, and loading drops them.
@@ -98,13 +134,13 @@ export function promote(place: TrustPlace, before: Trusted, after: Trusted): voi
   for (const role of ['timestamp', 'snapshot', 'targets'] as const) {
     const { [role]: metadata } = after;
     if (metadata !== null && metadata !== before[role]) {
-      replaceFile(files, join(layout.trust, `${role}.json`), metadata.bytes, mode);
+      replace(place, `${role}.json`, metadata.bytes);
     }
   }
 }
 
 function forget({ files, layout }: TrustPlace, names: readonly string[]): void {
-  for (const name of names) files.unlink(join(layout.trust, name));
+  for (const name of names) files.removeTree(join(layout.trust, name));
   files.syncDirectory(layout.trust);
 }
 
@@ -138,7 +174,7 @@ export function raiseTrustedTime(place: TrustPlace, trusted: Trusted, issuedAtS:
   const boundMs = targetsExpireAt(trusted)?.getTime() ?? issuedAtS * 1000;
   const seconds = Math.floor(Math.min(issuedAtS, boundMs / 1000));
   if (!(seconds > (known?.getTime() ?? 0) / 1000)) return known;
-  replaceJson(place.files, join(place.layout.trust, timeName), { v: 1, seconds }, mode);
+  replace(place, timeName, Buffer.from(`${JSON.stringify({ v: 1, seconds })}\n`));
   return new Date(seconds * 1000);
 }
 
@@ -147,8 +183,8 @@ export function storedRole(place: TrustPlace, role: string): Buffer | null {
   return read(place, roleFile(role), metadataLimits.targetsBytesMax);
 }
 
-export function storeRole({ files, layout }: TrustPlace, role: string, bytes: Buffer): void {
-  replaceFile(files, join(layout.trust, roleFile(role)), bytes, mode);
+export function storeRole(place: TrustPlace, role: string, bytes: Buffer): void {
+  replace(place, roleFile(role), bytes);
 }
 
 /** Whatever a role is called, its file lies in this directory. */
