@@ -13,7 +13,7 @@ import { patchedSource } from './patch.ts';
 import type { Repository } from './repository.ts';
 import { sourceCommit } from './source-commit.ts';
 import { readFrozenStates, statesDirectory } from './trial/frozen-states.ts';
-import { type TrialOutcome, tryStarts } from './trial/trial-start.ts';
+import { type TrialOutcome, tryOrders, tryStarts } from './trial/trial-start.ts';
 
 /** The agent's settings and a year of readings fit ten times over; a snapshot of it is copied in a second. */
 const stateBytesMaxDefault = 256 * 1024 * 1024;
@@ -122,7 +122,8 @@ async function startsOf(
   built: { readonly payloadDir: string; readonly entry: string; readonly reads: State['reads'] },
 ): Promise<readonly TrialOutcome[] | null> {
   if (!triesStarts || component !== 'app') return null;
-  return tryStarts({ ...built, version, node, states: await readFrozenStates(statesDirectory(sourceDir)) });
+  const input = { ...built, version, node, states: await readFrozenStates(statesDirectory(sourceDir)) };
+  return [...(await tryStarts(input)), await tryOrders(input)];
 }
 
 export interface OsReleaseInput {

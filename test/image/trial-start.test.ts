@@ -6,7 +6,7 @@ import { migrations } from '../../agent/migrations.ts';
 import { emitProgram } from '../../image/emit.ts';
 import { patchedSource } from '../../image/patch.ts';
 import { type FrozenState, readFrozenStates, schemaOf, statesDirectory } from '../../image/trial/frozen-states.ts';
-import { type TrialInput, tryStarts } from '../../image/trial/trial-start.ts';
+import { type TrialInput, tryOrders, tryStarts } from '../../image/trial/trial-start.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { treeDigest } from '../support/hostile/tree-digest.ts';
 import { checkout, nodeBinary, type TemporaryDirectory, temporaryDirectory, writeTree } from './fixture-tree.ts';
@@ -38,10 +38,14 @@ async function built(name: string, change: { patch: string } | { file: string; f
   return { payloadDir, entry, version };
 }
 
-function trial(program: Awaited<ReturnType<typeof built>>, changes: Partial<TrialInput> = {}) {
+type Program = Awaited<ReturnType<typeof built>>;
+
+function inputOf(program: Program, changes: Partial<TrialInput> = {}): TrialInput {
   const bounds = { upMs: 15_000, watchMs: 1_500, stopMs: 5_000 };
-  return tryStarts({ ...program, node: nodeBinary, reads: { min: 0, max: 1 }, states, bounds, ...changes });
+  return { ...program, node: nodeBinary, reads: { min: 0, max: 1 }, states, bounds, ...changes };
 }
+
+const trial = (program: Program, changes: Partial<TrialInput> = {}) => tryStarts(inputOf(program, changes));
 
 describe('the frozen states', () => {
   it('have each schema that the agent knows, the oldest settings, a first day and a power cut, and say who wrote them', async () => {
@@ -120,6 +124,38 @@ describe('the trial start of a release', () => {
 
   it('refuses to pass against no state at all', async () => {
     await expect(readFrozenStates(join(directory.path, 'nothing'))).rejects.toMatchObject({ code: 'states-missing' });
+  });
+});
+
+describe('the orders of a trial', () => {
+  it('are each taken and ended by a release that is whole, from the newest state', async () => {
+    const bounds = { upMs: 15_000, watchMs: 100, stopMs: 5_000 };
+    expect(await tryOrders(inputOf(await built('ordered', null), { bounds }))).toEqual({
+      state: 'schema-1, with orders',
+      outcome: 'came-up',
+      ms: expect.any(Number),
+    });
+  });
+
+  it('S2: are what the release dies of that stranded a fleet: it comes up well, and is refused', async () => {
+    const program = await built('stranding', { patch: '1.0.49' });
+    await expect(tryOrders(inputOf(program))).rejects.toMatchObject({
+      code: 'trial-start-failed',
+      message: expect.stringMatching(/it ended with 1 before it could end its orders \([^)]*update_iso[^)]*\)/),
+    });
+  });
+
+  it('are not passed by a release that leaves one without an end', async () => {
+    const program = await built('forgetful', {
+      file: 'agent/orders.ts',
+      from: 'this.#ledger.start(order.id);',
+      to: "if (order.kind === 'identify') return;\n    this.#ledger.start(order.id);",
+    });
+    const bounds = { upMs: 4_000, watchMs: 100, stopMs: 5_000 };
+    await expect(tryOrders(inputOf(program, { bounds }))).rejects.toMatchObject({
+      code: 'trial-start-failed',
+      message: expect.stringContaining('did not end its orders (identify) within 4 s'),
+    });
   });
 });
 
