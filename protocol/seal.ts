@@ -33,6 +33,8 @@ export type Seal = z.infer<typeof sealShape>;
 /** `.committed` of a slot: written at the commit; tells lost records from a first start. */
 export const committedShape = z.object({
   seq: z.int().min(0),
+  /** The transaction that committed it: a later one has a higher number. */
+  tx: z.int().min(0).default(0),
   version: versionShape,
   manifest: digestShape,
   floor: z.object({ app: z.int(), updater: z.int() }),

@@ -65,6 +65,9 @@ export const failureReasons = [
 ] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
+/** Characters of what is said about safe mode, in the record. */
+export const safeTextMax = 200;
+
 /** Characters of a verdict's text in the record. */
 export const failureTextMax = 300;
 
@@ -107,6 +110,15 @@ export const statePrefixShape = z.object({
   floor: z.object({ app: z.int(), updater: z.int() }),
 });
 
+const safeShape = z.object({
+  /** `slot-damaged`: the committed slot is not whole; `state-lost`: a rollback could not bring its state back. */
+  reason: z.enum(['slot-damaged', 'state-lost']),
+  /** The transaction whose snapshot is damaged; 0: none. */
+  tx: z.int().min(0),
+  text: z.string().max(safeTextMax),
+});
+export type Safe = z.infer<typeof safeShape>;
+
 export const stateBodyShape = statePrefixShape.extend({
   row: z.enum(rows),
   app: componentStateShape,
@@ -115,6 +127,8 @@ export const stateBodyShape = statePrefixShape.extend({
   quarantine: z.array(quarantinedShape).max(quarantineMax),
   /** Time for which the previous version has been kept since the commit, in milliseconds of running, monotonic. */
   windowUsedMs: z.int().min(0).default(0),
+  /** Why there is no proven version to run; kept through the transactions that are to end it. null: there is one. */
+  safe: safeShape.nullable().default(null),
   transaction: transactionShape.nullable(),
 });
 export type StateBody = z.infer<typeof stateBodyShape>;

@@ -6,6 +6,7 @@ import { prune } from './release/prune.ts';
 import { saveState } from './state-store.ts';
 import { ask } from './steps/ask.ts';
 import { judgeTrial } from './steps/judge.ts';
+import { enterSafe, leaveSafe } from './steps/proof.ts';
 import { fetchRelease, resolveTransaction, writeRelease } from './steps/release.ts';
 import { revert, serveAgain } from './steps/revert.ts';
 import { awaitWindow, commit, snapshot, startTrial, stopAgent } from './steps/switch.ts';
@@ -99,8 +100,10 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
     );
     // A switch that was given up before it began: the run ends here, and nobody else would start what was stopped.
     if (after.row === 'sealed' && startsNothing.has(before.row)) await appliance.processes.startAgent();
-    if (before.row === 'reverting') await serveAgain(appliance, before, memory);
-    if (after.row !== 'idle' || before.row === 'closing') return;
+    if (after.row === 'safe' && before.row !== 'safe') await enterSafe(appliance, after);
+    if (before.row === 'safe' && after.row === 'idle') await leaveSafe(appliance);
+    if (before.row === 'reverting' && after.row === 'idle') await serveAgain(appliance, before, memory);
+    if ((after.row !== 'idle' && after.row !== 'safe') || before.row === 'closing') return;
     // However it ended, what it fetched or was brought is not needed any more: a bad stick must not fill the disk.
     prune(appliance.files, appliance.layout, after);
     // A transaction ended: the next one starts from nothing, and the server hears of this one at once.

@@ -1,7 +1,7 @@
 import type { Component, SlotName } from '../protocol/component.ts';
 import type { Digest } from '../protocol/digest.ts';
 import type { CheckStatus } from '../protocol/health.ts';
-import type { FailureReason, Transaction } from '../protocol/state-record.ts';
+import type { FailureReason, Safe, Transaction } from '../protocol/state-record.ts';
 
 /** What a row makes the updater do, once the row is on disk. Each may be repeated. */
 export type Effect =
@@ -59,7 +59,11 @@ export type MachineEvent =
   | { readonly kind: 'failed'; readonly reason: FailureReason; readonly text: string }
   | { readonly kind: 'committed' }
   | { readonly kind: 'reverted' }
-  | { readonly kind: 'closed' };
+  | { readonly kind: 'closed' }
+  /** Nothing proven can run: the factory agent does, on its own state. */
+  | { readonly kind: 'damaged'; readonly safe: Safe }
+  /** What was damaged is whole again. */
+  | { readonly kind: 'sound' };
 
 export type EventKind = MachineEvent['kind'];
 export type EventOf<K extends EventKind> = Extract<MachineEvent, { kind: K }>;

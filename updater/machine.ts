@@ -10,9 +10,13 @@ import {
   close,
   commit,
   fail,
+  intoSafe,
   keepWindow,
   lift,
+  outOfSafe,
+  restOf,
   revert,
+  revertIntoSafe,
 } from './transitions.ts';
 
 type Transition<K extends EventKind> = (state: StateBody, event: EventOf<K>) => StateBody;
@@ -28,7 +32,7 @@ interface RowRules {
 const to =
   (row: Row) =>
   (state: StateBody): StateBody => ({ ...state, row });
-const abandon = (state: StateBody): StateBody => ({ ...state, row: 'idle', transaction: null, trial: null });
+const abandon = (state: StateBody): StateBody => ({ ...state, row: restOf(state), transaction: null, trial: null });
 const backToSealed = to('sealed');
 const stay = (state: StateBody): StateBody => state;
 
@@ -46,6 +50,7 @@ export const table: Readonly<Record<Row, RowRules>> = {
       lift,
       'window-time': keepWindow,
       'window-ended': to('closing'),
+      damaged: intoSafe,
     },
   },
   resolved: {
@@ -103,9 +108,9 @@ export const table: Readonly<Record<Row, RowRules>> = {
     },
   },
   committing: { effect: 'commit', on: { committed: commit } },
-  reverting: { effect: 'revert', on: { reverted: revert } },
+  reverting: { effect: 'revert', on: { reverted: revert, damaged: revertIntoSafe } },
   closing: { effect: 'close', on: { closed: close } },
-  safe: { effect: 'ask', on: { nothing: stay, take: begin, return: beginReturn, lift } },
+  safe: { effect: 'ask', on: { nothing: stay, take: begin, return: beginReturn, lift, sound: outOfSafe } },
 };
 
 /** The next state. Pure; the caller persists it before it runs the effect of the new row. */

@@ -1,4 +1,4 @@
-import type { FailureReason, Quarantined, StateBody } from '../protocol/state-record.ts';
+import type { FailureReason, Quarantined, Safe, StateBody } from '../protocol/state-record.ts';
 import { compareVersions } from '../protocol/version.ts';
 import type { AgentFacts } from './processes/process-control.ts';
 
@@ -93,10 +93,22 @@ function sentence(text: string): string {
   return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}.`;
 }
 
+/** What a person must know before anything else, and what helps. */
+function safeSentences({ safe, row, app }: StateBody): string[] {
+  if (row !== 'safe' && safe === null) return [];
+  const { version } = app.committed;
+  const why: Record<Safe['reason'], string> = {
+    'slot-damaged': `the files of ${version} are damaged`,
+    'state-lost': `the data of ${version} could not be brought back after a trial`,
+  };
+  const reason = safe === null ? 'no proven version can be started' : `${why[safe.reason]} (${safe.text})`;
+  return [`Safe mode: ${reason}. The factory agent runs on a state of its own; nothing is erased. Install a bundle.`];
+}
+
 /** Why this appliance is on what it is on, in one sentence or two. */
 export function whySentence(situation: Situation): string {
   const { state, reasons, serverError } = situation;
-  const safe = state.row === 'safe' ? ['Safe mode: no proven version can be started; the factory agent runs.'] : [];
+  const safe = safeSentences(state);
   const now = during(state);
   if (now !== null) {
     const trouble = situation.trouble === null ? [] : [sentence(`the last try stopped: ${situation.trouble}`)];
@@ -104,7 +116,7 @@ export function whySentence(situation: Situation): string {
   }
   const [crash, back] = [crashing(situation), rolledBack(state)];
   const own = [crash, back].filter((part) => part !== null);
-  if (own.length === 0) own.push(`${state.app.committed.version} runs and is healthy.`);
+  if (own.length === 0 && safe.length === 0) own.push(`${state.app.committed.version} runs and is healthy.`);
   const [reason] = reasons;
   // What the server holds back because of that very rollback would only say it twice.
   const server = back !== null || reason === undefined ? [] : [sentence(reason)];

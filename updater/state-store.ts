@@ -45,6 +45,7 @@ export function firstState(app: Omit<Installed, 'slot'>, updater: Omit<Installed
     lastTx: 0,
     quarantine: [],
     windowUsedMs: 0,
+    safe: null,
     transaction: null,
   };
 }

@@ -112,11 +112,15 @@ export function commit(state: StateBody): StateBody {
   const { component, slot, version, manifest, securityVersion, kind } = transactionOf(state);
   if (component === 'os' || slot === null) throw new UnexpectedEventError('no slot to commit');
   const committed: Installed = { slot, version, manifest, securityVersion };
-  const previous = state[component].committed;
+  const before = state[component].committed;
+  const { safe } = state;
+  // A damaged version is none to go back to; the one before it may be.
+  const kept = safe?.reason === 'slot-damaged' ? state[component].previous : before;
+  const previous = kept?.slot === slot ? null : kept;
   const quarantine = without(state.quarantine, manifest);
   const left: Quarantined = {
-    manifest: previous.manifest,
-    version: previous.version,
+    manifest: before.manifest,
+    version: before.version,
     reason: 'by hand',
     verdict: 'by-hand',
   };
@@ -128,9 +132,10 @@ export function commit(state: StateBody): StateBody {
     committed: { ...state.committed, [component]: slot },
     [component]: { committed, previous },
     windowUsedMs: 0,
+    safe: null,
     floor: { ...state.floor, [component]: raisedFloor(state.floor[component], committed, previous) },
-    // Whoever goes back by hand does not want to be brought forward again by itself (I12).
-    quarantine: kind === 'return' ? quarantined(quarantine, left) : quarantine,
+    // Whoever goes back by hand does not want to be brought forward again by itself (I12); out of safe mode nobody did.
+    quarantine: kind === 'return' && safe === null ? quarantined(quarantine, left) : quarantine,
   };
 }
 
@@ -148,7 +153,25 @@ export function revert(state: StateBody): StateBody {
   const entry: Quarantined = { manifest, version, reason: 'trial', verdict: failure.reason };
   // Running out of boots says nothing about the version: it is not quarantined.
   const quarantine = failure.reason === 'inconclusive' ? state.quarantine : quarantined(state.quarantine, entry);
-  return { ...state, row: 'idle', transaction: null, trial: null, quarantine };
+  return { ...state, row: restOf(state), transaction: null, trial: null, quarantine };
+}
+
+/** Where an appliance rests that has no transaction. */
+export function restOf({ safe }: StateBody): 'idle' | 'safe' {
+  return safe === null ? 'idle' : 'safe';
+}
+
+export function intoSafe(state: StateBody, { safe }: EventOf<'damaged'>): StateBody {
+  return { ...state, row: 'safe', safe };
+}
+
+/** The trial is over, but what ran before it has lost its state. */
+export function revertIntoSafe(state: StateBody, event: EventOf<'damaged'>): StateBody {
+  return intoSafe(revert(state), event);
+}
+
+export function outOfSafe(state: StateBody): StateBody {
+  return { ...state, row: 'idle', safe: null };
 }
 
 export function keepWindow(state: StateBody, { usedMs }: EventOf<'window-time'>): StateBody {

@@ -20,6 +20,7 @@ const expected: Readonly<Record<Row, Expected>> = {
       lift: 'idle',
       'window-time': 'idle',
       'window-ended': 'closing',
+      damaged: 'safe',
     },
     powerCut: 'idle',
   },
@@ -32,9 +33,9 @@ const expected: Readonly<Record<Row, Expected>> = {
   armed: { on: { started: 'trial', failed: 'reverting' }, powerCut: 'armed' },
   trial: { on: { 'time-passed': 'trial', passed: 'committing', failed: 'reverting' }, powerCut: 'trial' },
   committing: { on: { committed: 'idle' }, powerCut: 'committing' },
-  reverting: { on: { reverted: 'idle' }, powerCut: 'reverting' },
+  reverting: { on: { reverted: 'idle', damaged: 'safe' }, powerCut: 'reverting' },
   closing: { on: { closed: 'idle' }, powerCut: 'closing' },
-  safe: { on: { nothing: 'safe', take: 'resolved', return: 'sealed', lift: 'safe' }, powerCut: 'safe' },
+  safe: { on: { nothing: 'safe', take: 'resolved', return: 'sealed', lift: 'safe', sound: 'idle' }, powerCut: 'safe' },
 };
 
 const eventKinds = Object.values(events).map(({ kind }) => kind);
@@ -100,7 +101,7 @@ describe('what launch may start', () => {
   });
 
   it('never goes forward out of reverting (I8)', () => {
-    expect(Object.keys(expected.reverting.on)).toEqual(['reverted']);
+    expect(Object.keys(expected.reverting.on)).toEqual(['reverted', 'damaged']);
     expect(next(stateIn('reverting'), events.reverted).trial).toBeNull();
   });
 });

@@ -4,6 +4,7 @@ import { loadRemembered } from '../check-in.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { takeHint } from './hint.ts';
 import { keepAgentUp } from './keep-agent.ts';
+import { lookAtCommitted, lookForAWayOut } from './proof.ts';
 import { publishStatus } from './publish-status.ts';
 import { isBackingOff } from './refused.ts';
 import { reportToServer } from './report.ts';
@@ -40,6 +41,11 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
   if (brought !== null) {
     memory.forced = true;
     return brought;
+  }
+  const proof = state.row === 'safe' ? lookForAWayOut(appliance, state) : lookAtCommitted(appliance, state);
+  if (proof !== null) {
+    memory.forced = true;
+    return proof;
   }
   if (takeHint(appliance)) memory.forced = true;
   await reportToServer(appliance, state, memory, { fresh: false });

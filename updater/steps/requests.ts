@@ -154,7 +154,7 @@ function rollBack(appliance: Appliance, state: StateBody, id: string): MachineEv
 }
 
 /** A return is tried like any other switch, for as long as that version's manifest asks. */
-function trialOf(appliance: Appliance, slot: SlotName): Transaction['trial'] {
+export function trialOf(appliance: Appliance, slot: SlotName): Transaction['trial'] {
   const path = join(appliance.layout.slot('app', slot), manifestName);
   const manifest = manifestShape.safeParse(parseOrNull(appliance, path, manifestLimits.manifestBytesMax));
   const { healthyMs, deadlineMs, tries } = trialLength(manifest.data?.trial, appliance.settings);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { StateBody } from '../../protocol/state-record.ts';
+import { type StateBody, safeTextMax } from '../../protocol/state-record.ts';
 import { readHealth } from '../agent-health.ts';
-import { type Appliance, freshMemory, type RunMemory } from '../appliance.ts';
+import type { Appliance, RunMemory } from '../appliance.ts';
 import { replaceJson } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { reasonTexts } from '../sentences.ts';
@@ -9,8 +9,6 @@ import { transactionOf } from '../transitions.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { currentNonce } from './judge.ts';
 import { recordOutcome } from './outcome.ts';
-import { noteTrouble } from './refused.ts';
-import { reportToServer } from './report.ts';
 import { type Restored, RestoreError, restoreSnapshot } from './restore.ts';
 import { pruneTrialData, quarantineDirectory } from './snapshot.ts';
 
@@ -52,19 +50,21 @@ async function keepEvidence(appliance: Appliance, state: StateBody): Promise<voi
   for (const name of old.slice(0, -evidenceMax)) files.removeTree(join(layout.evidence, name));
 }
 
-/** No agent is left that could say why it does not come back: the updater does, and tries again at its next start. */
-async function restore(appliance: Appliance, state: StateBody): Promise<Restored[]> {
+/** What lies in the way is taken away by the first try; what is damaged is so in the second one too. */
+const restoreTries = 2;
+
+/** @returns what is back, or why the state of before can not come back */
+function restore(appliance: Appliance, state: StateBody): readonly Restored[] | RestoreError {
   const { files, layout, settings } = appliance;
   const { tx } = transactionOf(state);
-  try {
-    return restoreSnapshot(files, layout, tx, settings.agentUser);
-  } catch (error) {
-    if (!(error instanceof RestoreError)) throw error;
-    await whereThereIsSpace(appliance, 'why it does not come back', async () => {
-      noteTrouble(appliance, tx, `${error.message} (${error.code})`);
-      await reportToServer(appliance, state, freshMemory(false), { fresh: false });
-    });
-    throw error;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return restoreSnapshot(files, layout, tx, settings.agentUser);
+    } catch (error) {
+      if (!(error instanceof RestoreError)) throw error;
+      if (tries === restoreTries) return error;
+      appliance.log(`${error.message} (${error.code}); once more`);
+    }
   }
 }
 
@@ -75,12 +75,18 @@ async function restore(appliance: Appliance, state: StateBody): Promise<Restored
 export async function revert(appliance: Appliance, state: StateBody): Promise<MachineEvent> {
   await whereThereIsSpace(appliance, 'the evidence', () => keepEvidence(appliance, state));
   await appliance.processes.stopAgent();
-  const restored = await restore(appliance, state);
+  const found = restore(appliance, state);
+  const restored = found instanceof RestoreError ? [] : found;
   pruneTrialData(appliance.files, appliance.layout);
   await whereThereIsSpace(appliance, 'the report', async () => report(appliance, state, restored));
   const agent = await agentFacts(appliance);
   if (agent !== null) forgetCrashes(appliance, agent);
-  return { kind: 'reverted' };
+  if (!(found instanceof RestoreError)) return { kind: 'reverted' };
+  const text = `${found.message} (${found.code})`;
+  return {
+    kind: 'damaged',
+    safe: { reason: 'state-lost', tx: transactionOf(state).tx, text: text.slice(0, safeTextMax) },
+  };
 }
 
 function report(appliance: Appliance, state: StateBody, restored: readonly Restored[]): void {
@@ -104,30 +110,34 @@ function report(appliance: Appliance, state: StateBody, restored: readonly Resto
 
 /** After the record says idle: starts the version before, and reports how long that took. */
 export async function serveAgain(appliance: Appliance, before: StateBody, memory: RunMemory): Promise<void> {
-  const { clock, files, layout, processes, events } = appliance;
+  const { clock, processes, events } = appliance;
   await processes.startAgent();
-  const transaction = transactionOf(before);
+  if (!(await untilServes(appliance))) return;
+  const now = clock.monoMs();
+  const { tx, component, manifest, version } = transactionOf(before);
+  const since = (ms: number | null) => (ms === null ? {} : { ms: Math.round(now - ms) });
+  const [reverted, down] = [since(memory.verdictMs), since(memory.stoppedMs)];
+  events.add(`recovered ${tx}`, {
+    kind: 'agent-recovered',
+    text: `${before.app.committed.version} serves again`,
+    release: {
+      tx,
+      component,
+      manifest,
+      version: before.app.committed.version,
+      from: version,
+      ...('ms' in reverted ? { revertedMs: reverted.ms } : {}),
+      ...('ms' in down ? { downMs: down.ms } : {}),
+    },
+  });
+}
+
+/** Waits until what launch started last answers for itself. @returns false when it does not in time */
+export async function untilServes({ clock, files, layout, log }: Appliance): Promise<boolean> {
   for (const startedMs = clock.monoMs(); clock.monoMs() - startedMs < servesWithinMs; await clock.delay(lookEveryMs)) {
     const { answer } = await readHealth(layout.agentSocket);
-    if (answer === null || answer.nonce !== currentNonce(files, layout)) continue;
-    const now = clock.monoMs();
-    const { tx, component, manifest, version } = transaction;
-    const since = (ms: number | null) => (ms === null ? {} : { ms: Math.round(now - ms) });
-    const [reverted, down] = [since(memory.verdictMs), since(memory.stoppedMs)];
-    events.add(`recovered ${tx}`, {
-      kind: 'agent-recovered',
-      text: `${before.app.committed.version} serves again`,
-      release: {
-        tx,
-        component,
-        manifest,
-        version: before.app.committed.version,
-        from: version,
-        ...('ms' in reverted ? { revertedMs: reverted.ms } : {}),
-        ...('ms' in down ? { downMs: down.ms } : {}),
-      },
-    });
-    return;
+    if (answer !== null && answer.nonce === currentNonce(files, layout)) return true;
   }
-  appliance.log(`${before.app.committed.version} did not answer within ${servesWithinMs / 1000} s after the rollback`);
+  log(`the agent did not answer within ${servesWithinMs / 1000} s of its start`);
+  return false;
 }

@@ -115,12 +115,11 @@ export async function commit(appliance: Appliance, state: StateBody): Promise<Ma
   if (transaction.component === 'os' || transaction.slot === null) throw new RangeError('no slot to commit');
   const after = next(state, { kind: 'committed' });
   const directory = layout.slot(transaction.component, transaction.slot);
-  if (transaction.slot !== 'factory') {
-    const { floor, quarantine } = after;
-    const { version, manifest } = transaction;
-    const seq = readRecord(files, layout.stateRecords)?.seq ?? 0;
-    replaceJson(files, join(directory, committedName), { seq, version, manifest, floor, quarantine }, 0o644);
-  }
+  const { floor, quarantine } = after;
+  const { tx, version, manifest } = transaction;
+  const seq = readRecord(files, layout.stateRecords)?.seq ?? 0;
+  // Of factory too: whoever goes back to it must find it again when the records are lost.
+  replaceJson(files, join(directory, committedName), { seq, tx, version, manifest, floor, quarantine }, 0o644);
   const { from, text } = describe(state);
   appliance.log(text);
   recordOutcome(appliance, state, transaction, {

@@ -34,7 +34,8 @@ export function wantedOf(state: StateBody, desired: Desired | null): Wanted {
     const reason = `the server wants ${wordOf(component)} ${version}, which this updater can not install`;
     return { kind: 'hold', reason };
   }
-  if (manifest === state.app.committed.manifest) return { kind: 'nothing' };
+  // In safe mode the release that is damaged here is as good as any: it is installed once more.
+  if (manifest === state.app.committed.manifest && state.row !== 'safe') return { kind: 'nothing' };
   if (state.quarantine.some((entry) => entry.manifest === manifest)) return { kind: 'nothing' };
   const left = desired.assigned === true ? undefined : leftByHand(state, version);
   if (left !== undefined) {
@@ -42,7 +43,10 @@ export function wantedOf(state: StateBody, desired: Desired | null): Wanted {
     return { kind: 'hold', reason };
   }
   const source = { kind: 'server', path: desired.path } as const;
-  return { kind: 'take', choice: { kind: 'update', component, version, manifest, source, waits: true } };
+  return {
+    kind: 'take',
+    choice: { kind: 'update', component, version, manifest, source, waits: state.row !== 'safe' },
+  };
 }
 
 /** For whoever asks why; null while there is a transaction, or nothing is held. */

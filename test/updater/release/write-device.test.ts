@@ -19,6 +19,7 @@ import {
   noise,
   type ReleaseFixture,
 } from '../../support/bundle-fixture.ts';
+import { proveSlot } from '../support/proven-slot.ts';
 import { testAppliance } from '../support/test-appliance.ts';
 import { cutAt, PowerCut, recordFiles, systemError, withOperations } from '../support/wrapped-files.ts';
 import { setUp } from './install.ts';
@@ -42,7 +43,9 @@ beforeEach(async () => {
     createRecordFiles(realFiles, records, scene.layout.updater);
   for (const slot of ['0', '1'] as const) writeFileSync(device(slot), Buffer.concat([Buffer.alloc(4_000_000), behind]));
   mkdirSync(scene.layout.requests, { recursive: true });
-  saveState(realFiles, scene.layout, firstState(nowhere, nowhere));
+  const state = firstState(nowhere, nowhere);
+  saveState(realFiles, scene.layout, state);
+  proveSlot(scene.layout, state.app.committed);
 });
 afterEach(() => {
   scene[Symbol.dispose]();

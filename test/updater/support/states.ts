@@ -23,6 +23,7 @@ export function idleState(changes: Partial<StateBody> = {}): StateBody {
     lastTx: 6,
     quarantine: [],
     windowUsedMs: 0,
+    safe: null,
     transaction: null,
     ...changes,
   };
@@ -63,6 +64,8 @@ export const events = {
   committed: { kind: 'committed' },
   reverted: { kind: 'reverted' },
   closed: { kind: 'closed' },
+  damaged: { kind: 'damaged', safe: { reason: 'slot-damaged', tx: 0, text: 'main.js has another content' } },
+  sound: { kind: 'sound' },
 } as const satisfies { [Kind in MachineEvent['kind']]: Extract<MachineEvent, { kind: Kind }> };
 
 /** What happened before a row, from idle on. */
@@ -82,12 +85,11 @@ const ways: Readonly<Record<Row, readonly (keyof typeof events)[]>> = (() => {
     committing: [...trial, 'passed'],
     reverting: [...trial, 'failed'],
     closing: ['window-ended'],
-    safe: [],
+    safe: ['damaged'],
   };
 })();
 
 /** The state that a transaction has in a row, as the machine itself leads there. */
 export function stateIn(row: Row, from: StateBody = idleState()): StateBody {
-  if (row === 'safe') return { ...from, row };
   return ways[row].reduce((state, kind) => next(state, events[kind]), from);
 }

@@ -7,7 +7,8 @@ import { makeHttp } from '../../../updater/effects/http.ts';
 import { openEvents } from '../../../updater/events.ts';
 import type { AgentFacts, ProcessControl } from '../../../updater/processes/process-control.ts';
 import { settingsShape } from '../../../updater/settings.ts';
-import { digestOf } from './states.ts';
+import { proveSlot } from './proven-slot.ts';
+import { digestOf, idleState } from './states.ts';
 import { TestClock } from './test-clock.ts';
 
 /** An agent that does as it is told and does no work: what a machine's process control would say of it. */
@@ -43,6 +44,7 @@ export function testAppliance(layout: Layout, files: Files = realFiles) {
   const processes = new ObedientAgent();
   const { publicKey, privateKey } = generateKeyPair();
   const lines: string[] = [];
+  proveSlot(layout, idleState().app.committed);
   const identity = {
     appliance: 'hf-00000000000000000001',
     name: 'one',
