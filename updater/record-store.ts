@@ -60,11 +60,18 @@ export function createRecordFiles(files: Files, paths: RecordPaths, directory: s
 /**
  * Writes the next record over the older of the two files, in place, syncs it and reads it back: a cut in the middle
  * tears only the older one.
+ * @param seqBefore a number that an earlier record is known to have had, where the records themselves do not tell
  * @throws RecordWriteError when what is read back is not what was written
  */
-export function writeRecord(files: Files, paths: RecordPaths, schema: number, body: unknown): StoredRecord {
+export function writeRecord(
+  files: Files,
+  paths: RecordPaths,
+  schema: number,
+  body: unknown,
+  seqBefore = 0,
+): StoredRecord {
   const { record, writeTo } = newestRecord(readOne(files, paths[0]), readOne(files, paths[1]));
-  const next: StoredRecord = { seq: (record?.seq ?? 0) + 1, schema, body };
+  const next: StoredRecord = { seq: Math.max(record?.seq ?? 0, seqBefore) + 1, schema, body };
   const bytes = encodeRecord(next);
   const handle = files.openWrite(paths[writeTo]);
   try {
@@ -89,6 +96,7 @@ export function rewriteRecord(
   directory: string,
   schema: number,
   body: unknown,
+  seqBefore = 0,
 ): StoredRecord {
   const whole = paths.every((path) => files.stat(path)?.kind === 'file' && files.stat(path)?.size === recordSize);
   if (!whole) {
@@ -104,7 +112,7 @@ export function rewriteRecord(
       files.close(handle);
     }
   }
-  return writeRecord(files, paths, schema, body);
+  return writeRecord(files, paths, schema, body, seqBefore);
 }
 
 function contradicts(files: Files, paths: RecordPaths): boolean {

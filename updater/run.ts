@@ -12,9 +12,9 @@ import { runUpdater } from './loop.ts';
 import type { ProcessControl } from './processes/process-control.ts';
 import { supervisorControl } from './processes/supervisor-control.ts';
 import { systemdControl } from './processes/systemd-control.ts';
+import { openState } from './recover-state.ts';
 import { wayOut } from './release/way-out.ts';
 import { loadSettings, type Settings } from './settings.ts';
-import { loadState } from './state-store.ts';
 
 function processControlOf(
   machine: { readonly files: Files; readonly clock: Clock; readonly layout: Layout },
@@ -58,7 +58,7 @@ export async function runOnce(line: CommandLine): Promise<number> {
   }
   try {
     const appliance = openAppliance(line, (text) => line.print(`${line.clock.monoMs()} ${text}`));
-    await runUpdater(appliance, loadState(line.files, line.layout), false);
+    await runUpdater(appliance, await openState(appliance), false);
     return 0;
   } finally {
     lock.release();

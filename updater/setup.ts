@@ -29,7 +29,8 @@ import type { Http } from './effects/http.ts';
 import { identityShape } from './identity.ts';
 import { makePin } from './page/pin.ts';
 import { firstSettings, makeDirectories } from './partition.ts';
-import { createRecordFiles, readRecord, writeRecord } from './record-store.ts';
+import { createRecordFiles, knownRecord, readRecord, writeRecord } from './record-store.ts';
+import { keepRecovered, recoveredState } from './recover-state.ts';
 import { noDevices } from './release/device-slots.ts';
 import { refreshMetadata } from './release/refresh-metadata.ts';
 import { ReleaseError } from './release/release-error.ts';
@@ -39,7 +40,7 @@ import { verifyInstalled } from './release/verify-slot.ts';
 import { sealSlot, writeSlot } from './release/write-slot.ts';
 import { SetUpError } from './set-up-error.ts';
 import type { User } from './settings.ts';
-import { firstState, saveState } from './state-store.ts';
+import { firstState } from './state-store.ts';
 
 /** From an empty data partition to a claimed appliance. Repeating it finishes what was cut off and changes nothing else. */
 
@@ -226,8 +227,14 @@ export async function setUp(order: SetUpOrder): Promise<SetUpResult> {
   });
   if (readRecord(files, layout.launchRecords) === null)
     writeRecord(files, layout.launchRecords, 1, { app: null, updater: null });
-  if (readRecord(files, layout.stateRecords) === null)
-    saveState(files, layout, firstState(installed(app), installed(updater)));
+  // An appliance that has lost its records is not a new one: its slots tell.
+  if (knownRecord(files, layout.stateRecords) === null) {
+    keepRecovered(
+      files,
+      layout,
+      recoveredState(files, layout) ?? { state: firstState(installed(app), installed(updater)), seq: 0 },
+    );
+  }
   const { appliance, name, site, answerKeys } = answer;
   // Last: an appliance with an identity is set up whole.
   const claimDigest = sha256(encodeClaim(claim));

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { sealName } from '../../protocol/seal.ts';
-import type { StateBody } from '../../protocol/state-record.ts';
+import { committedName, committedShape, sealName } from '../../protocol/seal.ts';
+import type { Installed, StateBody } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
@@ -10,6 +10,7 @@ import type { MachineEvent } from '../machine-event.ts';
 
 /** Kept in run/: only time that this boot's runs saw one after the other counts. */
 const lookShape = z.object({ boot: z.string(), committed: z.string(), atMs: z.number(), unsavedMs: z.number() });
+const markBytesMax = 256 * 1024;
 /** The record is written for this much new time, not at every run. */
 const saveEveryMs = 10 * 60_000;
 
@@ -35,10 +36,19 @@ export function countWindow(appliance: Appliance, state: StateBody): MachineEven
   return isWorthSaving ? { kind: 'window-time', usedMs } : null;
 }
 
+/** The floor that rises with the end of the window, also where the records may be lost later. */
+function raiseMarkedFloor({ files, layout }: Appliance, { slot, securityVersion }: Installed): void {
+  const path = join(layout.slot('app', slot), committedName);
+  const mark = committedShape.safeParse(readJson(files, path, markBytesMax));
+  if (!mark.success || mark.data.floor.app >= securityVersion) return;
+  replaceJson(files, path, { ...mark.data, floor: { ...mark.data.floor, app: securityVersion } }, 0o644);
+}
+
 /** The previous version loses its seal, so that nothing can launch it; then its snapshot goes. The floor rises after that. */
 export function closeWindow(appliance: Appliance, state: StateBody): MachineEvent {
   const { files, layout } = appliance;
-  const { previous } = state.app;
+  const { previous, committed } = state.app;
+  raiseMarkedFloor(appliance, committed);
   if (previous !== null && previous.slot !== 'factory') {
     const directory = layout.slot('app', previous.slot);
     files.unlink(join(directory, sealName));

@@ -1,0 +1,115 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stateOf } from '../support/killing/look.ts';
+import type { ApplianceBox } from '../support/world/appliance-box.ts';
+import type { Built } from '../support/world/builder.ts';
+import { until } from '../support/world/wait.ts';
+import { comesWithinMs, endWorld, makeWorld, paceS, serves, told } from './scene.ts';
+
+/** What the disk loses while the power is off: a slot, both slots, the records; and the way out of each. */
+const world = makeWorld();
+const names = ['slot', 'slots', 'records'] as const;
+type Name = (typeof names)[number];
+const boxes = new Map<string, ApplianceBox>();
+const boxOf = (name: Name): ApplianceBox => {
+  const box = boxes.get(name);
+  if (box === undefined) throw new RangeError(name);
+  return box;
+};
+let older: Built;
+
+/** One bit of a slot's program: its size stays, so only the hash tells. */
+function rot(box: ApplianceBox, slot: string): void {
+  const path = join(box.layout.slot('app', slot), 'main.js');
+  const bytes = readFileSync(path);
+  bytes[100] = (bytes[100] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}
+
+const restart = async (box: ApplianceBox, damage: () => void): Promise<void> => {
+  await box.powerOff();
+  damage();
+  await box.powerOn();
+};
+
+beforeAll(async () => {
+  await world.found('1.0.49', paceS);
+  older = await world.builder.app('1.0.52');
+  await world.publish(older);
+  for (const name of names) {
+    const trial = { healthyMs: 500, deadlineMs: 20_000 };
+    const box = await world.addAppliance(name, { timerMs: 500, trial, settings: { sampleMs: 100 } });
+    boxes.set(name, box);
+    await box.powerOn();
+  }
+  await world.server.startRollout('1.0.52');
+  for (const name of names) await serves(boxOf(name), '1.0.52');
+}, 120_000);
+
+afterAll(() => endWorld(world), 60_000);
+
+describe('an appliance whose disk has lost', () => {
+  it('the committed slot goes back by itself to the version before, and gets the damaged one anew', async () => {
+    const box = boxOf('slot');
+    const { slot } = stateOf(box).app.committed;
+    await restart(box, () => rot(box, slot));
+    const lines = await until('it has both repaired', comesWithinMs, async () => {
+      const { row, agent, transactions } = await box.status();
+      return row === 'idle' && agent.version === '1.0.52' && transactions.length === 3 ? transactions : null;
+    });
+    expect(told(lines)).toEqual([
+      '1.0.49 -> 1.0.52 committed',
+      '1.0.52 -> 1.0.49 committed',
+      '1.0.49 -> 1.0.52 committed',
+    ]);
+    expect(stateOf(box).quarantine).toEqual([]);
+    const events = await world.server.events('slot', 'safe-mode');
+    expect(events.map(({ text }) => text).join()).toContain('wrong-content at main.js');
+  }, 90_000);
+
+  it('every slot says so and waits in safe mode, and a bundle from a file brings it back', async () => {
+    const box = boxOf('slots');
+    await world.server.stop();
+    await restart(box, () => {
+      for (const slot of ['0', '1', '2', 'factory']) {
+        try {
+          rot(box, slot);
+        } catch (error) {
+          if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+        }
+      }
+    });
+    const status = await until('it is in safe mode', comesWithinMs, async () => {
+      const found = await box.status();
+      return found.row === 'safe' ? found : null;
+    });
+    expect(status.verdict.word).toBe('safe');
+    expect(status.why).toMatch(/^Safe mode: the files of 1\.0\.52 are damaged \(wrong-content at main\.js/);
+    expect((await box.updaterProgram(['install', older.path])).exitCode).toBe(0);
+    await serves(box, '1.0.52');
+    expect(stateOf(box)).toMatchObject({ row: 'idle', safe: null });
+    await world.server.start(Number(new URL(world.server.url).port), paceS);
+  }, 90_000);
+
+  it.each([
+    ['zeroed', (path: string) => writeFileSync(path, Buffer.alloc(4_096))],
+    ['gone', (path: string) => rmSync(path)],
+  ])(
+    'its state records (%s) finds out from its slots what was committed, and goes on with its data',
+    async (_what, lose) => {
+      const box = boxOf('records');
+      const before = stateOf(box);
+      await restart(box, () => {
+        for (const path of box.layout.stateRecords) lose(path);
+      });
+      await serves(box, '1.0.52');
+      const start = JSON.parse(readFileSync(join(box.layout.launchedComponent('app'), 'start.json'), 'utf8'));
+      expect(start).toMatchObject({ slot: before.app.committed.slot, stateDir: box.layout.agent });
+      const { app, lastTx, floor } = stateOf(box);
+      expect([app, floor]).toEqual([before.app, before.floor]);
+      expect(lastTx).toBeGreaterThanOrEqual(before.lastTx);
+    },
+    90_000,
+  );
+});
