@@ -91,6 +91,16 @@ export async function runLoop(
   return state;
 }
 
+/** What can not be removed takes space and nothing else: it must not end a run, and the next one tries again. */
+function tidy({ files, layout, log }: Appliance, state: StateBody): void {
+  try {
+    prune(files, layout, state);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    log(`what is not needed any more can not be removed: ${error.message}`);
+  }
+}
+
 /** One run of the updater on this appliance, from the state that it finds to rest. */
 export async function runUpdater(appliance: Appliance, loaded: StateBody, forced: boolean): Promise<StateBody> {
   const memory = freshMemory(forced);
@@ -105,12 +115,13 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
     if (before.row === 'reverting' && after.row === 'idle') await serveAgain(appliance, before, memory);
     if ((after.row !== 'idle' && after.row !== 'safe') || before.row === 'closing') return;
     // However it ended, what it fetched or was brought is not needed any more: a bad stick must not fill the disk.
-    prune(appliance.files, appliance.layout, after);
+    tidy(appliance, after);
     // A transaction ended: the next one starts from nothing, and the server hears of this one at once.
     Object.assign(memory, freshMemory(true));
   };
   const persist = (state: StateBody) => {
     saveState(appliance.files, appliance.layout, state);
   };
+  if (loaded.transaction === null && appliance.files.list(appliance.layout.work).length > 0) tidy(appliance, loaded);
   return runLoop(loaded, effectsOf(appliance, memory), persist, onRow);
 }

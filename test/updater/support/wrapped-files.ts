@@ -69,3 +69,29 @@ export function withOperations(changes: Partial<Files>, files: Files = realFiles
 export function systemError(code: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: planted`), { code });
 }
+
+const writing: ReadonlySet<Operation> = new Set([
+  'create',
+  'write',
+  'sync',
+  'syncDirectory',
+  'rename',
+  'unlink',
+  'removeTree',
+  'makeDirectory',
+  'link',
+  'setMode',
+  'setOwner',
+  'touch',
+]);
+
+/** The disk refuses its n-th operation that writes (from 1), once; or from there on all of them. */
+export function refuseAt(n: number, code: string, how: 'once' | 'for ever' = 'once') {
+  let count = 0;
+  const files = wrapFiles((operation) => {
+    if (!writing.has(operation)) return;
+    count += 1;
+    if (count === n || (how === 'for ever' && count > n)) throw systemError(code);
+  });
+  return { files, operations: () => count };
+}
