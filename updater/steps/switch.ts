@@ -10,6 +10,7 @@ import { next } from '../machine.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { ProcessControlError } from '../processes/process-control.ts';
 import { readRecord } from '../record-store.ts';
+import { ReleaseError } from '../release/release-error.ts';
 import { keptManifest } from '../release/resolve-release.ts';
 import { readSeal, verifyInstalled } from '../release/verify-slot.ts';
 import { sealSlot } from '../release/write-slot.ts';
@@ -18,6 +19,7 @@ import { agentFacts, forgetCrashes } from './crashes.ts';
 import { currentNonce } from './judge.ts';
 import { keepDeviceSlot } from './os-slot.ts';
 import { recordOutcome } from './outcome.ts';
+import { noteTrouble } from './refused.ts';
 import { reportToServer } from './report.ts';
 import { takeSnapshot } from './snapshot.ts';
 
@@ -37,19 +39,15 @@ function word(status: string | { readonly raw: string }): CheckStatus {
 export async function awaitWindow(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
   const transaction = transactionOf(state);
   const { layout, files, processes } = appliance;
-  if (transaction.component === 'os') return keepDeviceSlot(appliance, state, transaction, memory);
-  if (transaction.slot === null) throw new RangeError('no slot to switch to');
-  const { tx, component, slot, manifest } = transaction;
-  const unsealed = readSeal(files, layout.slot(component, slot)) === null;
-  const kept = unsealed ? keptManifest(files, layout, tx, manifest) : null;
-  if (kept !== null) sealSlot({ files, layout, slot, ...kept });
-  // The full hash, once more and as late as it can be: what was sealed may have rotted while it waited. What this very
-  // run wrote and read back did not wait.
-  const isFresh = memory.written?.tx === tx && memory.written.manifest === manifest;
-  const proven = isFresh ? null : verifyInstalled(files, layout, component, slot, manifest);
-  if (proven !== null && !proven.sound) {
-    const text = `slot ${slot} is not what was sealed: ${proven.reason} at ${proven.path}`;
-    return refuse(appliance, state, 'slot-damaged', text);
+  try {
+    const ended = sealAndProve(appliance, state, memory);
+    if (ended !== null) return ended;
+  } catch (error) {
+    if (!(error instanceof ReleaseError)) throw error;
+    // A disk that refuses (ENOSPC, EROFS, EIO) is told of; the next run tries again.
+    noteTrouble(appliance, transaction.tx, `${error.message} (${error.code})`);
+    await reportToServer(appliance, state, memory, { fresh: false });
+    return { kind: 'nothing' };
   }
   await reportToServer(appliance, state, memory, { fresh: false });
   if ((await processes.agent()).state === 'inactive') await processes.startAgent();
@@ -70,6 +68,27 @@ export async function awaitWindow(appliance: Appliance, state: StateBody, memory
   if (!healthy) return { kind: 'clear', baseline: null, baselineServer: 'unknown' };
   const baseline = Object.fromEntries(Object.entries(answer.checks).map(([name, status]) => [name, word(status)]));
   return { kind: 'clear', baseline, baselineServer: word(answer.server) };
+}
+
+/** @returns how the transaction ends here; null: the slot is whole */
+function sealAndProve(appliance: Appliance, state: StateBody, memory: RunMemory): MachineEvent | null {
+  const transaction = transactionOf(state);
+  if (transaction.component === 'os') return keepDeviceSlot(appliance, state, transaction, memory);
+  if (transaction.slot === null) throw new RangeError('no slot to switch to');
+  const { layout, files } = appliance;
+  const { tx, component, slot, manifest } = transaction;
+  const unsealed = readSeal(files, layout.slot(component, slot)) === null;
+  const kept = unsealed ? keptManifest(files, layout, tx, manifest) : null;
+  if (kept !== null) sealSlot({ files, layout, slot, ...kept });
+  // The full hash, once more and as late as it can be: what was sealed may have rotted while it waited. What this very
+  // run wrote and read back did not wait.
+  const isFresh = memory.written?.tx === tx && memory.written.manifest === manifest;
+  const proven = isFresh ? null : verifyInstalled(files, layout, component, slot, manifest);
+  if (proven !== null && !proven.sound) {
+    const text = `slot ${slot} is not what was sealed: ${proven.reason} at ${proven.path}`;
+    return refuse(appliance, state, 'slot-damaged', text);
+  }
+  return null;
 }
 
 function refuse(appliance: Appliance, state: StateBody, reason: string, text: string): MachineEvent {
