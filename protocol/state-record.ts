@@ -111,8 +111,11 @@ export const statePrefixShape = z.object({
 });
 
 const safeShape = z.object({
-  /** `slot-damaged`: the committed slot is not whole; `state-lost`: a rollback could not bring its state back. */
-  reason: z.enum(['slot-damaged', 'state-lost']),
+  /**
+   * `slot-damaged`: the committed slot is not whole; `state-lost`: a rollback could not bring its state back;
+   * `records-newer`: only said, never written: the records are those of a newer updater.
+   */
+  reason: z.enum(['slot-damaged', 'state-lost', 'records-newer']),
   /** The transaction whose snapshot is damaged; 0: none. */
   tx: z.int().min(0),
   text: z.string().max(safeTextMax),

@@ -15,6 +15,8 @@ import { systemdControl } from './processes/systemd-control.ts';
 import { openState } from './recover-state.ts';
 import { wayOut } from './release/way-out.ts';
 import { loadSettings, type Settings } from './settings.ts';
+import { standBy } from './stand-by.ts';
+import { StateError } from './state-store.ts';
 
 function processControlOf(
   machine: { readonly files: Files; readonly clock: Clock; readonly layout: Layout },
@@ -59,6 +61,14 @@ export async function runOnce(line: CommandLine): Promise<number> {
   try {
     const appliance = openAppliance(line, (text) => line.print(`${line.clock.monoMs()} ${text}`));
     await runUpdater(appliance, await openState(appliance), false);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof StateError) || error.code !== 'state-from-the-future') throw error;
+    line.print(error.message);
+    await standBy(
+      openAppliance(line, (text) => line.print(text)),
+      error.message,
+    );
     return 0;
   } finally {
     lock.release();

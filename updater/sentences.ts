@@ -1,4 +1,4 @@
-import type { FailureReason, Quarantined, Safe, StateBody } from '../protocol/state-record.ts';
+import type { FailureReason, Quarantined, StateBody } from '../protocol/state-record.ts';
 import { compareVersions } from '../protocol/version.ts';
 import type { AgentFacts } from './processes/process-control.ts';
 
@@ -97,11 +97,14 @@ function sentence(text: string): string {
 function safeSentences({ safe, row, app }: StateBody): string[] {
   if (row !== 'safe' && safe === null) return [];
   const { version } = app.committed;
-  const why: Record<Safe['reason'], string> = {
-    'slot-damaged': `the files of ${version} are damaged`,
-    'state-lost': `the data of ${version} could not be brought back after a trial`,
-  };
-  const reason = safe === null ? 'no proven version can be started' : `${why[safe.reason]} (${safe.text})`;
+  if (safe?.reason === 'records-newer') {
+    return [`${sentence(safe.text)} ${version} runs on, and nothing is changed until a newer updater runs.`];
+  }
+  const why =
+    safe?.reason === 'state-lost'
+      ? `the data of ${version} could not be brought back after a trial`
+      : `the files of ${version} are damaged`;
+  const reason = safe === null ? 'no proven version can be started' : `${why} (${safe.text})`;
   return [`Safe mode: ${reason}. The factory agent runs on a state of its own; nothing is erased. Install a bundle.`];
 }
 

@@ -9,10 +9,12 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import { realFiles } from '../../updater/effects/files.ts';
 import { createRecordFiles, readRecord } from '../../updater/record-store.ts';
 import { openState, recoveredState } from '../../updater/recover-state.ts';
+import { standBy } from '../../updater/stand-by.ts';
 import { loadState } from '../../updater/state-store.ts';
 import { takeSnapshot } from '../../updater/steps/snapshot.ts';
 import { type BuiltRelease, makeReleaseFixture, type ReleaseFixture } from '../support/bundle-fixture.ts';
 import { installFile, setUp } from './release/install.ts';
+import { statusOn } from './support/record-appliance.ts';
 import { killedAgentState } from './support/state-database.ts';
 import { temporaryAppliance } from './support/temporary-appliance.ts';
 import { testAppliance } from './support/test-appliance.ts';
@@ -199,8 +201,18 @@ describe('the state of an appliance', () => {
     await factory();
     const bytes = encodeRecord({ seq: 5, schema: 2, body: { ...recovered(), more: true } });
     for (const path of layout.stateRecords) writeFileSync(path, bytes);
-    const { appliance } = testAppliance(layout);
+    const { appliance, processes } = testAppliance(layout);
     await expect(openState(appliance)).rejects.toMatchObject({ code: 'state-from-the-future' });
+    expect(readFileSync(layout.stateRecords[0]).equals(bytes)).toBe(true);
+    processes.facts = { ...processes.facts, state: 'failed' };
+    await standBy(appliance, 'the state record has schema 2, this updater knows 1');
+    expect(statusOn(layout)).toMatchObject({
+      row: 'safe',
+      why: expect.stringMatching(
+        /^The state record has schema 2, this updater knows 1\. 1\.0\.49 runs on, and nothing is changed/,
+      ),
+    });
+    expect(processes.orders).toEqual(['start']);
     expect(readFileSync(layout.stateRecords[0]).equals(bytes)).toBe(true);
   });
 });
