@@ -1,0 +1,276 @@
+import { basename, dirname } from 'node:path';
+import { type FileFacts, type Files, type Handle, NotARegularFileError } from '../../updater/effects/files.ts';
+import {
+  apply,
+  changeNames,
+  type DiskState,
+  emptyDisk,
+  type Inode,
+  type NameChange,
+  rootInode,
+  type Undecided,
+  writtenInto,
+} from './disk.ts';
+
+const linksMax = 40;
+const freeBytes = 64 * 1024 * 1024 * 1024;
+
+function failed(code: string, path: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: ${path}`), { code });
+}
+
+/** `Files` on a disk in memory. `before` sees each step that changes something, and may throw in its place. */
+export class DiskFiles implements Files {
+  #disk: DiskState;
+  #handles = new Map<Handle, number>();
+  #lastHandle = 2;
+  readonly #before: (disk: DiskState, step: string) => void;
+
+  constructor(disk: DiskState = emptyDisk(), before: (disk: DiskState, step: string) => void = () => undefined) {
+    this.#disk = disk;
+    this.#before = before;
+  }
+
+  /** The disk now; later steps do not change it. */
+  get disk(): DiskState {
+    return this.#disk;
+  }
+
+  #inode(number: number): Inode {
+    const inode = this.#disk.seen.get(number);
+    if (inode === undefined) throw failed('ENOENT', `inode ${number}`);
+    return inode;
+  }
+
+  /** The inode of a path; null when there is none. A link at its end is itself, unless the path says `/.` after it. */
+  #find(path: string, links = 0): number | null {
+    if (links > linksMax) throw failed('ELOOP', path);
+    let number = rootInode;
+    let walked = '';
+    const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+    const following = path.endsWith('/.');
+    for (const [index, part] of parts.entries()) {
+      const directory = this.#inode(number);
+      if (directory.kind !== 'directory') return null;
+      const child = directory.names.get(part);
+      if (child === undefined) return null;
+      const inode = this.#inode(child);
+      if (inode.kind === 'link' && (following || index < parts.length - 1)) {
+        const target = inode.target.startsWith('/') ? inode.target : `${walked}/${inode.target}`;
+        const rest = [target, ...parts.slice(index + 1)].join('/');
+        return this.#find(following ? `${rest}/.` : rest, links + 1);
+      }
+      walked = `${walked}/${part}`;
+      number = child;
+    }
+    return number;
+  }
+
+  #parent(path: string): number {
+    const number = this.#find(`${dirname(path)}/.`);
+    if (number === null) throw failed('ENOENT', path);
+    if (this.#inode(number).kind !== 'directory') throw failed('ENOTDIR', path);
+    return number;
+  }
+
+  #change(step: string, item: Undecided, made?: Inode): void {
+    this.#before(this.#disk, step);
+    const seen = new Map(this.#disk.seen);
+    const decided = new Map(this.#disk.decided);
+    let { nextInode } = this.#disk;
+    if (made !== undefined) {
+      seen.set(nextInode, made);
+      decided.set(nextInode, made);
+      nextInode += 1;
+    }
+    apply(seen, item, 'whole');
+    this.#disk = { seen, decided, undecided: [...this.#disk.undecided, item], nextInode };
+  }
+
+  #names(step: string, changes: readonly NameChange[], made?: Inode): void {
+    this.#change(step, { kind: 'names', changes, synced: [] }, made);
+  }
+
+  #make(step: string, path: string, made: Inode): number {
+    const directory = this.#parent(path);
+    if (this.#find(path) !== null) throw failed('EEXIST', path);
+    const inode = this.#disk.nextInode;
+    this.#names(`${step} ${path}`, [{ directory, name: basename(path), inode }], made);
+    return inode;
+  }
+
+  #open(inode: number): Handle {
+    this.#lastHandle += 1;
+    this.#handles.set(this.#lastHandle, inode);
+    return this.#lastHandle;
+  }
+
+  #opened(handle: Handle): { number: number; inode: Extract<Inode, { kind: 'file' }> } {
+    const number = this.#handles.get(handle);
+    if (number === undefined) throw failed('EBADF', `${handle}`);
+    const inode = this.#inode(number);
+    if (inode.kind !== 'file') throw failed('EBADF', `${handle}`);
+    return { number, inode };
+  }
+
+  #facts(inode: Inode): FileFacts {
+    const size = inode.kind === 'file' ? inode.bytes.length : 0;
+    const mode = inode.kind === 'link' ? 0o777 : inode.mode;
+    return { kind: inode.kind, size, mode, uid: 0, gid: 0, links: 1, mtimeMs: 0 };
+  }
+
+  stat(path: string): FileFacts | null {
+    const number = this.#find(path);
+    return number === null ? null : this.#facts(this.#inode(number));
+  }
+
+  list(path: string): string[] {
+    const number = this.#find(`${path}/.`);
+    const inode = number === null ? null : this.#inode(number);
+    return inode?.kind === 'directory' ? [...inode.names.keys()].sort() : [];
+  }
+
+  listAtMost(path: string, namesMax: number): string[] {
+    return this.list(path).slice(0, namesMax);
+  }
+
+  openRead(path: string): Handle {
+    const number = this.#find(path);
+    if (number === null) throw failed('ENOENT', path);
+    if (this.#inode(number).kind !== 'file') throw new NotARegularFileError(`${path} is not a regular file`);
+    return this.#open(number);
+  }
+
+  openWrite(path: string): Handle {
+    return this.openRead(path);
+  }
+
+  openDevice(path: string): Handle {
+    return this.openRead(path);
+  }
+
+  statHandle(handle: Handle): FileFacts {
+    return this.#facts(this.#opened(handle).inode);
+  }
+
+  read(handle: Handle, position: number, length: number): Buffer {
+    return Buffer.from(this.#opened(handle).inode.bytes.subarray(position, position + length));
+  }
+
+  readInto(handle: Handle, buffer: Buffer, position: number): number {
+    return this.#opened(handle).inode.bytes.copy(buffer, 0, position);
+  }
+
+  create(path: string, mode: number): Handle {
+    return this.#open(this.#make('create', path, { kind: 'file', bytes: Buffer.alloc(0), mode }));
+  }
+
+  write(handle: Handle, bytes: Uint8Array, position: number): void {
+    const { number } = this.#opened(handle);
+    this.#change(`write ${handle}`, { kind: 'write', inode: number, bytes: Buffer.from(bytes), position });
+  }
+
+  sync(handle: Handle): void {
+    const { number, inode } = this.#opened(handle);
+    this.#before(this.#disk, `sync ${handle}`);
+    const decided = new Map(this.#disk.decided);
+    decided.set(number, inode);
+    const undecided = this.#disk.undecided.filter((item) => item.kind !== 'write' || item.inode !== number);
+    this.#disk = { ...this.#disk, decided, undecided };
+  }
+
+  close(handle: Handle): void {
+    this.#handles.delete(handle);
+  }
+
+  syncDirectory(path: string): void {
+    const number = this.#find(`${path}/.`);
+    if (number === null) throw failed('ENOENT', path);
+    this.#before(this.#disk, `syncDirectory ${path}`);
+    const decided = new Map(this.#disk.decided);
+    // From the last to the first: an earlier change of a name that a later, decided one needs is decided with it.
+    const settled = new Set<string>();
+    const kept = this.#disk.undecided.toReversed().map((item): Undecided | 'decided' => {
+      if (item.kind === 'write') return item;
+      const synced = [...new Set([...item.synced, number])];
+      const keys = item.changes.map(({ directory, name }) => `${directory}/${name}`);
+      const done = item.changes.every(({ directory }) => synced.includes(directory));
+      if (!done && !keys.some((key) => settled.has(key))) return { ...item, synced };
+      for (const key of keys) settled.add(key);
+      return 'decided';
+    });
+    const fates = kept.toReversed();
+    for (const [index, item] of this.#disk.undecided.entries()) {
+      if (fates[index] === 'decided' && item.kind === 'names') changeNames(decided, item.changes);
+    }
+    this.#disk = { ...this.#disk, decided, undecided: fates.filter((item) => item !== 'decided') };
+  }
+
+  rename(from: string, to: string): void {
+    const number = this.#find(from);
+    if (number === null) throw failed('ENOENT', from);
+    const target = this.#find(to);
+    if (target === number) return;
+    const there = target === null ? null : this.#inode(target);
+    if (there?.kind === 'directory' && there.names.size > 0) throw failed('ENOTEMPTY', to);
+    this.#names(`rename ${from} ${to}`, [
+      { directory: this.#parent(from), name: basename(from), inode: null },
+      { directory: this.#parent(to), name: basename(to), inode: number },
+    ]);
+  }
+
+  unlink(path: string): void {
+    const number = this.#find(path);
+    if (number === null) return;
+    if (this.#inode(number).kind === 'directory') throw failed('EISDIR', path);
+    this.#names(`unlink ${path}`, [{ directory: this.#parent(path), name: basename(path), inode: null }]);
+  }
+
+  removeTree(path: string): void {
+    const number = this.#find(path);
+    if (number === null) return;
+    const inode = this.#inode(number);
+    if (inode.kind === 'directory') for (const name of inode.names.keys()) this.removeTree(`${path}/${name}`);
+    this.#names(`remove ${path}`, [{ directory: this.#parent(path), name: basename(path), inode: null }]);
+  }
+
+  makeDirectory(path: string, mode: number): void {
+    if (this.stat(path)?.kind === 'directory') return;
+    this.#make('makeDirectory', path, { kind: 'directory', names: new Map(), mode });
+  }
+
+  link(target: string, path: string): void {
+    this.#make('link', path, { kind: 'link', target });
+  }
+
+  readLink(path: string): string {
+    const number = this.#find(path);
+    const inode = number === null ? null : this.#inode(number);
+    if (inode?.kind !== 'link') throw failed('EINVAL', path);
+    return inode.target;
+  }
+
+  setMode(path: string, mode: number): void {
+    const number = this.#find(path);
+    if (number === null) throw failed('ENOENT', path);
+    const seen = new Map(this.#disk.seen);
+    const decided = new Map(this.#disk.decided);
+    for (const inodes of [seen, decided]) {
+      const inode = inodes.get(number);
+      if (inode !== undefined && inode.kind !== 'link') inodes.set(number, { ...inode, mode });
+    }
+    this.#disk = { ...this.#disk, seen, decided };
+  }
+
+  setOwner(path: string): void {
+    if (this.#find(path) === null) throw failed('ENOENT', path);
+  }
+
+  touch(path: string): void {
+    if (this.#find(path) === null) throw failed('ENOENT', path);
+  }
+
+  freeBytes(): number {
+    return freeBytes;
+  }
+}
