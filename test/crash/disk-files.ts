@@ -9,7 +9,6 @@ import {
   type NameChange,
   rootInode,
   type Undecided,
-  writtenInto,
 } from './disk.ts';
 
 const linksMax = 40;
@@ -127,7 +126,7 @@ export class DiskFiles implements Files {
   list(path: string): string[] {
     const number = this.#find(`${path}/.`);
     const inode = number === null ? null : this.#inode(number);
-    return inode?.kind === 'directory' ? [...inode.names.keys()].sort() : [];
+    return inode?.kind === 'directory' ? [...inode.names.keys()].sort((a, b) => (a < b ? -1 : 1)) : [];
   }
 
   listAtMost(path: string, namesMax: number): string[] {

@@ -37,11 +37,11 @@ const emptyDirectory: Inode = { kind: 'directory', names: new Map(), mode: 0o755
 /** Inodes never change in place, so that a copy of the table is a snapshot. */
 export type Inodes = Map<number, Inode>;
 
-export function emptyInodes(): Inodes {
+function emptyInodes(): Inodes {
   return new Map([[rootInode, emptyDirectory]]);
 }
 
-export function writtenInto(before: Buffer, bytes: Uint8Array, position: number): Buffer {
+function writtenInto(before: Buffer, bytes: Uint8Array, position: number): Buffer {
   const after = Buffer.alloc(Math.max(before.length, position + bytes.length));
   before.copy(after);
   after.set(bytes, position);
@@ -107,14 +107,47 @@ export function imageOf(disk: DiskState, fates: readonly Fate[], volatile: reado
   const inodes: Inodes = new Map(disk.decided);
   for (const [index, item] of disk.undecided.entries()) apply(inodes, item, fates[index] ?? 'lost');
   for (const path of volatile) {
-    let inode: number | undefined = rootInode;
-    for (const name of path.split('/').filter((part) => part !== '')) {
-      const directory: Inode | undefined = inode === undefined ? undefined : inodes.get(inode);
-      inode = directory?.kind === 'directory' ? directory.names.get(name) : undefined;
-    }
+    const inode = inodeAt(inodes, path);
     if (inode !== undefined) inodes.set(inode, emptyDirectory);
   }
   return settledDisk(inodes, disk.nextInode);
+}
+
+/**
+ * The disk without what is undecided below volatile directories: it is gone after a cut, whatever became of it. Done before
+ * images are made, because each undecided thing multiplies them.
+ */
+export function withoutVolatile(disk: DiskState, volatile: readonly string[]): DiskState {
+  const gone = new Set<number>();
+  for (const path of volatile) {
+    const number = inodeAt(disk.seen, path);
+    if (number !== undefined) gone.add(number);
+  }
+  // Also what was there and has been removed since: its name was changed in a directory that goes.
+  for (let before = -1; before !== gone.size; ) {
+    before = gone.size;
+    for (const number of [...gone]) {
+      const inode = disk.seen.get(number);
+      if (inode?.kind === 'directory') for (const child of inode.names.values()) gone.add(child);
+    }
+    for (const item of disk.undecided) {
+      if (item.kind !== 'names') continue;
+      for (const { directory, inode } of item.changes) if (gone.has(directory) && inode !== null) gone.add(inode);
+    }
+  }
+  const undecided = disk.undecided.filter((item) =>
+    item.kind === 'write' ? !gone.has(item.inode) : !item.changes.every(({ directory }) => gone.has(directory)),
+  );
+  return { ...disk, undecided };
+}
+
+function inodeAt(inodes: Inodes, path: string): number | undefined {
+  let inode: number | undefined = rootInode;
+  for (const name of path.split('/').filter((part) => part !== '')) {
+    const directory: Inode | undefined = inode === undefined ? undefined : inodes.get(inode);
+    inode = directory?.kind === 'directory' ? directory.names.get(name) : undefined;
+  }
+  return inode;
 }
 
 /** Two disks with the same tree have the same digest, whatever their inodes are called. */

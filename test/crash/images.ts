@@ -1,4 +1,4 @@
-import { type DiskState, type Fate, fatesOf, imageOf, treeDigest } from './disk.ts';
+import { type DiskState, type Fate, fatesOf, imageOf, treeDigest, withoutVolatile } from './disk.ts';
 
 /** Undecided things of which every combination of fates is made; beyond, samples are. */
 export const completeMax = 6;
@@ -16,7 +16,7 @@ export interface Images {
 }
 
 /** Numbers from 0 to 1 that a seed repeats (mulberry32). */
-export function seededNumbers(seed: number): () => number {
+function seededNumbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -42,9 +42,10 @@ function sampledFates(choices: readonly (readonly Fate[])[], samples: number, se
 
 /** What a disk may be after a power cut now, each different tree once. */
 export function crashImages(
-  disk: DiskState,
+  whole: DiskState,
   options: { readonly samples: number; readonly seed: number; readonly volatile?: readonly string[] },
 ): Images {
+  const disk = withoutVolatile(whole, options.volatile ?? []);
   const choices = disk.undecided.map(fatesOf);
   const complete = choices.length <= completeMax;
   const ways = complete ? allFates(choices) : sampledFates(choices, options.samples, options.seed);

@@ -1,0 +1,149 @@
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { HealthAnswer } from '../../protocol/health.ts';
+import type { Layout } from '../../protocol/layout.ts';
+import { readFile, replaceFile } from '../../updater/effects/durable.ts';
+import type { Files } from '../../updater/effects/files.ts';
+import { launchCount } from '../../updater/launch-count.ts';
+import type { AgentFacts, ProcessControl } from '../../updater/processes/process-control.ts';
+import { readSeal } from '../../updater/release/verify-slot.ts';
+
+const startShape = z.object({ nonce: z.string(), slot: z.string(), version: z.string(), stateDir: z.string() });
+type Start = z.infer<typeof startShape>;
+const dataShape = z.object({ schema: z.int(), data: z.string() });
+
+/** Versions that end at once, whatever they find. */
+export const brokenVersion = '1.0.53';
+
+export function readData(files: Files, path: string): z.infer<typeof dataShape> | null {
+  const bytes = readFile(files, path, 1_000_000);
+  return bytes === null ? null : dataShape.parse(JSON.parse(bytes.toString('utf8')));
+}
+
+/**
+ * An agent and what starts it, as far as the updater can tell: launch chooses on the same disk, the version that it chose
+ * migrates the data as its seal says, and answers health; a broken one ends at each start.
+ */
+export class ModelAgent implements ProcessControl {
+  readonly isolation = 'none';
+  readonly #files: Files;
+  readonly #layout: Layout;
+  readonly #bootId: () => string;
+  #running: Start | null = null;
+  #state: AgentFacts['state'] = 'inactive';
+  #crashes = 0;
+  #progress = 0;
+  /** Why a version could not work with the data that it found: never to happen (I3). */
+  readonly unreadable: string[] = [];
+
+  constructor(files: Files, layout: Layout, bootId: () => string) {
+    this.#files = files;
+    this.#layout = layout;
+    this.#bootId = bootId;
+  }
+
+  #start(): void {
+    const outcome = launchCount({ files: this.#files, bootId: this.#bootId }, this.#layout, 'app');
+    if (outcome.outcome === 'nothing') {
+      this.#state = 'failed';
+      return;
+    }
+    const path = join(this.#layout.launchedComponent('app'), 'start.json');
+    const start = startShape.parse(JSON.parse(readFile(this.#files, path, 100_000)?.toString('utf8') ?? 'null'));
+    if (start.version === brokenVersion || !this.#takesUp(start)) {
+      this.#crashes += 1;
+      this.#state = 'waiting';
+      return;
+    }
+    this.#running = start;
+    this.#state = 'active';
+  }
+
+  /** Migrates what it finds; a broken version has done so too before it ended. */
+  #takesUp({ slot, stateDir, version }: Start): boolean {
+    const seal = readSeal(this.#files, this.#layout.slot('app', slot));
+    if (seal === null) return false;
+    const path = join(stateDir, 'state.db');
+    const found = readData(this.#files, path) ?? { schema: 0, data: 'nothing' };
+    const { reads, writes } = seal.state;
+    if (found.schema > reads.max) {
+      this.unreadable.push(`${version} reads up to schema ${reads.max} and found ${found.schema}`);
+      return false;
+    }
+    if (found.schema < writes) {
+      replaceFile(this.#files, path, Buffer.from(JSON.stringify({ ...found, schema: writes })), 0o600);
+    }
+    return true;
+  }
+
+  health(): HealthAnswer | null {
+    if (this.#running === null) return null;
+    this.#progress += 1;
+    const { nonce, version } = this.#running;
+    return {
+      proto: 1,
+      nonce,
+      version,
+      progress: this.#progress,
+      state: { schema: 1, migrated: true },
+      checks: {},
+      server: 'unknown',
+      inhibit: null,
+    };
+  }
+
+  get version(): string | null {
+    return this.#running?.version ?? null;
+  }
+
+  agent(): Promise<AgentFacts> {
+    if (this.#state === 'waiting') this.#start();
+    const { pid, lastExit } = { pid: this.#running === null ? null : 7, lastExit: { code: 1, signal: null } };
+    return Promise.resolve({ state: this.#state, pid, crashes: this.#crashes, lastExit, lastOutput: '' });
+  }
+
+  startAgent(): Promise<void> {
+    if (this.#running === null) this.#start();
+    return Promise.resolve();
+  }
+
+  stopAgent(): Promise<void> {
+    this.#running = null;
+    this.#state = 'inactive';
+    return Promise.resolve();
+  }
+
+  requestRun(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** One real socket for all agents of an enumeration: whoever lives now answers. */
+export class HealthSocket {
+  agent: ModelAgent | null = null;
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async listen(path: string): Promise<HealthSocket> {
+    const server = createServer((socket) => {
+      const answer = made.agent?.health() ?? null;
+      socket.on('error', () => socket.destroy());
+      if (answer === null) socket.destroy();
+      else socket.end(JSON.stringify(answer));
+    });
+    const made = new HealthSocket(server);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, resolve);
+    });
+    return made;
+  }
+
+  async close(): Promise<void> {
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}

@@ -1,0 +1,167 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sha256 } from '../../protocol/digest.ts';
+import { type Layout, layoutOf } from '../../protocol/layout.ts';
+import type { StateBody } from '../../protocol/state-record.ts';
+import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
+import type { Appliance } from '../../updater/appliance.ts';
+import { openCounter } from '../../updater/counter.ts';
+import { writeNewFile } from '../../updater/effects/durable.ts';
+import type { Files } from '../../updater/effects/files.ts';
+import { type Http, HttpError } from '../../updater/effects/http.ts';
+import { openEvents } from '../../updater/events.ts';
+import { runUpdater } from '../../updater/loop.ts';
+import { createRecordFiles } from '../../updater/record-store.ts';
+import { openState } from '../../updater/recover-state.ts';
+import { noDevices } from '../../updater/release/device-slots.ts';
+import { resolveFromFile } from '../../updater/release/resolve-release.ts';
+import { installFirstRoot } from '../../updater/release/trust-store.ts';
+import { sealSlot, writeSlot } from '../../updater/release/write-slot.ts';
+import { settingsShape } from '../../updater/settings.ts';
+import { firstState, saveState } from '../../updater/state-store.ts';
+import type { BuiltRelease, ReleaseFixture } from '../support/bundle-fixture.ts';
+import { anything } from '../updater/release/install.ts';
+import { TestClock } from '../updater/support/test-clock.ts';
+import { type HealthSocket, ModelAgent } from './model-agent.ts';
+
+/** Runs until nothing changes any more; more would be a recovery without an end (I8). */
+const runsMax = 8;
+const { privateKey, publicKey } = generateKeyPair();
+const id = '01234567-89ab-4cde-8f01-23456789abcd';
+export const originalData = 'of the first day';
+export const outboxText = 'acknowledged records, counters, the ledger';
+
+const nobody: Http = {
+  fetch: () => Promise.reject(new HttpError('unreachable', 'there is no network')),
+  stream: () => Promise.reject(new HttpError('unreachable', 'there is no network')),
+};
+
+export function modelLayout(socket: string): Layout {
+  return { ...layoutOf('/hf'), agentSocket: socket };
+}
+
+function put(files: Files, path: string, content: string | Buffer): void {
+  writeNewFile(files, path, Buffer.from(content), 0o600);
+}
+
+/** What set-up leaves: factory installed by the production code, records, the agent's first data, and bundles on a stick. */
+export async function setUpOn(files: Files, layout: Layout, fixture: ReleaseFixture, built: readonly BuiltRelease[]) {
+  for (const path of [
+    '/stick',
+    layout.root,
+    layout.updater,
+    layout.agent,
+    layout.agentFactory,
+    layout.slots,
+    layout.runtimes,
+    layout.run,
+  ]) {
+    files.makeDirectory(path, 0o755);
+  }
+  for (const path of [layout.work, layout.snapshots, layout.evidence, layout.trust]) files.makeDirectory(path, 0o700);
+  installFirstRoot({ files, layout }, fixture.root, sha256(fixture.root));
+  const installed = new Map<string, { version: string; manifest: string; securityVersion: number }>();
+  for (const release of built) {
+    const path = stickPath(release);
+    put(files, path, readFileSync(release.path));
+    if (installed.has(release.component)) continue;
+    const { manifest, manifestBytes, manifestDigest, bundle } = await resolveFromFile(
+      { files, layout },
+      path,
+      anything,
+    );
+    const order = {
+      files,
+      layout,
+      tx: 0,
+      slot: 'factory',
+      devices: noDevices,
+      bundle,
+      manifest,
+      manifestBytes,
+    } as const;
+    writeSlot(order);
+    sealSlot(order);
+    bundle.source.close();
+    const { version, securityVersion } = manifest;
+    installed.set(release.component, { version, manifest: manifestDigest, securityVersion });
+  }
+  files.removeTree(join(layout.work, '0'));
+  put(files, layout.stateDb, JSON.stringify({ schema: 1, data: originalData }));
+  put(files, layout.agentSettings, '{}');
+  put(files, layout.outboxDb, outboxText);
+  for (const records of [layout.stateRecords, layout.launchRecords]) createRecordFiles(files, records, layout.updater);
+  const [app, updater] = [installed.get('app'), installed.get('updater')];
+  if (app === undefined || updater === undefined) throw new RangeError('no factory');
+  saveState(files, layout, firstState(app, updater));
+}
+
+export function stickPath({ component, version }: BuiltRelease): string {
+  return `/stick/${component}-${version}.hfb`;
+}
+
+/** One power-on of the appliance on a disk: what systemd would do, with the production launch and loop. */
+export class ModelAppliance {
+  readonly files: Files;
+  readonly layout: Layout;
+  readonly agent: ModelAgent;
+  readonly lines: string[] = [];
+  readonly #appliance: Appliance;
+
+  constructor(files: Files, layout: Layout, boot: number, socket: HealthSocket, rollbackWindowMs: number) {
+    this.files = files;
+    this.layout = layout;
+    const clock = new TestClock();
+    clock.boot = `00000000-0000-4000-8000-${String(boot).padStart(12, '0')}`;
+    for (const path of [layout.run, layout.launched, layout.agentRun, layout.requests])
+      files.makeDirectory(path, 0o755);
+    if (files.stat(layout.hint) === null) put(files, layout.hint, '');
+    this.agent = new ModelAgent(files, layout, () => clock.bootId());
+    socket.agent = this.agent;
+    const identity = {
+      appliance: 'hf-00000000000000000001',
+      name: 'one',
+      site: 'x',
+      url: 'http://127.0.0.1:9',
+      answerKeys: [publicKey],
+      rootDigest: sha256('root'),
+    };
+    this.#appliance = {
+      files,
+      layout,
+      clock,
+      identity,
+      http: nobody,
+      key: privateKey,
+      processes: this.agent,
+      settings: settingsShape.parse({
+        processControl: { kind: 'systemd' },
+        trial: { healthyMs: 200, deadlineMs: 4_000, belowFloor: true },
+        sampleMs: 50,
+        rollbackWindowMs,
+      }),
+      counter: openCounter(files, layout),
+      events: openEvents(files, layout, clock, identity.appliance),
+      version: '1.0.0',
+      builtAtS: 0,
+      log: (line) => this.lines.push(line),
+    };
+  }
+
+  ask(request: object): void {
+    put(this.files, join(this.layout.requests, `${id}.json`), JSON.stringify({ v: 1, id, ...request }));
+  }
+
+  /** Boot, and runs of the updater until two in a row leave the same state. @throws what a run throws (I10), or an end that never comes (I8) */
+  async comeToRest(): Promise<StateBody> {
+    await this.agent.startAgent();
+    let before = '';
+    for (let runs = 0; runs < runsMax; runs += 1) {
+      const state = await runUpdater(this.#appliance, await openState(this.#appliance), false);
+      const now = JSON.stringify(state);
+      if (now === before && (state.row === 'idle' || state.row === 'safe')) return state;
+      before = now;
+    }
+    throw new Error(`not at rest after ${runsMax} runs: ${before.slice(0, 300)}`);
+  }
+}

@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Layout } from '../../protocol/layout.ts';
+import type { Files, Handle } from '../../updater/effects/files.ts';
+import { makeReleaseFixture, type ReleaseFixture } from '../support/bundle-fixture.ts';
+import { withOperations } from '../updater/support/wrapped-files.ts';
+import { enumerateKind, type Options } from './enumerate-kind.ts';
+import { buildReleases, type Kind, kindsOf } from './kinds.ts';
+import { HealthSocket } from './model-agent.ts';
+import { modelLayout } from './model-appliance.ts';
+
+/** The enumerator bites: what it guards against is planted below the production code, and caught. */
+let fixture: ReleaseFixture;
+let socket: HealthSocket;
+let kinds: Kind[];
+let layout: Layout;
+const directory = mkdtempSync(join(tmpdir(), 'hfc-'));
+beforeAll(async () => {
+  fixture = await makeReleaseFixture();
+  layout = modelLayout(join(directory, 'agent.sock'));
+  socket = await HealthSocket.listen(join(directory, 'agent.sock'));
+  kinds = await kindsOf(fixture, await buildReleases(fixture), layout, socket);
+});
+afterAll(async () => {
+  await socket.close();
+  fixture[Symbol.dispose]();
+  rmSync(directory, { recursive: true });
+});
+
+function enumerated(name: string, options: Partial<Options> = {}) {
+  const kind = kinds.find((one) => one.name === name);
+  if (kind === undefined) throw new RangeError(name);
+  return enumerateKind(kind, layout, socket, { seed: 1, samples: 8, budgetMs: 0, ...options });
+}
+
+/** The same operations, each bound to its own disk, so that some can be exchanged; and the path of each handle. */
+function bound(files: Files): { files: Files; pathOf: (handle: Handle) => string } {
+  const paths = new Map<Handle, string>();
+  const opening = new Set(['create', 'openWrite', 'openRead']);
+  const proxy = new Proxy(files, {
+    get: (target, key): unknown => {
+      const operation: unknown = Reflect.get(target, key);
+      if (typeof operation !== 'function') return operation;
+      return (...args: unknown[]) => {
+        const result: unknown = Reflect.apply(operation, target, args);
+        if (opening.has(String(key))) paths.set(Number(result), String(args[0]));
+        return result;
+      };
+    },
+  });
+  return { files: proxy, pathOf: (handle) => paths.get(handle) ?? '' };
+}
+
+const unsynced = (isMeant: (path: string) => boolean) => (files: Files) => {
+  const own = bound(files);
+  return withOperations(
+    { sync: (handle) => (isMeant(own.pathOf(handle)) ? undefined : own.files.sync(handle)) },
+    own.files,
+  );
+};
+const unsyncedDirectory = (isMeant: (path: string) => boolean) => (files: Files) => {
+  const own = bound(files);
+  return withOperations(
+    { syncDirectory: (path) => (isMeant(path) ? undefined : own.files.syncDirectory(path)) },
+    own.files,
+  );
+};
+
+describe('a power cut at every step', () => {
+  it('does no harm to a first start, with a second cut at every step of every recovery', async () => {
+    const { violations, states, sampled } = await enumerated('first start', { budgetMs: 60_000 });
+    expect(violations).toEqual([]);
+    expect(sampled).toBe(0);
+    expect(states).toBeGreaterThan(8);
+  });
+
+  it('does no harm to the end of a rollback window', async () => {
+    const { violations, states } = await enumerated('closing');
+    expect(violations).toEqual([]);
+    expect(states).toBeGreaterThan(40);
+  });
+});
+
+const planted: readonly (readonly [string, string, (files: Files) => Files, RegExp])[] = [
+  ['the state record not synced', 'install from file', unsynced((path) => path.includes('/state.')), /^I\d/],
+  ['a slot not synced before its seal', 'install from file', unsynced((path) => path.includes('/slots/app/')), /^I\d/],
+  [
+    'directories of a slot not synced',
+    'install from file',
+    unsyncedDirectory((path) => path.includes('/slots/app')),
+    /^I\d/,
+  ],
+  ['the snapshot not synced', 'failed trial', unsynced((path) => path.includes('/snapshots/')), /^I\d/],
+  [
+    'the restored state not synced by its directory',
+    'failed trial',
+    unsyncedDirectory((path) => path.endsWith('/agent')),
+    /^I\d/,
+  ],
+];
+
+describe('the enumerator catches', () => {
+  it.each(planted)('%s (%s)', async (_what, kind, plant, sentence) => {
+    const { violations } = await enumerated(kind, { plant, stopAtFirst: true });
+    expect(violations.map((one) => one.sentence).join('\n')).toMatch(sentence);
+  });
+});
