@@ -27,29 +27,7 @@ const broken: readonly { version: string; how: string; proof: (machine: Machine)
       return isUp && (await machine.status()).agent.version === null ? true : null;
     },
   },
-  {
-    version: '1.0.44',
-    how: 'forks without end',
-    proof: (machine) => countsAtLeast(machine, 'stat -c %U /proc/[0-9]* | grep -c hf-agent', 100),
-  },
-  {
-    version: '1.0.45',
-    how: 'stops itself with SIGSTOP',
-    proof: (machine) => countsAtLeast(machine, 'grep -c "^State:.T" /proc/PID/status', 1),
-  },
-  {
-    version: '1.0.46',
-    how: 'leaks handles up to its limit',
-    proof: (machine) => countsAtLeast(machine, 'ls /proc/PID/fd | wc -l', 4_000),
-  },
 ];
-
-/** What the machine itself counts of the agent; never what the agent says. */
-async function countsAtLeast(machine: Machine, script: string, least: number): Promise<true | null> {
-  const pid = await machine.property(agent, 'MainPID');
-  const { stdout } = await machine.try(['sh', '-c', script.replaceAll('PID', pid)]);
-  return Number(stdout.trim()) >= least ? true : null;
-}
 
 async function hasCrashed(machine: Machine, code: number): Promise<true | null> {
   const { agent: seen } = await machine.status();
