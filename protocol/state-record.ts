@@ -4,9 +4,23 @@ import { digestShape } from './digest.ts';
 import { checkStatuses } from './health.ts';
 import { versionShape } from './version.ts';
 
-/** Schema of {@link stateBodyShape}; a record of a newer schema still has the prefix of {@link statePrefixShape}. */
+/**
+ * Schema of {@link stateBodyShape}. A newer one only adds fields, and adds rows; what an older updater does not know it
+ * copies, at every level, so that the newer one finds it again. A record in a row that it does not know still has the
+ * prefix of {@link statePrefixShape}.
+ */
 export const stateSchema = 1;
 export const quarantineMax = 16;
+
+/** Keeps the fields that it does not know. */
+const open = z.looseObject;
+
+/** The fields that this version knows: code must not name others. */
+type Known<T> = T extends readonly (infer Entry)[]
+  ? Known<Entry>[]
+  : T extends object
+    ? { [Key in keyof T as string extends Key ? (unknown extends T[Key] ? never : Key) : Key]: Known<T[Key]> }
+    : T;
 
 /** The rows of the state table (DESIGN section 4). */
 export const rows = [
@@ -26,17 +40,17 @@ export const rows = [
 ] as const;
 export type Row = (typeof rows)[number];
 
-const installedShape = z.object({
+const installedShape = open({
   slot: slotShape,
   version: versionShape,
   manifest: digestShape,
   securityVersion: z.int().min(0),
 });
 /** One version in one slot. */
-export type Installed = z.infer<typeof installedShape>;
+export type Installed = Known<z.infer<typeof installedShape>>;
 
 /** One component's slots that count: the others may be written. */
-const componentStateShape = z.object({ committed: installedShape, previous: installedShape.nullable() });
+const componentStateShape = open({ committed: installedShape, previous: installedShape.nullable() });
 
 export const quarantinedShape = z.object({
   manifest: digestShape,
@@ -45,7 +59,7 @@ export const quarantinedShape = z.object({
   /** The named reason of the verdict. */
   verdict: z.string().max(32),
 });
-export type Quarantined = z.infer<typeof quarantinedShape>;
+export type Quarantined = Known<z.infer<typeof quarantinedShape>>;
 
 /** Why a trial ended badly. */
 export const failureReasons = [
@@ -71,7 +85,7 @@ export const safeTextMax = 200;
 /** Characters of a verdict's text in the record. */
 export const failureTextMax = 300;
 
-const transactionShape = z.object({
+const transactionShape = open({
   tx: z.int().min(1),
   /** `return` goes back to a slot that was proven before; the others write a slot. */
   kind: z.enum(['update', 'install', 'return']),
@@ -80,12 +94,12 @@ const transactionShape = z.object({
   manifest: digestShape,
   securityVersion: z.int().min(0),
   /** Where the bundle comes from: a base path on the server, a file where somebody has it, or one in work/. */
-  source: z.object({ kind: z.enum(['server', 'file', 'slot']), path: z.string().max(400) }),
+  source: open({ kind: z.enum(['server', 'file', 'slot']), path: z.string().max(400) }),
   /** The slot that is written; chosen when `writing` begins. */
   slot: slotShape.nullable(),
   /** A dead agent, a file and a person do not wait for window and inhibitor. */
   waits: z.boolean(),
-  trial: z.object({ healthyMs: z.int(), deadlineMs: z.int(), tries: z.int().min(1) }),
+  trial: open({ healthyMs: z.int(), deadlineMs: z.int(), tries: z.int().min(1) }),
   /** The agent's last health before the switch; null: it did not answer, so only the absolute conditions count. */
   baseline: z.record(z.string().max(40), z.enum(checkStatuses)).nullable(),
   /** Could the agent reach the server before the switch? */
@@ -96,21 +110,21 @@ const transactionShape = z.object({
   /** Facts for the report: durations of fetch, standstill and going back; 0 until known. */
   fetchedMs: z.int().min(0),
   downMs: z.int().min(0),
-  failure: z.object({ reason: z.enum(failureReasons), text: z.string().max(failureTextMax) }).nullable(),
+  failure: open({ reason: z.enum(failureReasons), text: z.string().max(failureTextMax) }).nullable(),
 });
-export type Transaction = z.infer<typeof transactionShape>;
+export type Transaction = Known<z.infer<typeof transactionShape>>;
 
 /** What every reader, launch included, understands of every schema for ever. */
-export const statePrefixShape = z.object({
+export const statePrefixShape = open({
   row: z.string().max(20),
   /** The committed slot of each component. */
-  committed: z.object({ app: slotShape, updater: slotShape }),
+  committed: open({ app: slotShape, updater: slotShape }),
   /** The slot on trial, from `armed` to the end of `committing`. */
-  trial: z.object({ tx: z.int(), component: componentShape, slot: slotShape, tries: z.int() }).nullable(),
-  floor: z.object({ app: z.int(), updater: z.int() }),
+  trial: open({ tx: z.int(), component: componentShape, slot: slotShape, tries: z.int() }).nullable(),
+  floor: open({ app: z.int(), updater: z.int() }),
 });
 
-const safeShape = z.object({
+const safeShape = open({
   /**
    * `slot-damaged`: the committed slot is not whole; `state-lost`: a rollback could not bring its state back;
    * `records-newer`: only said, never written: the records are those of a newer updater.
@@ -120,31 +134,29 @@ const safeShape = z.object({
   tx: z.int().min(0),
   text: z.string().max(safeTextMax),
 });
-export type Safe = z.infer<typeof safeShape>;
+export type Safe = Known<z.infer<typeof safeShape>>;
 
 export const stateBodyShape = statePrefixShape.extend({
   row: z.enum(rows),
   app: componentStateShape,
   updater: componentStateShape,
   lastTx: z.int().min(0),
-  quarantine: z.array(quarantinedShape).max(quarantineMax),
+  quarantine: z.array(quarantinedShape.loose()).max(quarantineMax),
   /** Time for which the previous version has been kept since the commit, in milliseconds of running, monotonic. */
   windowUsedMs: z.int().min(0).default(0),
   /** Why there is no proven version to run; kept through the transactions that are to end it. null: there is one. */
   safe: safeShape.nullable().default(null),
   transaction: transactionShape.nullable(),
 });
-export type StateBody = z.infer<typeof stateBodyShape>;
+export type StateBody = Known<z.infer<typeof stateBodyShape>>;
 
 /** Schema of the body of launch.0 and launch.1, written by launch only. */
 export const launchSchema = 1;
 
 /** Starts that launch counted, for each component's current transaction. Newest last; bounded by launch. */
-export const launchBodyShape = z.object({
-  app: z
-    .object({ tx: z.int(), slot: z.string(), starts: z.array(z.object({ boot: z.string(), n: z.int() })) })
-    .nullable(),
+export const launchBodyShape = open({
+  app: z.object({ tx: z.int(), slot: z.string(), starts: z.array(open({ boot: z.string(), n: z.int() })) }).nullable(),
   updater: z
-    .object({ tx: z.int(), slot: z.string(), starts: z.array(z.object({ boot: z.string(), n: z.int() })) })
+    .object({ tx: z.int(), slot: z.string(), starts: z.array(open({ boot: z.string(), n: z.int() })) })
     .nullable(),
 });

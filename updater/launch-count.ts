@@ -11,6 +11,8 @@ import { knownRecord, rewriteRecord } from './record-store.ts';
 const sealBytesMax = 8 * 1024 * 1024;
 /** Starts that are kept of one transaction; more than tries and boots together can be. */
 const startsMax = 64;
+/** As protocol/state-record.ts has it, which launch does not import. */
+const launchSchema = 1;
 
 export interface LaunchEffects {
   readonly files: Files;
@@ -79,7 +81,7 @@ function readCount(body: unknown, component: string): LaunchCount | null {
   }
   const starts = count.starts.flatMap((start: unknown) =>
     isObject(start) && typeof start.boot === 'string' && typeof start.n === 'number'
-      ? [{ boot: start.boot, n: start.n }]
+      ? [{ ...start, boot: start.boot, n: start.n }]
       : [],
   );
   return { tx: count.tx, slot: count.slot, starts };
@@ -92,9 +94,11 @@ function countThisStart(effects: LaunchEffects, layout: Layout, component: strin
   const before = readCount(body, component);
   const starts = before?.tx === tx ? before.starts : [];
   const n = (starts.at(-1)?.n ?? 0) + 1;
-  const counted = { tx, slot, starts: [...starts, { boot: effects.bootId(), n }].slice(-startsMax) };
+  // What a later launch wrote beside it is copied.
+  const known = before?.tx === tx && isObject(body[component]) ? body[component] : {};
+  const counted = { ...known, tx, slot, starts: [...starts, { boot: effects.bootId(), n }].slice(-startsMax) };
   // Synced before anything of the new version runs: a try that is counted afterwards can be lost with the power.
-  rewriteRecord(files, layout.launchRecords, layout.updater, 1, {
+  rewriteRecord(files, layout.launchRecords, layout.updater, Math.max(launchSchema, record?.schema ?? 0), {
     app: null,
     updater: null,
     ...body,

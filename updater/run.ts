@@ -1,4 +1,5 @@
 import type { Layout } from '../protocol/layout.ts';
+import type { StateBody } from '../protocol/state-record.ts';
 import type { Appliance } from './appliance.ts';
 import type { CommandLine } from './cli.ts';
 import { openCounter } from './counter.ts';
@@ -51,6 +52,17 @@ export function openAppliance(
   };
 }
 
+/** null: this run stood by, and there is nothing more for it to do */
+async function stateOrStandBy(appliance: Appliance): Promise<StateBody | null> {
+  try {
+    return await openState(appliance);
+  } catch (error) {
+    if (!(error instanceof StateError) || error.code !== 'state-from-the-future') throw error;
+    appliance.log(error.message);
+    return standBy(appliance, error.message);
+  }
+}
+
 /** `run`: one run, from the state that it finds to rest. Another one at work is no error. */
 export async function runOnce(line: CommandLine): Promise<number> {
   const lock = takeLock(line.layout);
@@ -60,15 +72,8 @@ export async function runOnce(line: CommandLine): Promise<number> {
   }
   try {
     const appliance = openAppliance(line, (text) => line.print(`${line.clock.monoMs()} ${text}`));
-    await runUpdater(appliance, await openState(appliance), false);
-    return 0;
-  } catch (error) {
-    if (!(error instanceof StateError) || error.code !== 'state-from-the-future') throw error;
-    line.print(error.message);
-    await standBy(
-      openAppliance(line, (text) => line.print(text)),
-      error.message,
-    );
+    const state = await stateOrStandBy(appliance);
+    if (state !== null) await runUpdater(appliance, state, false);
     return 0;
   } finally {
     lock.release();

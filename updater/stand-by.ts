@@ -1,19 +1,41 @@
-import { safeTextMax } from '../protocol/state-record.ts';
+import { type StateBody, safeTextMax } from '../protocol/state-record.ts';
 import { type Appliance, freshMemory } from './appliance.ts';
-import { recoveredState } from './recover-state.ts';
+import { readFile, replaceFile } from './effects/durable.ts';
+import { keepRecovered, recoveredState } from './recover-state.ts';
 import { keepAgentUp } from './steps/keep-agent.ts';
 import { reportToServer } from './steps/report.ts';
+import { takeRequestInStandBy } from './steps/requests.ts';
+
+const recordBytesMax = 64 * 1024;
 
 /**
- * A run of an updater whose records are those of a newer one, as after a fall back to factory: it changes nothing, because
- * it does not know what it would break. It keeps the agent up, which launch starts by the stable prefix of the record,
- * checks in, and says what is the matter.
+ * A run of an updater whose records are those of a newer one and say what it does not understand, as after a fall back to
+ * factory: it changes nothing, because it does not know what it would break. It keeps the agent up, which launch starts
+ * by the stable prefix of the record, checks in, and says what is the matter. Only a person who brings a bundle makes it
+ * begin records of its own, from what the slots tell; those of the newer one are kept as `state.newer.*`.
+ * @returns the state to go on with, because a bundle is to be installed; null: it stood by
  */
-export async function standBy(appliance: Appliance, why: string): Promise<void> {
-  const known = recoveredState(appliance.files, appliance.layout);
-  if (known === null) return;
+export async function standBy(appliance: Appliance, why: string): Promise<StateBody | null> {
+  const { files, layout } = appliance;
+  const known = recoveredState(files, layout);
+  if (known === null) return null;
   const safe = { reason: 'records-newer', tx: 0, text: why.slice(0, safeTextMax) } as const;
   const view = { ...known.state, row: 'safe', transaction: null, trial: null, safe } as const;
-  await reportToServer(appliance, view, freshMemory(false), { fresh: false });
+  const asked = await takeRequestInStandBy(appliance, view);
+  if (asked === 'install') {
+    keepNewer(appliance);
+    keepRecovered(files, layout, known);
+    appliance.log(`${why}; a person brought a bundle: records begin anew, from what the slots tell`);
+    return known.state;
+  }
+  await reportToServer(appliance, view, freshMemory(asked === 'asked'), { fresh: false });
   await keepAgentUp(appliance, view);
+  return null;
+}
+
+function keepNewer({ files, layout }: Appliance): void {
+  for (const [index, path] of layout.stateRecords.entries()) {
+    const bytes = readFile(files, path, recordBytesMax);
+    if (bytes !== null) replaceFile(files, `${layout.updater}/state.newer.${index}`, bytes, 0o600);
+  }
 }

@@ -1,7 +1,7 @@
 import type { Layout } from '../protocol/layout.ts';
 import { type Installed, type StateBody, stateBodyShape, stateSchema } from '../protocol/state-record.ts';
 import type { Files } from './effects/files.ts';
-import { readRecord, writeRecord } from './record-store.ts';
+import { knownRecord, readRecord, writeRecord } from './record-store.ts';
 
 export class StateError extends Error {
   readonly code: 'state-missing' | 'state-unreadable' | 'state-from-the-future';
@@ -11,26 +11,29 @@ export class StateError extends Error {
   }
 }
 
-/** @throws StateError when there is no record, or one that this version does not understand */
+/**
+ * A record of a newer schema is read as long as its row and the fields that this version needs are there: the rest is
+ * copied ({@link stateSchema}).
+ * @throws StateError when there is no record, or one that this version does not understand
+ */
 export function loadState(files: Files, layout: Layout): StateBody {
   const record = readRecord(files, layout.stateRecords);
   if (record === null) throw new StateError('state-missing', `no state record in ${layout.updater}: run setup first`);
-  if (record.schema > stateSchema) {
-    throw new StateError(
-      'state-from-the-future',
-      `the state record has schema ${record.schema}, this updater knows ${stateSchema}`,
-    );
-  }
   const parsed = stateBodyShape.safeParse(record.body);
   if (!parsed.success) {
+    if (record.schema > stateSchema) {
+      const text = `the state record has schema ${record.schema}, this updater knows ${stateSchema}`;
+      throw new StateError('state-from-the-future', text, { cause: parsed.error });
+    }
     throw new StateError('state-unreadable', 'the state record does not have its shape', { cause: parsed.error });
   }
   return parsed.data;
 }
 
-/** Durable when it returns. */
+/** Durable when it returns. What a newer updater wrote stays a record of its schema. */
 export function saveState(files: Files, layout: Layout, state: StateBody): number {
-  return writeRecord(files, layout.stateRecords, stateSchema, state).seq;
+  const known = knownRecord(files, layout.stateRecords)?.schema ?? stateSchema;
+  return writeRecord(files, layout.stateRecords, Math.max(known, stateSchema), state).seq;
 }
 
 /** An appliance that has just been set up runs its factory versions. */

@@ -49,6 +49,9 @@ const shapes: Readonly<Record<string, z.ZodType>> = {
 /** Examples that are more than one message; the tests of their subjects read them. */
 const elsewhere = new Set(['claim-code', 'http-answer', 'http-request', 'record-bytes', 'signed-order']);
 
+/** Records are written again by whoever reads them, an older updater after a newer one too. */
+const copying = new Set(['launch-body', 'state-body', 'state-prefix']);
+
 function shapeOf(name: string): z.ZodType {
   const shape = shapes[name.split('.')[0] ?? ''];
   if (shape === undefined) throw new RangeError(`no shape reads ${name}`);
@@ -62,10 +65,21 @@ describe('every frozen message', () => {
     expect(shapeOf(name).safeParse(message).error).toBeUndefined();
   });
 
-  it.each(examples)('$name means the same with unknown fields at every level', ({ name, message }) => {
-    const shape = shapeOf(name);
-    expect(shape.parse(withUnknownFields(message))).toEqual(shape.parse(message));
-  });
+  it.each(examples.filter(({ shape }) => !copying.has(shape)))(
+    '$name means the same with unknown fields at every level',
+    ({ name, message }) => {
+      const shape = shapeOf(name);
+      expect(shape.parse(withUnknownFields(message))).toEqual(shape.parse(message));
+    },
+  );
+
+  it.each(examples.filter(({ shape }) => copying.has(shape)))(
+    '$name is read with every unknown field that it has, at every level',
+    ({ name, message }) => {
+      const more = withUnknownFields(shapeOf(name).parse(message));
+      expect(shapeOf(name).parse(more)).toEqual(more);
+    },
+  );
 
   it('is there for every shape', () => {
     const shown = new Set(examples.map(({ shape }) => shape));

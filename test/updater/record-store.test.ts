@@ -180,7 +180,7 @@ describe('the state', () => {
     expect(() => loadState(realFiles, layout)).toThrow(expect.objectContaining({ code: 'state-missing' }));
     writeRecord(realFiles, layout.stateRecords, 1, { row: 'idle' });
     expect(() => loadState(realFiles, layout)).toThrow(expect.objectContaining({ code: 'state-unreadable' }));
-    writeRecord(realFiles, layout.stateRecords, 2, stateIn('idle'));
+    writeRecord(realFiles, layout.stateRecords, 2, { ...stateIn('idle'), row: 'of-the-future' });
     expect(() => loadState(realFiles, layout)).toThrow(expect.objectContaining({ code: 'state-from-the-future' }));
   });
 });

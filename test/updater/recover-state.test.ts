@@ -44,6 +44,7 @@ beforeAll(async () => {
 });
 afterAll(() => fixture[Symbol.dispose]());
 
+const requestId = '01234567-89ab-4cde-8f01-23456789abcd';
 let layout: Layout;
 beforeEach(() => {
   layout = temporaryAppliance();
@@ -80,6 +81,18 @@ const recovered = (): StateBody => {
   return found.state;
 };
 const versions = ({ app }: StateBody) => [app.committed.version, app.committed.slot, app.previous?.version ?? null];
+
+/** Both records are of a newer updater, in a row that this one does not know. */
+function ofTheFuture(): Buffer {
+  const bytes = encodeRecord({ seq: 5, schema: 2, body: { ...recovered(), row: 'of-the-future' } });
+  for (const path of layout.stateRecords) writeFileSync(path, bytes);
+  return bytes;
+}
+
+function ask(request: object): void {
+  mkdirSync(layout.requests, { recursive: true });
+  writeFileSync(join(layout.requests, `${requestId}.json`), JSON.stringify({ v: 1, id: requestId, ...request }));
+}
 
 describe('an appliance without records', () => {
   it('that has committed nothing runs its factory version, as after its set-up', async () => {
@@ -199,8 +212,7 @@ describe('the state of an appliance', () => {
 
   it('of a newer updater is left as it is: this one does not understand it, and says so', async () => {
     await factory();
-    const bytes = encodeRecord({ seq: 5, schema: 2, body: { ...recovered(), more: true } });
-    for (const path of layout.stateRecords) writeFileSync(path, bytes);
+    const bytes = ofTheFuture();
     const { appliance, processes } = testAppliance(layout);
     await expect(openState(appliance)).rejects.toMatchObject({ code: 'state-from-the-future' });
     expect(readFileSync(layout.stateRecords[0]).equals(bytes)).toBe(true);
@@ -214,5 +226,38 @@ describe('the state of an appliance', () => {
     });
     expect(processes.orders).toEqual(['start']);
     expect(readFileSync(layout.stateRecords[0]).equals(bytes)).toBe(true);
+  });
+
+  it('of a newer updater give way to records of its own when a person brings a bundle, and are kept', async () => {
+    await factory();
+    const bytes = ofTheFuture();
+    const { appliance } = testAppliance(layout);
+    ask({ kind: 'install', file: release('1.0.52').path });
+    const state = await standBy(appliance, 'the state record has schema 2, this updater knows 1');
+    expect(state).toMatchObject({ row: 'idle', app: { committed: { version: '1.0.49' } } });
+    expect(loadState(realFiles, layout)).toEqual(state);
+    expect(readRecord(realFiles, layout.stateRecords)).toMatchObject({ schema: 1, seq: 6 });
+    expect(readFileSync(join(layout.updater, 'state.newer.0')).equals(bytes)).toBe(true);
+    // The request waits for the run that takes it.
+    expect(realFiles.list(layout.requests)).toHaveLength(1);
+  });
+
+  it.each([
+    ['a bundle that is none', { kind: 'install', file: '/etc/hostname' }, 'truncated'],
+    ['a bundle that is not there', { kind: 'install', file: '/nowhere/x.hfb' }, 'no-file'],
+    ['a way back', { kind: 'rollback' }, 'records-newer'],
+    ['another try', { kind: 'retry' }, 'records-newer'],
+  ])('of a newer updater are left as they are by a person who asks for %s', async (_what, request, code) => {
+    await factory();
+    const bytes = ofTheFuture();
+    const { appliance } = testAppliance(layout);
+    ask(request);
+    expect(await standBy(appliance, 'the state record has schema 2, this updater knows 1')).toBeNull();
+    expect(JSON.parse(readFileSync(join(layout.run, 'last-request.json'), 'utf8'))).toMatchObject({
+      outcome: 'refused',
+      code,
+    });
+    expect(realFiles.list(layout.requests)).toEqual([]);
+    for (const path of layout.stateRecords) expect(readFileSync(path).equals(bytes)).toBe(true);
   });
 });

@@ -27,7 +27,7 @@ const pathMax = 400;
 
 export type RequestOutcome = 'done' | 'begun' | 'refused';
 /** Beside what can be wrong with a bundle. */
-type RefusalCode = NoReturnCode | 'not-uploaded' | 'file-unreadable';
+type RefusalCode = NoReturnCode | 'not-uploaded' | 'file-unreadable' | 'records-newer';
 
 /** Tells the person who asked; page and command line print it. */
 function answerRequest(
@@ -113,6 +113,51 @@ export async function takeRequest(appliance: Appliance, state: StateBody): Promi
   }
 }
 
+/**
+ * The next request of a person to an updater whose records are those of a newer one ({@link standBy}): what needs no
+ * record is done, and a bundle that is sound is left for the run that follows.
+ * @returns `install`: such a bundle waits
+ */
+export async function takeRequestInStandBy(
+  appliance: Appliance,
+  state: StateBody,
+): Promise<'install' | 'asked' | null> {
+  const waiting = nextRequest(appliance);
+  if (waiting === null) return null;
+  const { request, path } = waiting;
+  if (request.kind === 'install' && (await isSoundBundle(appliance, state, waiting, request))) return 'install';
+  if (request.kind === 'retry' || request.kind === 'rollback') {
+    const text = 'The state records are those of a newer updater; this one changes nothing. Install a bundle instead.';
+    answerRequest(appliance, request.id, 'refused', text, 'records-newer');
+  } else if (request.kind !== 'install') {
+    const asked = await takeRequest(appliance, state);
+    return asked === 'asked' ? asked : null;
+  }
+  appliance.files.unlink(path);
+  appliance.files.syncDirectory(dirname(path));
+  return null;
+}
+
+/** Looked at where it lies; the run that takes it looks again. A bad one is refused here, and nothing else changes. */
+async function isSoundBundle(
+  appliance: Appliance,
+  state: StateBody,
+  { byRoot }: Waiting,
+  request: Extract<Request, { kind: 'install' }>,
+): Promise<boolean> {
+  const file = resolve(request.file);
+  if (!mayInstall(appliance, byRoot, file, request.id)) return false;
+  try {
+    await chosenFile(appliance, state, file, file, true);
+    return true;
+  } catch (error) {
+    const { text, code } = whyUnreadable(error, file);
+    answerRequest(appliance, request.id, 'refused', text, code);
+    if (!byRoot) appliance.files.unlink(file);
+    return false;
+  }
+}
+
 /** What a person sets stays until a higher number is signed; the old way out is kept until the new one answers. */
 function setSources(appliance: Appliance, request: Extract<Request, { kind: 'set-sources' }>): 'asked' | null {
   const known = sourcesInUse(appliance)[0] ?? noSources;
@@ -161,19 +206,22 @@ export function trialOf(appliance: Appliance, slot: SlotName): Transaction['tria
   return { healthyMs, deadlineMs, tries };
 }
 
+function mayInstall(appliance: Appliance, byRoot: boolean, file: string, id: string): boolean {
+  if (byRoot || dirname(file) === appliance.layout.uploads) return true;
+  const text = 'The page may only install what was uploaded through it.';
+  answerRequest(appliance, id, 'refused', text, 'not-uploaded');
+  return false;
+}
+
 async function install(
   appliance: Appliance,
   state: StateBody,
   waiting: Waiting,
   request: Extract<Request, { kind: 'install' }>,
 ): Promise<MachineEvent | null> {
-  const { files, layout } = appliance;
+  const { files } = appliance;
   const file = resolve(request.file);
-  if (!waiting.byRoot && dirname(file) !== layout.uploads) {
-    const text = 'The page may only install what was uploaded through it.';
-    answerRequest(appliance, request.id, 'refused', text, 'not-uploaded');
-    return null;
-  }
+  if (!mayInstall(appliance, waiting.byRoot, file, request.id)) return null;
   try {
     const choice = await bringFile(appliance, state, file, true);
     answerRequest(appliance, request.id, 'begun', `installing ${choice.component} ${choice.version} from a file`);
