@@ -1,15 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { type FileFacts, type Files, type Handle, NotARegularFileError } from '../../updater/effects/files.ts';
-import {
-  apply,
-  changeNames,
-  type DiskState,
-  emptyDisk,
-  type Inode,
-  type NameChange,
-  rootInode,
-  type Undecided,
-} from './disk.ts';
+import { apply, changeNames, type DiskState, emptyDisk, type NameChange, type Undecided } from './disk.ts';
+import { type Inode, rootInode } from './inodes.ts';
 
 const linksMax = 40;
 const freeBytes = 64 * 1024 * 1024 * 1024;
@@ -74,15 +66,13 @@ export class DiskFiles implements Files {
 
   #change(step: string, item: Undecided, made?: Inode): void {
     this.#before(this.#disk, step);
-    const seen = new Map(this.#disk.seen);
-    const decided = new Map(this.#disk.decided);
-    let { nextInode } = this.#disk;
+    let { seen, decided, nextInode } = this.#disk;
     if (made !== undefined) {
-      seen.set(nextInode, made);
-      decided.set(nextInode, made);
+      seen = seen.with(nextInode, made);
+      decided = decided.with(nextInode, made);
       nextInode += 1;
     }
-    apply(seen, item, 'whole');
+    seen = apply(seen, item, 'whole');
     this.#disk = { seen, decided, undecided: [...this.#disk.undecided, item], nextInode };
   }
 
@@ -172,8 +162,7 @@ export class DiskFiles implements Files {
   sync(handle: Handle): void {
     const { number, inode } = this.#opened(handle);
     this.#before(this.#disk, `sync ${handle}`);
-    const decided = new Map(this.#disk.decided);
-    decided.set(number, inode);
+    const decided = this.#disk.decided.with(number, inode);
     const undecided = this.#disk.undecided.filter((item) => item.kind !== 'write' || item.inode !== number);
     this.#disk = { ...this.#disk, decided, undecided };
   }
@@ -186,7 +175,7 @@ export class DiskFiles implements Files {
     const number = this.#find(`${path}/.`);
     if (number === null) throw failed('ENOENT', path);
     this.#before(this.#disk, `syncDirectory ${path}`);
-    const decided = new Map(this.#disk.decided);
+    let { decided } = this.#disk;
     // From the last to the first: an earlier change of a name that a later, decided one needs is decided with it.
     const settled = new Set<string>();
     const kept = this.#disk.undecided.toReversed().map((item): Undecided | 'decided' => {
@@ -200,7 +189,7 @@ export class DiskFiles implements Files {
     });
     const fates = kept.toReversed();
     for (const [index, item] of this.#disk.undecided.entries()) {
-      if (fates[index] === 'decided' && item.kind === 'names') changeNames(decided, item.changes);
+      if (fates[index] === 'decided' && item.kind === 'names') decided = changeNames(decided, item.changes);
     }
     this.#disk = { ...this.#disk, decided, undecided: fates.filter((item) => item !== 'decided') };
   }
@@ -252,13 +241,11 @@ export class DiskFiles implements Files {
   setMode(path: string, mode: number): void {
     const number = this.#find(path);
     if (number === null) throw failed('ENOENT', path);
-    const seen = new Map(this.#disk.seen);
-    const decided = new Map(this.#disk.decided);
-    for (const inodes of [seen, decided]) {
+    const changed = (inodes: DiskState['seen']) => {
       const inode = inodes.get(number);
-      if (inode !== undefined && inode.kind !== 'link') inodes.set(number, { ...inode, mode });
-    }
-    this.#disk = { ...this.#disk, seen, decided };
+      return inode === undefined || inode.kind === 'link' ? inodes : inodes.with(number, { ...inode, mode });
+    };
+    this.#disk = { ...this.#disk, seen: changed(this.#disk.seen), decided: changed(this.#disk.decided) };
   }
 
   setOwner(path: string): void {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { emptyDirectory, type Inode, InodeTable, rootInode } from './inodes.ts';
 
 /**
  * What a disk may hold after the power went. The model, each sentence with its test in `crash.test.ts`:
@@ -11,11 +12,6 @@ import { createHash } from 'node:crypto';
  * - A killed process loses nothing.
  * Modes, owners and times are not part of the model: they are as they were set last.
  */
-export type Inode =
-  | { readonly kind: 'file'; readonly bytes: Buffer; readonly mode: number }
-  | { readonly kind: 'directory'; readonly names: ReadonlyMap<string, number>; readonly mode: number }
-  | { readonly kind: 'link'; readonly target: string };
-
 /** A name's new meaning in a directory; null when it goes. */
 export interface NameChange {
   readonly directory: number;
@@ -30,16 +26,7 @@ export type Undecided =
 /** How much of one undecided thing the disk has after a cut. */
 export type Fate = 'lost' | 'whole' | 'head' | 'tail' | 'length';
 
-export const rootInode = 0;
 const sectorBytes = 512;
-const emptyDirectory: Inode = { kind: 'directory', names: new Map(), mode: 0o755 };
-
-/** Inodes never change in place, so that a copy of the table is a snapshot. */
-export type Inodes = Map<number, Inode>;
-
-function emptyInodes(): Inodes {
-  return new Map([[rootInode, emptyDirectory]]);
-}
 
 function writtenInto(before: Buffer, bytes: Uint8Array, position: number): Buffer {
   const after = Buffer.alloc(Math.max(before.length, position + bytes.length));
@@ -54,9 +41,9 @@ export function fatesOf(item: Undecided): readonly Fate[] {
   return item.bytes.length > sectorBytes ? ['lost', 'whole', 'head', 'tail', 'length'] : ['lost', 'whole', 'length'];
 }
 
-function applyWrite(inodes: Inodes, item: Extract<Undecided, { kind: 'write' }>, fate: Fate): void {
+function applyWrite(inodes: InodeTable, item: Extract<Undecided, { kind: 'write' }>, fate: Fate): InodeTable {
   const inode = inodes.get(item.inode);
-  if (inode?.kind !== 'file') return;
+  if (inode?.kind !== 'file') return inodes;
   const { bytes, position } = item;
   const middle = Math.ceil(bytes.length / 2 / sectorBytes) * sectorBytes;
   let after: Buffer;
@@ -65,52 +52,83 @@ function applyWrite(inodes: Inodes, item: Extract<Undecided, { kind: 'write' }>,
   // The file is as long as it will be, and holds what it held: zeros where nothing was.
   else if (fate === 'length') after = writtenInto(inode.bytes, Buffer.alloc(0), position + bytes.length);
   else after = writtenInto(inode.bytes, bytes, position);
-  inodes.set(item.inode, { ...inode, bytes: after });
+  return inodes.with(item.inode, { ...inode, bytes: after });
 }
 
-export function changeNames(inodes: Inodes, changes: readonly NameChange[]): void {
-  for (const { directory, name, inode } of changes) {
-    const before = inodes.get(directory);
-    if (before?.kind !== 'directory') continue;
+export function changeNames(inodes: InodeTable, changes: readonly NameChange[]): InodeTable {
+  return changes.reduce((table, { directory, name, inode }) => {
+    const before = table.get(directory);
+    if (before?.kind !== 'directory') return table;
     const names = new Map(before.names);
     if (inode === null) names.delete(name);
     else names.set(name, inode);
-    inodes.set(directory, { ...before, names });
-  }
+    return table.with(directory, { ...before, names });
+  }, inodes);
 }
 
-export function apply(inodes: Inodes, item: Undecided, fate: Fate): void {
-  if (fate === 'lost') return;
-  if (item.kind === 'write') applyWrite(inodes, item, fate);
-  else changeNames(inodes, item.changes);
+export function apply(inodes: InodeTable, item: Undecided, fate: Fate): InodeTable {
+  if (fate === 'lost') return inodes;
+  return item.kind === 'write' ? applyWrite(inodes, item, fate) : changeNames(inodes, item.changes);
 }
 
 /** One disk at one moment: what programs see, what is decided, and what is not, in the order in which it was asked for. */
 export interface DiskState {
-  readonly seen: Inodes;
-  readonly decided: Inodes;
+  readonly seen: InodeTable;
+  readonly decided: InodeTable;
   readonly undecided: readonly Undecided[];
   readonly nextInode: number;
 }
 
 export function emptyDisk(): DiskState {
-  return { seen: emptyInodes(), decided: emptyInodes(), undecided: [], nextInode: rootInode + 1 };
+  return settledDisk(InodeTable.empty(), rootInode + 1);
 }
 
 /** A disk on which everything that can be seen is decided. */
-export function settledDisk(seen: Inodes, nextInode: number): DiskState {
-  return { seen: new Map(seen), decided: new Map(seen), undecided: [], nextInode };
+export function settledDisk(seen: InodeTable, nextInode: number): DiskState {
+  return { seen, decided: seen, undecided: [], nextInode };
 }
 
 /** What is left when the power goes and each undecided thing has its fate. `volatile` are paths below the root. */
 export function imageOf(disk: DiskState, fates: readonly Fate[], volatile: readonly string[] = []): DiskState {
-  const inodes: Inodes = new Map(disk.decided);
-  for (const [index, item] of disk.undecided.entries()) apply(inodes, item, fates[index] ?? 'lost');
+  let inodes = disk.undecided.reduce((table, item, index) => apply(table, item, fates[index] ?? 'lost'), disk.decided);
   for (const path of volatile) {
     const inode = inodeAt(inodes, path);
-    if (inode !== undefined) inodes.set(inode, emptyDirectory);
+    if (inode !== undefined) inodes = inodes.with(inode, emptyDirectory);
   }
   return settledDisk(inodes, disk.nextInode);
+}
+
+/** Every inode that a name leads to, decided or not. */
+function reachable({ decided, undecided }: DiskState): Set<number> {
+  const found = new Set<number>([rootInode]);
+  const byDirectory = new Map<number, number[]>();
+  for (const item of undecided) {
+    if (item.kind !== 'names') continue;
+    for (const { directory, inode } of item.changes) {
+      if (inode !== null) byDirectory.set(directory, [...(byDirectory.get(directory) ?? []), inode]);
+    }
+  }
+  const pending = [rootInode];
+  for (let number = pending.pop(); number !== undefined; number = pending.pop()) {
+    const inode = decided.get(number);
+    const children = inode?.kind === 'directory' ? [...inode.names.values()] : [];
+    for (const child of [...children, ...(byDirectory.get(number) ?? [])]) {
+      if (found.has(child)) continue;
+      found.add(child);
+      pending.push(child);
+    }
+  }
+  return found;
+}
+
+/** The disk without what is undecided where no name leads any more: whatever becomes of it, nobody can see it. */
+export function withoutUnreachable(disk: DiskState): DiskState {
+  if (disk.undecided.length === 0) return disk;
+  const found = reachable(disk);
+  const undecided = disk.undecided.filter((item) =>
+    item.kind === 'write' ? found.has(item.inode) : item.changes.some(({ directory }) => found.has(directory)),
+  );
+  return { ...disk, undecided };
 }
 
 /**
@@ -141,7 +159,7 @@ export function withoutVolatile(disk: DiskState, volatile: readonly string[]): D
   return { ...disk, undecided };
 }
 
-function inodeAt(inodes: Inodes, path: string): number | undefined {
+function inodeAt(inodes: InodeTable, path: string): number | undefined {
   let inode: number | undefined = rootInode;
   for (const name of path.split('/').filter((part) => part !== '')) {
     const directory: Inode | undefined = inode === undefined ? undefined : inodes.get(inode);
@@ -150,20 +168,34 @@ function inodeAt(inodes: Inodes, path: string): number | undefined {
   return inode;
 }
 
-/** Two disks with the same tree have the same digest, whatever their inodes are called. */
-export function treeDigest(inodes: Inodes): string {
-  const hash = createHash('sha256');
+/** Content is digested once: inodes share it from step to step. */
+const contentDigests = new WeakMap<Buffer, string>();
+
+function contentDigest(bytes: Buffer): string {
+  const known = contentDigests.get(bytes);
+  if (known !== undefined) return known;
+  const digest = createHash('sha256').update(bytes).digest('latin1');
+  contentDigests.set(bytes, digest);
+  return digest;
+}
+
+/**
+ * Two disks with the same tree have the same digest, whatever their inodes are called.
+ * @param leftOut a path whose content does not count
+ */
+export function treeDigest(inodes: InodeTable, leftOut?: string): string {
+  const parts: string[] = [];
   const walk = (number: number, path: string): void => {
     const inode = inodes.get(number);
-    if (inode === undefined) return;
-    hash.update(`${inode.kind} ${path}\0`);
-    if (inode.kind === 'file') hash.update(`${inode.bytes.length}\0`).update(inode.bytes);
-    else if (inode.kind === 'link') hash.update(`${inode.target}\0`);
+    if (inode === undefined || path === leftOut) return;
+    parts.push(inode.kind, path);
+    if (inode.kind === 'file') parts.push(contentDigest(inode.bytes));
+    else if (inode.kind === 'link') parts.push(inode.target);
     else {
       const names = [...inode.names].sort(([a], [b]) => (a < b ? -1 : 1));
       for (const [name, child] of names) walk(child, `${path}/${name}`);
     }
   };
   walk(rootInode, '');
-  return hash.digest('hex');
+  return createHash('sha256').update(parts.join('\0'), 'latin1').digest('hex');
 }

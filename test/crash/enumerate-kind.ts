@@ -1,34 +1,39 @@
-import type { Layout } from '../../protocol/layout.ts';
+import { sha256 } from '../../protocol/digest.ts';
 import type { Files } from '../../updater/effects/files.ts';
-import type { DiskState, Fate } from './disk.ts';
+import type { Claims } from './claims.ts';
+import { type DiskState, settledDisk, treeDigest } from './disk.ts';
 import { DiskFiles } from './disk-files.ts';
-import { crashImages } from './images.ts';
+import { type CrashImage, crashImages, seededNumbers } from './images.ts';
 import { type Before, beforeOf, brokenInvariants } from './invariants.ts';
-import { type Kind, volatile } from './kinds.ts';
-import type { HealthSocket } from './model-agent.ts';
+import type { Kind } from './kinds.ts';
 import { ModelAppliance } from './model-appliance.ts';
+import { volatile } from './scenes.ts';
+import { type Cut, type Fates, tokenOf } from './token.ts';
 
 export interface Found {
   readonly sentence: string;
-  readonly step: string;
-  readonly prefix: number;
-  readonly fates: readonly Fate[];
-  readonly seed: number;
-  readonly cut: 'first' | 'second';
+  /** What was about to be done when the power went, for each cut. */
+  readonly steps: readonly string[];
+  /** What replays it. */
+  readonly token: string;
 }
 
 export interface KindReport {
   readonly name: string;
+  /** Moments at which the power was cut: all that change the disk. */
   readonly prefixes: number;
   /** Of the prefixes, those with too much undecided for every combination. */
   readonly sampled: number;
   readonly states: number;
   /** Of the states, those after a second cut. */
   readonly seconds: number;
+  /** Moments of all recoveries, and those of them at which the power was cut once more. */
+  readonly recoveryMoments: number;
+  readonly recoveryCuts: number;
   readonly violations: readonly Found[];
 }
 
-interface Moment {
+export interface Moment {
   readonly disk: DiskState;
   readonly step: string;
 }
@@ -38,117 +43,152 @@ export interface Options {
   readonly samples: number;
   /** For this kind: first cuts are made to the end, second ones while it lasts. */
   readonly budgetMs: number;
+  readonly claims: Claims;
   /** One is enough to know. */
   readonly stopAtFirst?: boolean;
   /** Something wrong with the disk operations, to be caught. */
   readonly plant?: (files: Files) => Files;
 }
 
-type Recovered = { readonly moments: readonly Moment[]; readonly broken: readonly string[] };
+const boots = { before: 2, afterFirst: 3, afterSecond: 4 } as const;
+
+export interface Run {
+  readonly moments: readonly Moment[];
+  readonly broken: readonly string[];
+  readonly lines: readonly string[];
+}
+
+/** What is done without a cut, and every moment of it that changes the disk. */
+export async function traceOf(kind: Kind, plant: (files: Files) => Files): Promise<Run & { before: Before }> {
+  const moments: Moment[] = [];
+  const files = new DiskFiles(kind.disk, (disk, step) => moments.push({ disk, step }));
+  const appliance = new ModelAppliance(plant(files), boots.before, kind.around);
+  const before = beforeOf(files, kind);
+  const broken: string[] = [];
+  kind.act(appliance);
+  try {
+    await appliance.comeToRest();
+  } catch (error) {
+    broken.push(`without a cut: ${String(error)}`);
+  }
+  moments.push({ disk: files.disk, step: 'rest' });
+  return { moments, broken, before, lines: appliance.lines };
+}
 
 /** Boots on an image and lets the production code come to rest; then everything that must hold is looked at. */
-async function recover(
+export async function recover(
   kind: Kind,
-  layout: Layout,
-  socket: HealthSocket,
   disk: DiskState,
   boot: number,
   before: Before,
   plant: (files: Files) => Files,
-): Promise<Recovered> {
+): Promise<Run> {
   const moments: Moment[] = [];
   const files = new DiskFiles(disk, (now, step) => moments.push({ disk: now, step }));
   const planted = plant(files);
+  const lines: string[] = [];
   try {
-    const appliance = new ModelAppliance(planted, layout, boot, socket, kind.rollbackWindowMs);
+    const appliance = new ModelAppliance(planted, boot, kind.around);
+    appliance.onLine = (line) => lines.push(line);
     await appliance.comeToRest();
     moments.push({ disk: files.disk, step: 'rest' });
-    return { moments, broken: brokenInvariants(planted, layout, before, appliance.agent.unreadable) };
+    return { moments, lines, broken: brokenInvariants(planted, kind, before, appliance.agent.unreadable) };
   } catch (error) {
-    return { moments, broken: [`I8, I10: ${error instanceof Error ? error.message : String(error)}`] };
+    return { moments, lines, broken: [`I8, I10: ${error instanceof Error ? error.message : String(error)}`] };
   }
+}
+
+/** Names and nonces of starts are random. */
+const randomPath = '/hf/run/launched';
+
+/** All that may be found after a cut at this moment: the power goes, or every process is killed and nothing is lost. */
+export function imagesAt({ disk }: Moment, samples: number, seed: number): { images: CrashImage[]; complete: boolean } {
+  const { images, complete } = crashImages(disk, { samples, seed, volatile: [...volatile] });
+  const killed = settledDisk(disk.seen, disk.nextInode);
+  return {
+    images: [...images, { disk: killed, fates: 'killed', digest: treeDigest(killed.seen, randomPath) }],
+    complete,
+  };
+}
+
+/** Who was killed starts again in the same boot; a power cut is a new one. */
+export function bootAfter(cuts: readonly Cut[]): number {
+  return cuts.reduce<number>((boot, { fates }) => (fates === 'killed' ? boot : boot + 1), boots.before);
+}
+
+/** Each recovery is run again in each round, and cut at one moment of so many: so all are looked at soon, and none is kept. */
+const rounds = 16;
+
+interface Recovery {
+  readonly disk: DiskState;
+  readonly cuts: readonly Cut[];
+  readonly steps: readonly string[];
+  readonly moments: number;
 }
 
 /**
  * Runs a kind to its end while every step that changes the disk is noted; cuts the power before each of them, with every
  * image that the model allows; lets each different one recover; and cuts the power in those recoveries too, spread over all
- * of them, as long as there is time.
+ * of them, as long as there is time. Several threads may do so with the same claims: each state is looked at once.
  */
-export async function enumerateKind(
-  kind: Kind,
-  layout: Layout,
-  socket: HealthSocket,
-  { seed, samples, budgetMs, stopAtFirst = false, plant = (files) => files }: Options,
-): Promise<KindReport> {
+export async function enumerateKind(kind: Kind, options: Options): Promise<KindReport> {
+  const { seed, samples, budgetMs, claims, stopAtFirst = false, plant = (files) => files } = options;
   const startedMs = performance.now();
-  const trace: Moment[] = [];
-  const files = new DiskFiles(kind.disk, (disk, step) => trace.push({ disk, step }));
-  const planted = plant(files);
-  const appliance = new ModelAppliance(planted, layout, 2, socket, kind.rollbackWindowMs);
-  const before = beforeOf(files, layout, kind.mayCommit);
-  kind.act(appliance);
-  const violations: Found[] = [];
-  try {
-    await appliance.comeToRest();
-  } catch (error) {
-    violations.push({
-      sentence: `without a cut: ${String(error)}`,
-      step: 'all',
-      prefix: 0,
-      fates: [],
-      seed,
-      cut: 'first',
-    });
-  }
-  trace.push({ disk: files.disk, step: 'rest' });
-
-  const states = new Set<string>();
-  const recoveries: Moment[][] = [];
+  const { moments: trace, before, broken: brokenAtOnce } = await traceOf(kind, plant);
+  const violations: Found[] = brokenAtOnce.map((sentence) => ({ sentence, steps: [], token: tokenOf(kind.name, []) }));
+  const recoveries: Recovery[] = [];
   let sampled = 0;
-  const cutAt = async ({ disk, step }: Moment, prefix: number, cut: Found['cut']): Promise<void> => {
-    const { images, complete } = crashImages(disk, { samples, seed: seed + prefix, volatile: [...volatile] });
-    if (!complete && cut === 'first') sampled += 1;
-    for (const image of images) {
-      if (states.has(image.digest) || (stopAtFirst && violations.length > 0)) continue;
-      states.add(image.digest);
-      const { moments, broken } = await recover(
-        kind,
-        layout,
-        socket,
-        image.disk,
-        cut === 'first' ? 3 : 4,
-        before,
-        plant,
-      );
-      for (const sentence of broken)
-        violations.push({ sentence, step, prefix, fates: image.fates, seed: seed + prefix, cut });
-      if (cut === 'first' && broken.length === 0) recoveries.push([...moments]);
+  let states = 0;
+  const cutAt = async (moment: Moment, prefix: number, earlier: readonly Cut[], stepsBefore: readonly string[]) => {
+    const { images, complete } = imagesAt(moment, samples, seed + prefix);
+    if (!complete && earlier.length === 0) sampled += 1;
+    for (const { disk, fates, digest } of images) {
+      if (stopAtFirst && violations.length > 0) return;
+      if (!claims.claim(stateKey(kind, digest, fates))) continue;
+      states += 1;
+      const cuts = [...earlier, { prefix, fates }];
+      const steps = [...stepsBefore, moment.step];
+      const { moments, broken } = await recover(kind, disk, bootAfter(cuts), before, plant);
+      for (const sentence of broken) violations.push({ sentence, steps, token: tokenOf(kind.name, cuts) });
+      if (earlier.length === 0 && broken.length === 0) recoveries.push({ disk, cuts, steps, moments: moments.length });
     }
   };
-  for (const [prefix, moment] of trace.entries()) await cutAt(moment, prefix, 'first');
-  const firsts = states.size;
-  // Spread over all recoveries: one step of each in turn, in an order that the seed decides.
-  const jobs = recoveries.flat();
-  const stride = coprime(jobs.length, seed);
-  for (let n = 0; n < jobs.length && performance.now() - startedMs < budgetMs; n += 1) {
-    const at = (n * stride) % jobs.length;
-    const moment = jobs[at];
-    if (moment !== undefined) await cutAt(moment, at, 'second');
+  for (const [prefix, moment] of trace.entries()) await cutAt(moment, prefix, [], []);
+  const firsts = states;
+  let recoveryCuts = 0;
+  const isOver = () => performance.now() - startedMs >= budgetMs;
+  for (let round = 0; round < rounds && !isOver(); round += 1) {
+    for (const [place, { disk, cuts, steps }] of shuffled(recoveries, seed + round).entries()) {
+      if (isOver()) break;
+      const { moments } = await recover(kind, disk, bootAfter(cuts), before, plant);
+      for (const [prefix, moment] of moments.entries()) {
+        if (prefix % rounds !== (round + place) % rounds) continue;
+        await cutAt(moment, prefix, cuts, steps);
+        recoveryCuts += 1;
+      }
+    }
   }
   return {
     name: kind.name,
     prefixes: trace.length,
     sampled,
-    states: states.size,
-    seconds: states.size - firsts,
+    states,
+    seconds: states - firsts,
+    recoveryMoments: recoveries.reduce((sum, { moments }) => sum + moments, 0),
+    recoveryCuts,
     violations,
   };
 }
 
-/** A stride that visits every place once. */
-function coprime(count: number, seed: number): number {
-  const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
-  for (let stride = Math.floor(count * 0.618) + seed; ; stride += 1) {
-    if (stride > 0 && divisor(stride, Math.max(1, count)) === 1) return stride;
-  }
+function stateKey({ name }: Kind, digest: string, fates: Fates): string {
+  return sha256(`${name} ${fates === 'killed' ? 'in the same boot' : 'after a boot'} ${digest}`);
+}
+
+/** The same things in an order that the seed decides. */
+function shuffled<T>(things: readonly T[], seed: number): T[] {
+  const number = seededNumbers(seed);
+  return things
+    .map((thing) => ({ thing, at: number() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ thing }) => thing);
 }

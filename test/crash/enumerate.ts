@@ -1,7 +1,8 @@
 import type { Files } from '../../updater/effects/files.ts';
-import type { DiskState, Fate } from './disk.ts';
+import type { DiskState } from './disk.ts';
 import { DiskFiles } from './disk-files.ts';
 import { crashImages } from './images.ts';
+import type { Fates } from './token.ts';
 
 /** Samples of one prefix that has too much undecided for all combinations. */
 const samplesMax = 200;
@@ -19,7 +20,7 @@ export interface Violation {
   readonly sentence: string;
   readonly prefix: number;
   readonly step: string;
-  readonly fates: readonly Fate[];
+  readonly fates: Fates;
   readonly seed: number;
   /** The cut in the recovery, where the first one did no harm. */
   readonly second: boolean;

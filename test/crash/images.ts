@@ -1,11 +1,20 @@
-import { type DiskState, type Fate, fatesOf, imageOf, treeDigest, withoutVolatile } from './disk.ts';
+import {
+  type DiskState,
+  type Fate,
+  fatesOf,
+  imageOf,
+  treeDigest,
+  withoutUnreachable,
+  withoutVolatile,
+} from './disk.ts';
+import type { Fates } from './token.ts';
 
 /** Undecided things of which every combination of fates is made; beyond, samples are. */
 export const completeMax = 6;
 
 export interface CrashImage {
   readonly disk: DiskState;
-  readonly fates: readonly Fate[];
+  readonly fates: Fates;
   readonly digest: string;
 }
 
@@ -16,7 +25,7 @@ export interface Images {
 }
 
 /** Numbers from 0 to 1 that a seed repeats (mulberry32). */
-function seededNumbers(seed: number): () => number {
+export function seededNumbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -40,12 +49,17 @@ function sampledFates(choices: readonly (readonly Fate[])[], samples: number, se
   return [...ends.map((fate) => choices.map(() => fate)), ...oneOff, ...drawn];
 }
 
+/** The disk with only what is undecided and matters: fates are given in this order. */
+export function undecidedAt(disk: DiskState, volatile: readonly string[]): DiskState {
+  return withoutUnreachable(withoutVolatile(disk, volatile));
+}
+
 /** What a disk may be after a power cut now, each different tree once. */
 export function crashImages(
   whole: DiskState,
   options: { readonly samples: number; readonly seed: number; readonly volatile?: readonly string[] },
 ): Images {
-  const disk = withoutVolatile(whole, options.volatile ?? []);
+  const disk = undecidedAt(whole, options.volatile ?? []);
   const choices = disk.undecided.map(fatesOf);
   const complete = choices.length <= completeMax;
   const ways = complete ? allFates(choices) : sampledFates(choices, options.samples, options.seed);

@@ -1,99 +1,112 @@
 import type { Layout } from '../../protocol/layout.ts';
-import type { BuiltRelease, ReleaseFixture } from '../support/bundle-fixture.ts';
-import { type DiskState, settledDisk } from './disk.ts';
-import { DiskFiles } from './disk-files.ts';
-import { brokenVersion, type HealthSocket } from './model-agent.ts';
-import { ModelAppliance, setUpOn, stickPath } from './model-appliance.ts';
+import type { DiskState } from './disk.ts';
+import type { HealthSocket } from './model-agent.ts';
+import { type ModelAppliance, type Surroundings, stickPath } from './model-appliance.ts';
+import { type DiskName, diskOf, type ReleaseName, type Scenes, weekMs } from './scenes.ts';
 
-/** What stays when the power goes is everything but this. */
-export const volatile = ['hf/run'] as const;
-const weekMs = 7 * 24 * 60 * 60_000;
-
-/** One kind of transaction: the disk that it begins on, what is done, and what may be committed in the end. */
+/** One kind of transaction: the disk that it begins on, what is done, and what may be the case in the end. */
 export interface Kind {
   readonly name: string;
   readonly disk: DiskState;
-  readonly rollbackWindowMs: number;
+  readonly around: Surroundings;
+  /** Versions that may be committed in the end. */
   readonly mayCommit: readonly string[];
+  /** The disk of this kind lost what was synced: it may end in safe mode. */
+  readonly maySafe: boolean;
   act(appliance: ModelAppliance): void;
 }
 
-function settled(files: DiskFiles): DiskState {
-  const { seen, nextInode } = files.disk;
-  return settledDisk(seen, nextInode);
-}
-
-export interface Releases {
-  readonly factory: BuiltRelease;
-  readonly updater: BuiltRelease;
-  readonly good: BuiltRelease;
-  readonly broken: BuiltRelease;
-}
-
-export async function buildReleases(fixture: ReleaseFixture): Promise<Releases> {
-  const app = (version: string, writes: number, securityVersion: number) =>
-    fixture.build({
-      version,
-      securityVersion,
-      files: { 'main.js': Buffer.from(`// ${version}`), 'lib/work.js': Buffer.from(`// work of ${version}`) },
-      compatibility: { state: { reads: { min: 0, max: writes }, writes } },
-    });
-  const updater = await fixture.build({
-    version: '1.0.0',
-    component: 'updater',
-    files: { 'main.js': Buffer.from('u') },
-  });
-  return {
-    updater,
-    factory: await app('1.0.49', 1, 0),
-    good: await app('1.0.52', 1, 1),
-    // It changes the data before it dies.
-    broken: await app(brokenVersion, 2, 1),
-  };
+interface Draft {
+  readonly name: string;
+  readonly on: DiskName;
+  readonly mayCommit: readonly ReleaseName[];
+  readonly broken?: readonly ReleaseName[];
+  /** What the server wants; without it there is no network. */
+  readonly wants?: ReleaseName;
+  readonly rollbackWindowMs?: number;
+  readonly maySafe?: boolean;
+  act?(appliance: ModelAppliance, install: (name: ReleaseName) => object): void;
 }
 
 /** Every kind that is enumerated; what is not is said in ARCHITECTURE.md. */
-export async function kindsOf(
-  fixture: ReleaseFixture,
-  releases: Releases,
-  layout: Layout,
-  socket: HealthSocket,
-): Promise<Kind[]> {
-  const { factory, updater, good, broken } = releases;
-  const first = new DiskFiles();
-  await setUpOn(first, layout, fixture, [factory, updater, good, broken]);
-  const fresh = settled(first);
-  const afterUpdate = new DiskFiles(fresh);
-  const appliance = new ModelAppliance(afterUpdate, layout, 1, socket, weekMs);
-  appliance.ask({ kind: 'install', file: stickPath(good) });
-  const state = await appliance.comeToRest();
-  if (state.app.committed.version !== good.version)
-    throw new Error(`the update is not committed: ${appliance.lines.join('\n')}`);
-  const updated = settled(afterUpdate);
-  const nothing = () => undefined;
-  return [
-    { name: 'first start', disk: fresh, rollbackWindowMs: weekMs, mayCommit: [factory.version], act: nothing },
-    {
-      name: 'install from file',
-      disk: fresh,
-      rollbackWindowMs: weekMs,
-      mayCommit: [factory.version, good.version],
-      act: (on) => on.ask({ kind: 'install', file: stickPath(good) }),
+const drafts: readonly Draft[] = [
+  { name: 'first start', on: 'fresh', mayCommit: ['factory'] },
+  {
+    name: 'install from file',
+    on: 'fresh',
+    mayCommit: ['factory', 'good'],
+    act: (appliance, install) => appliance.ask(install('good')),
+  },
+  { name: 'update from the server', on: 'fresh', mayCommit: ['factory', 'good'], wants: 'good' },
+  {
+    name: 'failed trial',
+    on: 'updated',
+    mayCommit: ['good'],
+    broken: ['broken'],
+    act: (appliance, install) => appliance.ask(install('broken')),
+  },
+  { name: 'failed trial from the server', on: 'updated', mayCommit: ['good'], broken: ['broken'], wants: 'broken' },
+  {
+    name: 'rollback by hand',
+    on: 'updated',
+    mayCommit: ['good', 'factory'],
+    act: (appliance) => appliance.ask({ kind: 'rollback' }),
+  },
+  {
+    name: 'returning to a version that fails',
+    on: 'updated',
+    mayCommit: ['good'],
+    broken: ['factory'],
+    act: (appliance) => appliance.ask({ kind: 'rollback' }),
+  },
+  { name: 'closing', on: 'updated', mayCommit: ['good'], rollbackWindowMs: 0 },
+  {
+    name: 'a request in the middle',
+    on: 'updated',
+    mayCommit: ['good', 'newer', 'factory'],
+    act: (appliance, install) => {
+      appliance.ask(install('newer'));
+      appliance.onLine = (line) => {
+        if (!line.startsWith('armed -> trial')) return;
+        appliance.onLine = () => undefined;
+        appliance.ask({ kind: 'rollback' });
+      };
     },
-    {
-      name: 'failed trial',
-      disk: updated,
-      rollbackWindowMs: weekMs,
-      mayCommit: [good.version],
-      act: (on) => on.ask({ kind: 'install', file: stickPath(broken) }),
-    },
-    {
-      name: 'rollback by hand',
-      disk: updated,
-      rollbackWindowMs: weekMs,
-      mayCommit: [good.version, factory.version],
-      act: (on) => on.ask({ kind: 'rollback' }),
-    },
-    { name: 'closing', disk: updated, rollbackWindowMs: 0, mayCommit: [good.version], act: nothing },
-  ];
+  },
+  { name: 'a damaged slot', on: 'rotten', mayCommit: ['good', 'factory'] },
+  {
+    name: 'every slot damaged, and a bundle',
+    on: 'all rotten',
+    mayCommit: ['good', 'newer'],
+    maySafe: true,
+    act: (appliance, install) => appliance.ask(install('newer')),
+  },
+];
+
+export const kindNames = drafts.map(({ name }) => name);
+
+export function kindsOf(scenes: Scenes, layout: Layout, socket: HealthSocket): Kind[] {
+  const { releases, key, served } = scenes;
+  const versionsOf = (names: readonly ReleaseName[]) => names.map((name) => releases[name].version);
+  const install = (name: ReleaseName) => ({ kind: 'install', file: stickPath(releases[name]) });
+  return drafts.map((draft): Kind => {
+    const { name, on, mayCommit, broken = [], wants, rollbackWindowMs = weekMs, maySafe = false, act } = draft;
+    const wanted = wants === undefined ? null : releases[wants];
+    return {
+      name,
+      disk: diskOf(scenes, on),
+      mayCommit: versionsOf(mayCommit),
+      maySafe,
+      around: {
+        layout,
+        socket,
+        key,
+        rollbackWindowMs,
+        broken: versionsOf(broken),
+        released: Object.values(releases).map(({ manifest }) => manifest),
+        served: wanted === null ? null : { ...served, wants: { version: wanted.version, manifest: wanted.manifest } },
+      },
+      act: (appliance) => act?.(appliance, install),
+    };
+  });
 }

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { HealthAnswer } from '../../protocol/health.ts';
+import type { CheckStatus, HealthAnswer } from '../../protocol/health.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import { readFile, replaceFile } from '../../updater/effects/durable.ts';
 import type { Files } from '../../updater/effects/files.ts';
@@ -12,9 +12,6 @@ import { readSeal } from '../../updater/release/verify-slot.ts';
 const startShape = z.object({ nonce: z.string(), slot: z.string(), version: z.string(), stateDir: z.string() });
 type Start = z.infer<typeof startShape>;
 const dataShape = z.object({ schema: z.int(), data: z.string() });
-
-/** Versions that end at once, whatever they find. */
-export const brokenVersion = '1.0.53';
 
 export function readData(files: Files, path: string): z.infer<typeof dataShape> | null {
   const bytes = readFile(files, path, 1_000_000);
@@ -37,7 +34,21 @@ export class ModelAgent implements ProcessControl {
   /** Why a version could not work with the data that it found: never to happen (I3). */
   readonly unreadable: string[] = [];
 
-  constructor(files: Files, layout: Layout, bootId: () => string) {
+  readonly #broken: readonly string[];
+  readonly #server: CheckStatus;
+
+  /**
+   * @param broken versions that end at once, whatever they find
+   * @param server whether it reaches the server
+   */
+  constructor(
+    files: Files,
+    layout: Layout,
+    bootId: () => string,
+    { broken, server }: { readonly broken: readonly string[]; readonly server: CheckStatus },
+  ) {
+    this.#broken = broken;
+    this.#server = server;
     this.#files = files;
     this.#layout = layout;
     this.#bootId = bootId;
@@ -51,7 +62,8 @@ export class ModelAgent implements ProcessControl {
     }
     const path = join(this.#layout.launchedComponent('app'), 'start.json');
     const start = startShape.parse(JSON.parse(readFile(this.#files, path, 100_000)?.toString('utf8') ?? 'null'));
-    if (start.version === brokenVersion || !this.#takesUp(start)) {
+    const works = this.#takesUp(start);
+    if (!works || this.#broken.includes(start.version)) {
       this.#crashes += 1;
       this.#state = 'waiting';
       return;
@@ -88,13 +100,14 @@ export class ModelAgent implements ProcessControl {
       progress: this.#progress,
       state: { schema: 1, migrated: true },
       checks: {},
-      server: 'unknown',
+      server: this.#server,
       inhibit: null,
     };
   }
 
-  get version(): string | null {
-    return this.#running?.version ?? null;
+  /** What lives now; null: nothing. */
+  get start(): Start | null {
+    return this.#running;
   }
 
   agent(): Promise<AgentFacts> {

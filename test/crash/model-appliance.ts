@@ -3,12 +3,11 @@ import { join } from 'node:path';
 import { sha256 } from '../../protocol/digest.ts';
 import { type Layout, layoutOf } from '../../protocol/layout.ts';
 import type { StateBody } from '../../protocol/state-record.ts';
-import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
+import { privateKeyFromPem, publicKeyOf } from '../../protocol/trust/ed25519.ts';
 import type { Appliance } from '../../updater/appliance.ts';
 import { openCounter } from '../../updater/counter.ts';
 import { writeNewFile } from '../../updater/effects/durable.ts';
 import type { Files } from '../../updater/effects/files.ts';
-import { type Http, HttpError } from '../../updater/effects/http.ts';
 import { openEvents } from '../../updater/events.ts';
 import { runUpdater } from '../../updater/loop.ts';
 import { createRecordFiles } from '../../updater/record-store.ts';
@@ -23,18 +22,13 @@ import type { BuiltRelease, ReleaseFixture } from '../support/bundle-fixture.ts'
 import { anything } from '../updater/release/install.ts';
 import { TestClock } from '../updater/support/test-clock.ts';
 import { type HealthSocket, ModelAgent } from './model-agent.ts';
+import { modelServer, nobody, type Served } from './model-server.ts';
 
 /** Runs until nothing changes any more; more would be a recovery without an end (I8). */
 const runsMax = 8;
-const { privateKey, publicKey } = generateKeyPair();
 const id = '01234567-89ab-4cde-8f01-23456789abcd';
 export const originalData = 'of the first day';
 export const outboxText = 'acknowledged records, counters, the ledger';
-
-const nobody: Http = {
-  fetch: () => Promise.reject(new HttpError('unreachable', 'there is no network')),
-  stream: () => Promise.reject(new HttpError('unreachable', 'there is no network')),
-};
 
 export function modelLayout(socket: string): Layout {
   return { ...layoutOf('/hf'), agentSocket: socket };
@@ -96,34 +90,55 @@ export async function setUpOn(files: Files, layout: Layout, fixture: ReleaseFixt
   saveState(files, layout, firstState(app, updater));
 }
 
-export function stickPath({ component, version }: BuiltRelease): string {
+export function stickPath({ component, version }: Pick<BuiltRelease, 'component' | 'version'>): string {
   return `/stick/${component}-${version}.hfb`;
+}
+
+/** What stays the same through all power cuts of one kind. */
+export interface Surroundings {
+  readonly layout: Layout;
+  readonly socket: HealthSocket;
+  /** PEM of the updater's key. */
+  readonly key: string;
+  readonly rollbackWindowMs: number;
+  /** Versions of the agent that end at once. */
+  readonly broken: readonly string[];
+  /** Manifests that were released. */
+  readonly released: readonly string[];
+  /** null: there is no network. */
+  readonly served: Served | null;
 }
 
 /** One power-on of the appliance on a disk: what systemd would do, with the production launch and loop. */
 export class ModelAppliance {
   readonly files: Files;
-  readonly layout: Layout;
   readonly agent: ModelAgent;
   readonly lines: string[] = [];
+  /** Called with each line of the log: for what somebody does meanwhile. */
+  onLine: (line: string) => void = () => undefined;
+  readonly #layout: Layout;
   readonly #appliance: Appliance;
 
-  constructor(files: Files, layout: Layout, boot: number, socket: HealthSocket, rollbackWindowMs: number) {
+  constructor(files: Files, boot: number, { layout, socket, key, rollbackWindowMs, broken, served }: Surroundings) {
     this.files = files;
-    this.layout = layout;
+    this.#layout = layout;
     const clock = new TestClock();
     clock.boot = `00000000-0000-4000-8000-${String(boot).padStart(12, '0')}`;
     for (const path of [layout.run, layout.launched, layout.agentRun, layout.requests])
       files.makeDirectory(path, 0o755);
     if (files.stat(layout.hint) === null) put(files, layout.hint, '');
-    this.agent = new ModelAgent(files, layout, () => clock.bootId());
+    this.agent = new ModelAgent(files, layout, () => clock.bootId(), {
+      broken,
+      server: served === null ? 'unknown' : 'ok',
+    });
     socket.agent = this.agent;
+    const privateKey = privateKeyFromPem(key);
     const identity = {
       appliance: 'hf-00000000000000000001',
       name: 'one',
       site: 'x',
       url: 'http://127.0.0.1:9',
-      answerKeys: [publicKey],
+      answerKeys: [publicKeyOf(served === null ? privateKey : privateKeyFromPem(served.answerKey))],
       rootDigest: sha256('root'),
     };
     this.#appliance = {
@@ -131,7 +146,7 @@ export class ModelAppliance {
       layout,
       clock,
       identity,
-      http: nobody,
+      http: served === null ? nobody : modelServer(served, () => this.agent),
       key: privateKey,
       processes: this.agent,
       settings: settingsShape.parse({
@@ -144,12 +159,15 @@ export class ModelAppliance {
       events: openEvents(files, layout, clock, identity.appliance),
       version: '1.0.0',
       builtAtS: 0,
-      log: (line) => this.lines.push(line),
+      log: (line) => {
+        this.lines.push(line);
+        this.onLine(line);
+      },
     };
   }
 
   ask(request: object): void {
-    put(this.files, join(this.layout.requests, `${id}.json`), JSON.stringify({ v: 1, id, ...request }));
+    put(this.files, join(this.#layout.requests, `${id}.json`), JSON.stringify({ v: 1, id, ...request }));
   }
 
   /** Boot, and runs of the updater until two in a row leave the same state. @throws what a run throws (I10), or an end that never comes (I8) */

@@ -2,37 +2,33 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Layout } from '../../protocol/layout.ts';
 import type { Files, Handle } from '../../updater/effects/files.ts';
-import { makeReleaseFixture, type ReleaseFixture } from '../support/bundle-fixture.ts';
 import { withOperations } from '../updater/support/wrapped-files.ts';
+import { Claims } from './claims.ts';
 import { enumerateKind, type Options } from './enumerate-kind.ts';
-import { buildReleases, type Kind, kindsOf } from './kinds.ts';
+import { type Kind, kindsOf } from './kinds.ts';
 import { HealthSocket } from './model-agent.ts';
 import { modelLayout } from './model-appliance.ts';
+import { makeScenes } from './scenes.ts';
 
 /** The enumerator bites: what it guards against is planted below the production code, and caught. */
-let fixture: ReleaseFixture;
 let socket: HealthSocket;
 let kinds: Kind[];
-let layout: Layout;
 const directory = mkdtempSync(join(tmpdir(), 'hfc-'));
 beforeAll(async () => {
-  fixture = await makeReleaseFixture();
-  layout = modelLayout(join(directory, 'agent.sock'));
+  const layout = modelLayout(join(directory, 'agent.sock'));
   socket = await HealthSocket.listen(join(directory, 'agent.sock'));
-  kinds = await kindsOf(fixture, await buildReleases(fixture), layout, socket);
+  kinds = kindsOf(await makeScenes(layout, socket), layout, socket);
 });
 afterAll(async () => {
   await socket.close();
-  fixture[Symbol.dispose]();
   rmSync(directory, { recursive: true });
 });
 
 function enumerated(name: string, options: Partial<Options> = {}) {
   const kind = kinds.find((one) => one.name === name);
   if (kind === undefined) throw new RangeError(name);
-  return enumerateKind(kind, layout, socket, { seed: 1, samples: 8, budgetMs: 0, ...options });
+  return enumerateKind(kind, { seed: 1, samples: 8, budgetMs: 0, claims: new Claims(), ...options });
 }
 
 /** The same operations, each bound to its own disk, so that some can be exchanged; and the path of each handle. */

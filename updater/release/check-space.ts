@@ -47,6 +47,7 @@ export function probeWritable({ files, layout, slot }: Omit<SpacePlace, 'tx' | '
         files.close(handle);
       }
       files.unlink(probe);
+      files.syncDirectory(directory);
     } catch (error) {
       throw asReleaseError(error, `${directory} can not be written`);
     }

@@ -21,9 +21,9 @@ export function prune(files: Files, layout: Layout, state: StateBody): string[] 
     removed.push(path);
   };
   const inFlight = state.transaction === null ? null : String(state.transaction.tx);
-  for (const name of files.list(layout.work)) {
-    if (name !== inFlight) remove(join(layout.work, name));
-  }
+  const ended = files.list(layout.work).filter((name) => name !== inFlight);
+  for (const name of ended) remove(join(layout.work, name));
+  if (ended.length > 0) files.syncDirectory(layout.work);
   // A transaction in flight may be about to name a runtime that no seal names yet.
   const named = inFlight === null ? runtimesNamed(files, layout, state) : null;
   if (named !== null) {

@@ -39,6 +39,7 @@ async function keepEvidence(appliance: Appliance, state: StateBody): Promise<voi
   if (files.stat(join(directory, 'verdict.json')) !== null) return; // the first look is the one at the trial's processes
   files.makeDirectory(layout.evidence, 0o700);
   files.makeDirectory(directory, 0o700);
+  files.syncDirectory(layout.evidence);
   const agent = await agentFacts(appliance);
   const { answer } = await readHealth(layout.agentSocket);
   const evidence = { transaction, agent, answer, boot: appliance.clock.bootId(), wallS: appliance.clock.wallS() };

@@ -166,4 +166,5 @@ function pruneSnapshots(appliance: Appliance, tx: number): void {
   for (const name of files.list(layout.snapshots)) {
     if (name !== String(tx)) files.removeTree(join(layout.snapshots, name));
   }
+  if (files.stat(layout.snapshots) !== null) files.syncDirectory(layout.snapshots);
 }

@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Layout } from '../../protocol/layout.ts';
+import { generateKeyPair, privateKeyToPem } from '../../protocol/trust/ed25519.ts';
+import { type BuiltRelease, makeReleaseFixture } from '../support/bundle-fixture.ts';
+import { type DiskState, imageOf, settledDisk } from './disk.ts';
+import { DiskFiles } from './disk-files.ts';
+import { type Inode, InodeTable } from './inodes.ts';
+import type { HealthSocket } from './model-agent.ts';
+import { ModelAppliance, setUpOn, stickPath } from './model-appliance.ts';
+import { type Served, servedFiles } from './model-server.ts';
+
+/** What stays when the power goes is everything but this. */
+export const volatile = ['hf/run'] as const;
+export const weekMs = 7 * 24 * 60 * 60_000;
+
+const releaseNames = ['factory', 'updater', 'good', 'newer', 'broken'] as const;
+export type ReleaseName = (typeof releaseNames)[number];
+export type Releases = Readonly<Record<ReleaseName, Omit<BuiltRelease, 'path'>>>;
+
+const diskNames = ['fresh', 'updated', 'rotten', 'all rotten'] as const;
+export type DiskName = (typeof diskNames)[number];
+
+interface StoredDisk {
+  readonly inodes: readonly (readonly [number, Inode])[];
+  readonly nextInode: number;
+}
+
+/** What every kind begins on. It is made once, and can be copied to other threads, so that all see the same digests. */
+export interface Scenes {
+  /** PEM of the updater's key. */
+  readonly key: string;
+  readonly releases: Releases;
+  readonly disks: Readonly<Record<DiskName, StoredDisk>>;
+  readonly served: Omit<Served, 'wants'>;
+}
+
+export function diskOf({ disks }: Scenes, name: DiskName): DiskState {
+  const { inodes, nextInode } = disks[name];
+  // A buffer that came from another thread is a plain array of bytes.
+  const own = inodes.map(([number, inode]): [number, Inode] => {
+    if (inode.kind !== 'file' || Buffer.isBuffer(inode.bytes)) return [number, inode];
+    const { buffer, byteOffset, byteLength }: Uint8Array = inode.bytes;
+    return [number, { ...inode, bytes: Buffer.from(buffer, byteOffset, byteLength) }];
+  });
+  return settledDisk(InodeTable.of(own), nextInode);
+}
+
+/** As the power left it: without tmpfs. */
+function stored(files: DiskFiles): StoredDisk {
+  const { seen, nextInode } = imageOf(settledDisk(files.disk.seen, files.disk.nextInode), [], [...volatile]);
+  return { inodes: seen.entries(), nextInode };
+}
+
+/** One byte of a slot's program is another one; sizes stay. */
+function rot(files: DiskFiles, layout: Layout, slot: string): void {
+  const handle = files.openWrite(join(layout.slot('app', slot), 'main.js'));
+  files.write(handle, Buffer.from('#'), 0);
+  files.close(handle);
+}
+
+export async function makeScenes(layout: Layout, socket: HealthSocket): Promise<Scenes> {
+  const [answer, own] = [generateKeyPair(), generateKeyPair()];
+  const fixture = await makeReleaseFixture(answer.publicKey);
+  try {
+    const app = (version: string, writes: number, securityVersion: number) =>
+      fixture.build({
+        version,
+        securityVersion,
+        files: { 'main.js': Buffer.from(`// ${version}`), 'lib/work.js': Buffer.from(`// work of ${version}`) },
+        compatibility: { state: { reads: { min: 0, max: writes }, writes } },
+      });
+    const updaterFiles = { 'main.js': Buffer.from('u') };
+    const releases = {
+      factory: await app('1.0.49', 1, 0),
+      updater: await fixture.build({ version: '1.0.0', component: 'updater', files: updaterFiles }),
+      good: await app('1.0.52', 1, 1),
+      newer: await app('1.0.54', 1, 1),
+      // It changes the data before it dies.
+      broken: await app('1.0.53', 2, 1),
+    };
+    const all = Object.values(releases);
+    fixture.publish(all);
+    const fresh = new DiskFiles();
+    await setUpOn(fresh, layout, fixture, all);
+    const key = privateKeyToPem(own.privateKey);
+    const surroundings = { layout, socket, key, rollbackWindowMs: weekMs, broken: [], released: [], served: null };
+    const updated = new DiskFiles(settledDisk(fresh.disk.seen, fresh.disk.nextInode));
+    const appliance = new ModelAppliance(updated, 1, surroundings);
+    appliance.ask({ kind: 'install', file: stickPath(releases.good) });
+    const { app: after } = await appliance.comeToRest();
+    if (after.committed.version !== releases.good.version)
+      throw new Error(`the update is not committed: ${appliance.lines.join('\n')}`);
+    const rotten = new DiskFiles(updated.disk);
+    rot(rotten, layout, after.committed.slot);
+    const allRotten = new DiskFiles(rotten.disk);
+    rot(allRotten, layout, 'factory');
+    return {
+      key,
+      releases,
+      disks: {
+        fresh: stored(fresh),
+        updated: stored(updated),
+        rotten: stored(rotten),
+        'all rotten': stored(allRotten),
+      },
+      served: { answerKey: privateKeyToPem(answer.privateKey), files: servedFiles(fixture.servedDir) },
+    };
+  } finally {
+    fixture[Symbol.dispose]();
+  }
+}

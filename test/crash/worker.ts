@@ -1,0 +1,35 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { Claims } from './claims.ts';
+import { enumerateKind } from './enumerate-kind.ts';
+import { kindsOf } from './kinds.ts';
+import { HealthSocket } from './model-agent.ts';
+import { modelLayout } from './model-appliance.ts';
+import { rememberSignatures } from './remembered-signatures.ts';
+import type { Scenes } from './scenes.ts';
+
+/** What a thread of the enumerator is given. */
+export interface Work {
+  readonly scenes: Scenes;
+  readonly shared: SharedArrayBuffer;
+  readonly socket: string;
+  readonly names: readonly string[];
+  readonly seed: number;
+  readonly samples: number;
+  readonly budgetMs: number;
+}
+
+/** One thread: all kinds, each state that no other thread has claimed. Posts a report for each kind. */
+async function work({ scenes, shared, socket: path, names, seed, samples, budgetMs }: Work): Promise<void> {
+  const socket = await HealthSocket.listen(path);
+  const claims = new Claims(shared);
+  const endMs = performance.now() + budgetMs;
+  const kinds = kindsOf(scenes, modelLayout(path), socket).filter(({ name }) => names.includes(name));
+  for (const [index, kind] of kinds.entries()) {
+    const share = Math.max(0, endMs - performance.now()) / (kinds.length - index);
+    parentPort?.postMessage(await enumerateKind(kind, { seed, samples, budgetMs: share, claims }));
+  }
+  await socket.close();
+}
+
+rememberSignatures();
+await work(workerData);
