@@ -1,10 +1,11 @@
 import { sha256 } from '../../protocol/digest.ts';
 import type { Files } from '../../updater/effects/files.ts';
+import { loadState } from '../../updater/state-store.ts';
 import type { Claims } from './claims.ts';
 import { type DiskState, settledDisk, treeDigest } from './disk.ts';
 import { DiskFiles } from './disk-files.ts';
 import { type CrashImage, crashImages, seededNumbers } from './images.ts';
-import { type Before, beforeOf, brokenInvariants } from './invariants.ts';
+import { type Before, beforeOf, brokenAsFound, brokenInvariants, endsAsFound } from './invariants.ts';
 import type { Kind } from './kinds.ts';
 import { ModelAppliance } from './model-appliance.ts';
 import { volatile } from './scenes.ts';
@@ -67,7 +68,12 @@ export async function traceOf(kind: Kind, plant: (files: Files) => Files): Promi
   const broken: string[] = [];
   kind.act(appliance);
   try {
-    await appliance.comeToRest();
+    const { app, quarantine } = await appliance.comeToRest();
+    const { ends } = kind;
+    if (app.committed.version !== ends.committed) broken.push(`without a cut: ${app.committed.version} is committed`);
+    if (ends.quarantined !== null && !quarantine.some(({ version }) => version === ends.quarantined))
+      broken.push(`without a cut: ${ends.quarantined} is not in quarantine`);
+    broken.push(...brokenInvariants(files, kind, before, appliance.agent).map((one) => `without a cut: ${one}`));
   } catch (error) {
     broken.push(`without a cut: ${String(error)}`);
   }
@@ -87,12 +93,17 @@ export async function recover(
   const files = new DiskFiles(disk, (now, step) => moments.push({ disk: now, step }));
   const planted = plant(files);
   const lines: string[] = [];
+  const found = brokenAsFound(planted, kind);
+  const mustStay = boot > boots.before ? endsAsFound(planted, kind) : null;
   try {
     const appliance = new ModelAppliance(planted, boot, kind.around);
     appliance.onLine = (line) => lines.push(line);
     await appliance.comeToRest();
     moments.push({ disk: files.disk, step: 'rest' });
-    return { moments, lines, broken: brokenInvariants(planted, kind, before, appliance.agent.unreadable) };
+    const { version } = loadState(planted, kind.around.layout).app.committed;
+    if (mustStay !== null && version !== mustStay)
+      found.push(`I9: ${mustStay} was committed, and after the cut ${version} is`);
+    return { moments, lines, broken: [...found, ...brokenInvariants(planted, kind, before, appliance.agent)] };
   } catch (error) {
     return { moments, lines, broken: [`I8, I10: ${error instanceof Error ? error.message : String(error)}`] };
   }
@@ -156,7 +167,7 @@ export async function enumerateKind(kind: Kind, options: Options): Promise<KindR
   for (const [prefix, moment] of trace.entries()) await cutAt(moment, prefix, [], []);
   const firsts = states;
   let recoveryCuts = 0;
-  const isOver = () => performance.now() - startedMs >= budgetMs;
+  const isOver = () => performance.now() - startedMs >= budgetMs || (stopAtFirst && violations.length > 0);
   for (let round = 0; round < rounds && !isOver(); round += 1) {
     for (const [place, { disk, cuts, steps }] of shuffled(recoveries, seed + round).entries()) {
       if (isOver()) break;

@@ -11,6 +11,8 @@ export interface Kind {
   readonly around: Surroundings;
   /** Versions that may be committed in the end. */
   readonly mayCommit: readonly string[];
+  /** What it comes to without a cut, as versions. */
+  readonly ends: { readonly committed: string; readonly quarantined: string | null };
   /** The disk of this kind lost what was synced: it may end in safe mode. */
   readonly maySafe: boolean;
   act(appliance: ModelAppliance): void;
@@ -19,8 +21,12 @@ export interface Kind {
 interface Draft {
   readonly name: string;
   readonly on: DiskName;
-  readonly mayCommit: readonly ReleaseName[];
+  /** What is committed without a cut, and what else may be after one. */
+  readonly ends: ReleaseName;
+  readonly orEnds?: readonly ReleaseName[];
+  readonly quarantines?: ReleaseName;
   readonly broken?: readonly ReleaseName[];
+  readonly diesAfter?: number;
   /** What the server wants; without it there is no network. */
   readonly wants?: ReleaseName;
   readonly rollbackWindowMs?: number;
@@ -30,40 +36,53 @@ interface Draft {
 
 /** Every kind that is enumerated; what is not is said in ARCHITECTURE.md. */
 const drafts: readonly Draft[] = [
-  { name: 'first start', on: 'fresh', mayCommit: ['factory'] },
+  { name: 'first start', on: 'fresh', ends: 'factory' },
   {
     name: 'install from file',
     on: 'fresh',
-    mayCommit: ['factory', 'good'],
+    ends: 'good',
+    orEnds: ['factory'],
     act: (appliance, install) => appliance.ask(install('good')),
   },
-  { name: 'update from the server', on: 'fresh', mayCommit: ['factory', 'good'], wants: 'good' },
+  { name: 'update from the server', on: 'fresh', ends: 'good', wants: 'good' },
   {
     name: 'failed trial',
     on: 'updated',
-    mayCommit: ['good'],
+    ends: 'good',
+    quarantines: 'broken',
     broken: ['broken'],
     act: (appliance, install) => appliance.ask(install('broken')),
   },
-  { name: 'failed trial from the server', on: 'updated', mayCommit: ['good'], broken: ['broken'], wants: 'broken' },
+  {
+    name: 'failed trial from the server',
+    on: 'updated',
+    ends: 'good',
+    quarantines: 'broken',
+    broken: ['broken'],
+    diesAfter: 2,
+    wants: 'broken',
+  },
   {
     name: 'rollback by hand',
     on: 'updated',
-    mayCommit: ['good', 'factory'],
+    ends: 'factory',
+    orEnds: ['good'],
+    quarantines: 'good',
     act: (appliance) => appliance.ask({ kind: 'rollback' }),
   },
   {
     name: 'returning to a version that fails',
     on: 'updated',
-    mayCommit: ['good'],
+    ends: 'good',
     broken: ['factory'],
     act: (appliance) => appliance.ask({ kind: 'rollback' }),
   },
-  { name: 'closing', on: 'updated', mayCommit: ['good'], rollbackWindowMs: 0 },
+  { name: 'closing', on: 'updated', ends: 'good', rollbackWindowMs: 0 },
   {
     name: 'a request in the middle',
     on: 'updated',
-    mayCommit: ['good', 'newer', 'factory'],
+    ends: 'good',
+    orEnds: ['newer'],
     act: (appliance, install) => {
       appliance.ask(install('newer'));
       appliance.onLine = (line) => {
@@ -73,11 +92,12 @@ const drafts: readonly Draft[] = [
       };
     },
   },
-  { name: 'a damaged slot', on: 'rotten', mayCommit: ['good', 'factory'] },
+  { name: 'a damaged slot', on: 'rotten', ends: 'factory' },
   {
     name: 'every slot damaged, and a bundle',
     on: 'all rotten',
-    mayCommit: ['good', 'newer'],
+    ends: 'newer',
+    orEnds: ['good'],
     maySafe: true,
     act: (appliance, install) => appliance.ask(install('newer')),
   },
@@ -90,12 +110,28 @@ export function kindsOf(scenes: Scenes, layout: Layout, socket: HealthSocket): K
   const versionsOf = (names: readonly ReleaseName[]) => names.map((name) => releases[name].version);
   const install = (name: ReleaseName) => ({ kind: 'install', file: stickPath(releases[name]) });
   return drafts.map((draft): Kind => {
-    const { name, on, mayCommit, broken = [], wants, rollbackWindowMs = weekMs, maySafe = false, act } = draft;
+    const {
+      name,
+      on,
+      ends,
+      orEnds = [],
+      quarantines,
+      broken = [],
+      diesAfter = 0,
+      wants,
+      rollbackWindowMs = weekMs,
+      maySafe = false,
+      act,
+    } = draft;
     const wanted = wants === undefined ? null : releases[wants];
     return {
       name,
       disk: diskOf(scenes, on),
-      mayCommit: versionsOf(mayCommit),
+      mayCommit: versionsOf([ends, ...orEnds]),
+      ends: {
+        committed: releases[ends].version,
+        quarantined: quarantines === undefined ? null : releases[quarantines].version,
+      },
       maySafe,
       around: {
         layout,
@@ -103,6 +139,7 @@ export function kindsOf(scenes: Scenes, layout: Layout, socket: HealthSocket): K
         key,
         rollbackWindowMs,
         broken: versionsOf(broken),
+        diesAfter,
         released: Object.values(releases).map(({ manifest }) => manifest),
         served: wanted === null ? null : { ...served, wants: { version: wanted.version, manifest: wanted.manifest } },
       },

@@ -25,18 +25,20 @@ const { values } = parseArgs({
     samples: { type: 'string' },
     threads: { type: 'string', default: String(Math.min(4, availableParallelism())) },
     deep: { type: 'boolean', default: false },
+    first: { type: 'boolean', default: false },
     replay: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
 
-const help = `npm run crash -- [--kind NAME] [--seed N] [--budget-s S] [--samples N] [--threads N] [--deep]
+const help = `npm run crash -- [--kind NAME] [--seed N] [--budget-s S] [--samples N] [--threads N] [--deep] [--first]
 npm run crash -- --replay CASE
   --kind       one of: ${kindNames.join(', ')}
   --seed       which samples are drawn where more than 6 things are undecided, and which second cuts come first
   --budget-s   seconds for all kinds; second cuts stop when their share is over, first ones never
   --samples    of the images of one such moment, beside the ends and each single loss
   --deep       four hours, and more samples
+  --first      ends each kind at its first violation
   --replay     a case that a violation printed: its cuts, what the updater says after them, and what is broken
 `;
 
@@ -79,6 +81,7 @@ async function enumerate(scenes: Scenes, names: readonly string[], directory: st
         shared,
         names,
         socket: join(directory, `${index}.sock`),
+        stopAtFirst: values.first,
         seed: Number(values.seed),
         samples: Number(values.samples ?? preset.samples),
         budgetMs: Number(values['budget-s'] ?? preset['budget-s']) * 1000,

@@ -8,14 +8,21 @@ import type { Files } from '../../updater/effects/files.ts';
 import { launchCount } from '../../updater/launch-count.ts';
 import type { AgentFacts, ProcessControl } from '../../updater/processes/process-control.ts';
 import { readSeal } from '../../updater/release/verify-slot.ts';
+import { loadState } from '../../updater/state-store.ts';
 
 const startShape = z.object({ nonce: z.string(), slot: z.string(), version: z.string(), stateDir: z.string() });
 type Start = z.infer<typeof startShape>;
-const dataShape = z.object({ schema: z.int(), data: z.string() });
+const dataShape = z.object({ schema: z.int(), data: z.string(), stops: z.int().default(0) });
 
 export function readData(files: Files, path: string): z.infer<typeof dataShape> | null {
   const bytes = readFile(files, path, 1_000_000);
   return bytes === null ? null : dataShape.parse(JSON.parse(bytes.toString('utf8')));
+}
+
+export interface AgentHabits {
+  readonly broken: readonly string[];
+  readonly diesAfter: number;
+  readonly server: CheckStatus;
 }
 
 /**
@@ -31,23 +38,23 @@ export class ModelAgent implements ProcessControl {
   #state: AgentFacts['state'] = 'inactive';
   #crashes = 0;
   #progress = 0;
+  /** Stops that a committed version wrote down: they must be there after a rollback (I4). */
+  stops = 0;
   /** Why a version could not work with the data that it found: never to happen (I3). */
   readonly unreadable: string[] = [];
 
   readonly #broken: readonly string[];
   readonly #server: CheckStatus;
+  readonly #diesAfter: number;
 
   /**
-   * @param broken versions that end at once, whatever they find
+   * @param broken versions that end, whatever they find
+   * @param diesAfter the answers to health that they give before
    * @param server whether it reaches the server
    */
-  constructor(
-    files: Files,
-    layout: Layout,
-    bootId: () => string,
-    { broken, server }: { readonly broken: readonly string[]; readonly server: CheckStatus },
-  ) {
+  constructor(files: Files, layout: Layout, bootId: () => string, { broken, diesAfter, server }: AgentHabits) {
     this.#broken = broken;
+    this.#diesAfter = diesAfter;
     this.#server = server;
     this.#files = files;
     this.#layout = layout;
@@ -63,12 +70,13 @@ export class ModelAgent implements ProcessControl {
     const path = join(this.#layout.launchedComponent('app'), 'start.json');
     const start = startShape.parse(JSON.parse(readFile(this.#files, path, 100_000)?.toString('utf8') ?? 'null'));
     const works = this.#takesUp(start);
-    if (!works || this.#broken.includes(start.version)) {
+    if (!works || (this.#broken.includes(start.version) && this.#diesAfter === 0)) {
       this.#crashes += 1;
       this.#state = 'waiting';
       return;
     }
     this.#running = start;
+    this.#progress = 0;
     this.#state = 'active';
   }
 
@@ -77,7 +85,7 @@ export class ModelAgent implements ProcessControl {
     const seal = readSeal(this.#files, this.#layout.slot('app', slot));
     if (seal === null) return false;
     const path = join(stateDir, 'state.db');
-    const found = readData(this.#files, path) ?? { schema: 0, data: 'nothing' };
+    const found = readData(this.#files, path) ?? { schema: 0, data: 'nothing', stops: 0 };
     const { reads, writes } = seal.state;
     if (found.schema > reads.max) {
       this.unreadable.push(`${version} reads up to schema ${reads.max} and found ${found.schema}`);
@@ -91,8 +99,14 @@ export class ModelAgent implements ProcessControl {
 
   health(): HealthAnswer | null {
     if (this.#running === null) return null;
-    this.#progress += 1;
     const { nonce, version } = this.#running;
+    if (this.#broken.includes(version) && this.#progress >= this.#diesAfter) {
+      this.#running = null;
+      this.#crashes += 1;
+      this.#state = 'waiting';
+      return null;
+    }
+    this.#progress += 1;
     return {
       proto: 1,
       nonce,
@@ -121,7 +135,19 @@ export class ModelAgent implements ProcessControl {
     return Promise.resolve();
   }
 
+  /** It uses the time that it is given to write down what it acknowledged last. */
   stopAgent(): Promise<void> {
+    if (this.#running !== null) {
+      const { slot, stateDir } = this.#running;
+      const path = join(stateDir, 'state.db');
+      const found = readData(this.#files, path);
+      const committed = loadState(this.#files, this.#layout).committed.app;
+      if (found !== null && slot === committed) {
+        const stops = found.stops + 1;
+        replaceFile(this.#files, path, Buffer.from(JSON.stringify({ ...found, stops })), 0o600);
+        if (stateDir === this.#layout.agent) this.stops = stops;
+      }
+    }
     this.#running = null;
     this.#state = 'inactive';
     return Promise.resolve();

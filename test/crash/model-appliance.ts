@@ -101,8 +101,9 @@ export interface Surroundings {
   /** PEM of the updater's key. */
   readonly key: string;
   readonly rollbackWindowMs: number;
-  /** Versions of the agent that end at once. */
+  /** Versions of the agent that end, and how often they answer health before. */
   readonly broken: readonly string[];
+  readonly diesAfter: number;
   /** Manifests that were released. */
   readonly released: readonly string[];
   /** null: there is no network. */
@@ -119,7 +120,8 @@ export class ModelAppliance {
   readonly #layout: Layout;
   readonly #appliance: Appliance;
 
-  constructor(files: Files, boot: number, { layout, socket, key, rollbackWindowMs, broken, served }: Surroundings) {
+  constructor(files: Files, boot: number, around: Surroundings) {
+    const { layout, socket, key, rollbackWindowMs, broken, diesAfter, served } = around;
     this.files = files;
     this.#layout = layout;
     const clock = new TestClock();
@@ -129,6 +131,7 @@ export class ModelAppliance {
     if (files.stat(layout.hint) === null) put(files, layout.hint, '');
     this.agent = new ModelAgent(files, layout, () => clock.bootId(), {
       broken,
+      diesAfter,
       server: served === null ? 'unknown' : 'ok',
     });
     socket.agent = this.agent;

@@ -9,6 +9,7 @@ import { enumerateKind, type Options } from './enumerate-kind.ts';
 import { type Kind, kindsOf } from './kinds.ts';
 import { HealthSocket } from './model-agent.ts';
 import { modelLayout } from './model-appliance.ts';
+import { replay } from './replay.ts';
 import { makeScenes } from './scenes.ts';
 
 /** The enumerator bites: what it guards against is planted below the production code, and caught. */
@@ -81,7 +82,12 @@ describe('a power cut at every step', () => {
 
 const planted: readonly (readonly [string, string, (files: Files) => Files, RegExp])[] = [
   ['the state record not synced', 'install from file', unsynced((path) => path.includes('/state.')), /^I\d/],
-  ['a slot not synced before its seal', 'install from file', unsynced((path) => path.includes('/slots/app/')), /^I\d/],
+  [
+    'a slot not synced before its seal',
+    'install from file',
+    unsynced((path) => path.endsWith('/app/0/lib/work.js')),
+    /^I\d/,
+  ],
   [
     'directories of a slot not synced',
     'install from file',
@@ -100,6 +106,11 @@ const planted: readonly (readonly [string, string, (files: Files) => Files, RegE
 describe('the enumerator catches', () => {
   it.each(planted)('%s (%s)', async (_what, kind, plant, sentence) => {
     const { violations } = await enumerated(kind, { plant, stopAtFirst: true });
-    expect(violations.map((one) => one.sentence).join('\n')).toMatch(sentence);
+    const [found] = violations;
+    expect(found?.sentence).toMatch(sentence);
+    // What a violation prints, replays it; and without the defect the same cuts do no harm.
+    const { broken } = await replay(kinds, found?.token ?? '', plant);
+    expect(broken).toContain(found?.sentence);
+    expect(await replay(kinds, found?.token ?? '')).toMatchObject({ broken: [] });
   });
 });

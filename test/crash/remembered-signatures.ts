@@ -20,7 +20,7 @@ export function rememberSignatures(): void {
         hash.update(`${view.length} `).update(view);
       }
       const name = hash.digest('latin1');
-      const found = known.get(name) ?? Reflect.apply(target, self, args) === true;
+      const found = known.get(name) ?? Boolean(Reflect.apply(target, self, args));
       known.set(name, found);
       return found;
     },

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Layout } from '../../protocol/layout.ts';
 import { generateKeyPair, privateKeyToPem } from '../../protocol/trust/ed25519.ts';
@@ -84,7 +83,16 @@ export async function makeScenes(layout: Layout, socket: HealthSocket): Promise<
     const fresh = new DiskFiles();
     await setUpOn(fresh, layout, fixture, all);
     const key = privateKeyToPem(own.privateKey);
-    const surroundings = { layout, socket, key, rollbackWindowMs: weekMs, broken: [], released: [], served: null };
+    const surroundings = {
+      layout,
+      socket,
+      key,
+      rollbackWindowMs: weekMs,
+      broken: [],
+      diesAfter: 0,
+      released: [],
+      served: null,
+    };
     const updated = new DiskFiles(settledDisk(fresh.disk.seen, fresh.disk.nextInode));
     const appliance = new ModelAppliance(updated, 1, surroundings);
     appliance.ask({ kind: 'install', file: stickPath(releases.good) });

@@ -13,20 +13,21 @@ export interface Work {
   readonly shared: SharedArrayBuffer;
   readonly socket: string;
   readonly names: readonly string[];
+  readonly stopAtFirst: boolean;
   readonly seed: number;
   readonly samples: number;
   readonly budgetMs: number;
 }
 
 /** One thread: all kinds, each state that no other thread has claimed. Posts a report for each kind. */
-async function work({ scenes, shared, socket: path, names, seed, samples, budgetMs }: Work): Promise<void> {
+async function work({ scenes, shared, socket: path, names, budgetMs, ...options }: Work): Promise<void> {
   const socket = await HealthSocket.listen(path);
   const claims = new Claims(shared);
   const endMs = performance.now() + budgetMs;
   const kinds = kindsOf(scenes, modelLayout(path), socket).filter(({ name }) => names.includes(name));
   for (const [index, kind] of kinds.entries()) {
     const share = Math.max(0, endMs - performance.now()) / (kinds.length - index);
-    parentPort?.postMessage(await enumerateKind(kind, { seed, samples, budgetMs: share, claims }));
+    parentPort?.postMessage(await enumerateKind(kind, { ...options, budgetMs: share, claims }));
   }
   await socket.close();
 }
