@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { counterBlock } from '../protocol/check-in.ts';
 import type { Layout } from '../protocol/layout.ts';
-import { readJson, replaceJson } from './effects/durable.ts';
+import { readJson, replaceJson, whereThereIsRoom } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 
 const shape = z.object({ reserved: z.int().min(0) });
@@ -20,7 +20,8 @@ export function openCounter(files: Files, layout: Layout): Counter {
   let current = reserved;
   const reserveFrom = (from: number) => {
     reserved = from + counterBlock;
-    replaceJson(files, layout.counter, { reserved }, 0o600);
+    // On a full disk a later process may repeat a number: the server then answers which one is next.
+    whereThereIsRoom(() => replaceJson(files, layout.counter, { reserved }, 0o600));
   };
   return {
     next() {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Event, type EventInput, eventShape, eventsPerCheckInMax, eventTextMax } from '../protocol/event.ts';
 import type { Layout } from '../protocol/layout.ts';
 import type { Clock } from './effects/clock.ts';
-import { readJson, replaceJson } from './effects/durable.ts';
+import { readJson, replaceJson, whereThereIsRoom } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import { headAndTail } from './text.ts';
 
@@ -30,7 +30,7 @@ export type NewEvent = Omit<EventInput, 'id' | 'n' | 'at'>;
 
 /** The updater's events, durable until the server acknowledged them. */
 export interface EventQueue {
-  /** Durable when it returns. The same `name` twice is one event, so that a repeated step reports once. */
+  /** Durable when it returns, or, on a full disk, kept until this process ends. The same `name` twice is one event, so that a repeated step reports once. */
   add(name: string, event: NewEvent): void;
   /** The oldest that fit into one check-in. */
   next(): EventInput[];
@@ -66,7 +66,7 @@ export function openEvents(files: Files, layout: Layout, clock: Clock, appliance
   let waiting: Event[] = stored.waiting.map((event) => eventShape.parse(event));
   const save = () => {
     const queue = { nextN, waiting: waiting.map(asWritten), acknowledged };
-    replaceJson(files, layout.events, queue, 0o600);
+    whereThereIsRoom(() => replaceJson(files, layout.events, queue, 0o600));
   };
   return {
     add(name, whole) {

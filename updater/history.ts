@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { Layout } from '../protocol/layout.ts';
 import { type TransactionLine, transactionLineShape } from '../protocol/status.ts';
-import { readFile, replaceFile } from './effects/durable.ts';
+import { readFile, replaceFile, whereThereIsRoom } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 
 /** Lines that are kept, for people; no decision reads them. */
@@ -29,11 +29,13 @@ function parseLine(line: string): unknown {
   }
 }
 
-/** Adds the line of a transaction, or replaces the one that a repeated step wrote before. */
+/** Adds the line of a transaction, or replaces the one that a repeated step wrote before; on a full disk it is left out. */
 export function writeHistory(files: Files, layout: Layout, line: TransactionLine): void {
   const kept = readHistory(files, layout).filter((other) => other.tx !== line.tx);
   const outcome = (one: TransactionLine) => (typeof one.outcome === 'string' ? one.outcome : one.outcome.raw);
   const text = [...kept, line].slice(-linesMax).map((one) => JSON.stringify({ ...one, outcome: outcome(one) }));
-  files.makeDirectory(dirname(layout.history), 0o700);
-  replaceFile(files, layout.history, Buffer.from(`${text.join('\n')}\n`), 0o600);
+  whereThereIsRoom(() => {
+    files.makeDirectory(dirname(layout.history), 0o700);
+    replaceFile(files, layout.history, Buffer.from(`${text.join('\n')}\n`), 0o600);
+  });
 }

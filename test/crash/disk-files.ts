@@ -256,6 +256,14 @@ export class DiskFiles implements Files {
     if (this.#find(path) === null) throw failed('ENOENT', path);
   }
 
+  reserve(path: string, _bytes: number): void {
+    this.create(path, 0o600);
+  }
+
+  freeInodes(): null {
+    return null;
+  }
+
   freeBytes(): number {
     return freeBytes;
   }

@@ -25,83 +25,88 @@ function sealedManifests(files: Files, layout: Layout): string[] {
   return slotShape.options.flatMap((slot) => readSeal(files, layout.slot('app', slot))?.manifest ?? []);
 }
 
+interface Look {
+  readonly files: Files;
+  readonly kind: Kind;
+  readonly before: Before;
+  readonly agent: Pick<ModelAgent, 'unreadable' | 'stops'>;
+  readonly state: StateBody;
+  holds(number: string, is: boolean, sentence: string): void;
+}
+
 /** DESIGN section 4, each with its number; checked on a disk at rest. @returns the sentences that are broken */
-export function brokenInvariants(
-  files: Files,
-  { around, mayCommit, maySafe }: Kind,
-  before: Before,
-  agent: Pick<ModelAgent, 'unreadable' | 'stops'>,
-): string[] {
-  const { layout } = around;
+export function brokenInvariants(files: Files, kind: Kind, before: Before, agent: Look['agent']): string[] {
   const broken: string[] = [];
-  const holds = (number: string, is: boolean, sentence: string) => {
+  const holds: Look['holds'] = (number, is, sentence) => {
     if (!is) broken.push(`${number}: ${sentence}`);
   };
-  const state = loadState(files, layout);
-  const { committed } = state.app;
-  const start = launchCount({ files, bootId: () => 'look' }, layout, 'app');
-  const slot = start.outcome === 'chosen' ? start.slot : null;
+  const look = { files, kind, before, agent, state: loadState(files, kind.around.layout), holds };
+  for (const check of [launched, readable, neverBack, decided]) check(look);
+  return broken;
+}
+
+/** I1, I2, I9: what is started now, and at any later boot. */
+function launched({ files, kind: { around, maySafe }, state, holds }: Look): void {
+  const { layout } = around;
+  const { committed, previous } = state.app;
+  const [slot, ...later] = ['look', 'another boot', 'one more', 'and one more'].map((boot) => {
+    const start = launchCount({ files, bootId: () => boot }, layout, 'app');
+    return start.outcome === 'chosen' ? start.slot : null;
+  });
   const isSafe = state.row === 'safe';
-  holds(
-    'I1',
-    slot !== null && (verifyInstalled(files, layout, 'app', slot).sound || (isSafe && maySafe)),
-    `launch starts ${slot ?? 'nothing'}, which is not whole`,
-  );
-  holds(
-    'I2',
-    slot === (isSafe ? 'factory' : committed.slot),
-    `launch starts slot ${slot}, and ${committed.slot} is committed`,
-  );
+  const isWhole = typeof slot === 'string' && verifyInstalled(files, layout, 'app', slotShape.parse(slot)).sound;
+  holds('I1', isWhole || (isSafe && maySafe), `launch starts ${slot ?? 'nothing'}, which is not whole`);
   holds('I1', !isSafe || maySafe, 'an appliance whose disk lost nothing that was synced is in safe mode');
+  const isPreviousWhole = previous === null || verifyInstalled(files, layout, 'app', previous.slot).sound;
+  holds('I1', isPreviousWhole || maySafe, `the version before, ${previous?.version}, is not whole`);
+  const rightful = isSafe ? 'factory' : committed.slot;
+  holds('I2', slot === rightful, `launch starts slot ${slot}, and ${committed.slot} is committed`);
+  const isSame = later.every((one) => one === slot);
+  holds('I9', isSame, `further boots start ${later.join()}`);
+}
+
+/** I3, I4: the data. */
+function readable({ files, kind, agent, state, holds }: Look): void {
+  const { layout } = kind.around;
+  const { committed } = state.app;
   holds('I3', agent.unreadable.length === 0, agent.unreadable.join(', '));
   const data = readData(files, layout.stateDb);
   const reads = readSeal(files, layout.slot('app', committed.slot))?.state.reads;
-  holds(
-    'I3',
-    data !== null && reads !== undefined && data.schema <= reads.max,
-    `${committed.version} can not read schema ${data?.schema}`,
-  );
+  const isReadable = data !== null && reads !== undefined && data.schema <= reads.max;
+  holds('I3', isReadable, `${committed.version} can not read schema ${data?.schema}`);
   holds('I4', data?.data === originalData, `the data is ${data?.data ?? 'gone'}`);
-  holds(
-    'I4',
-    (data?.stops ?? 0) >= agent.stops,
-    `of ${agent.stops} stops that were written down ${data?.stops} are there`,
-  );
+  const stops = data?.stops ?? 0;
+  holds('I4', stops >= agent.stops, `of ${agent.stops} stops that were written down ${stops} are there`);
+}
+
+/** I5: what never goes back. */
+function neverBack({ files, kind, before, state, holds }: Look): void {
+  const { layout } = kind.around;
+  const { committed, previous } = state.app;
   const outbox = readFile(files, layout.outboxDb, 100_000)?.toString('utf8');
   holds('I5', outbox === outboxText, 'the outbox is another one');
   const seq = readRecord(files, layout.stateRecords)?.seq ?? 0;
   holds('I5', seq >= before.seq, `the record's number went from ${before.seq} to ${seq}`);
   holds('I5', state.floor.app >= before.state.floor.app, 'the floor fell');
-  const { previous } = state.app;
   const lowest = Math.min(committed.securityVersion, previous?.securityVersion ?? committed.securityVersion);
   holds('I5', state.floor.app <= lowest, 'the floor forbids a version that is kept');
-  const isPreviousWhole = previous === null || verifyInstalled(files, layout, 'app', previous.slot).sound;
-  holds('I1', isPreviousWhole || maySafe, `the version before, ${previous?.version}, is not whole`);
   holds('I5', state.lastTx >= before.state.lastTx, 'a transaction number is given twice');
-  const strangers = sealedManifests(files, layout).filter((manifest) => !around.released.includes(manifest));
-  holds('I7', strangers.length === 0, `sealed, and never released: ${strangers.join()}`);
-  const later = ['another boot', 'one more', 'and one more'].map((boot) => {
-    const again = launchCount({ files, bootId: () => boot }, layout, 'app');
-    return again.outcome === 'chosen' ? again.slot : null;
-  });
-  holds(
-    'I9',
-    later.every((one) => one === slot),
-    `further boots start ${later.join()}`,
-  );
-  const taken = state.quarantine.some(({ manifest }) => manifest === committed.manifest);
-  holds(
-    'I12',
-    !taken || before.state.app.committed.manifest === committed.manifest,
-    'what is in quarantine is committed',
-  );
   const forgotten = before.state.quarantine.filter(
     ({ manifest }) => !state.quarantine.some((entry) => entry.manifest === manifest),
   );
   holds('I5', forgotten.length === 0, 'a quarantine is forgotten');
+}
+
+/** I6, I7, I8, I12: what was decided. */
+function decided({ files, kind: { around, mayCommit }, before, state, holds }: Look): void {
+  const { committed } = state.app;
   holds('I6', mayCommit.includes(committed.version), `${committed.version} is committed`);
+  const strangers = sealedManifests(files, around.layout).filter((manifest) => !around.released.includes(manifest));
+  holds('I7', strangers.length === 0, `sealed, and never released: ${strangers.join()}`);
   holds('I8', state.transaction === null, `a transaction is left in ${state.row}`);
-  return broken;
+  const isQuarantined = state.quarantine.some(({ manifest }) => manifest === committed.manifest);
+  const wasThere = before.state.app.committed.manifest === committed.manifest;
+  holds('I12', !isQuarantined || wasThere, 'what is in quarantine is committed');
 }
 
 /** What must hold on a disk as it is found, before anything is done with it. */

@@ -29,6 +29,54 @@ export function writeNewFile(files: Files, path: string, bytes: Uint8Array, mode
   }
 }
 
+/** Space, quota or inodes are used up. */
+function isOutOfSpace(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}
+
+/**
+ * For what is told to people and to the server, and decides nothing: a disk that somebody filled must not stand in the
+ * way of what does (I11).
+ * @returns false: there was no room, and what is on the disk is what was there before
+ */
+export function whereThereIsRoom(write: () => void): boolean {
+  try {
+    write();
+    return true;
+  } catch (error) {
+    if (isOutOfSpace(error)) return false;
+    throw error;
+  }
+}
+
+/** Makes room for a file that will be put in place later, when there may be none. */
+export function prepareFile(files: Files, path: string, bytes: number, mode: number): void {
+  const temporary = `${path}.tmp`;
+  files.removeTree(temporary);
+  writeNewFile(files, temporary, Buffer.alloc(bytes), mode);
+  files.syncDirectory(dirname(path));
+}
+
+/** {@link replaceJson} that takes no space where {@link prepareFile} made enough: what is left over is filled with blanks. */
+export function replacePreparedJson(files: Files, path: string, value: unknown, mode: number): void {
+  const bytes = Buffer.from(`${JSON.stringify(value)}\n`);
+  const temporary = `${path}.tmp`;
+  const prepared = files.stat(temporary);
+  if (prepared?.kind !== 'file' || prepared.size < bytes.length) {
+    replaceFile(files, path, bytes, mode);
+    return;
+  }
+  const handle = files.openWrite(temporary);
+  try {
+    files.write(handle, Buffer.concat([bytes, Buffer.alloc(prepared.size - bytes.length, ' ')]), 0);
+    files.sync(handle);
+  } finally {
+    files.close(handle);
+  }
+  files.rename(temporary, path);
+  files.syncDirectory(dirname(path));
+}
+
 /** Write, sync, rename, sync the directory: after a crash the file is the old one or the new one, whole. */
 export function replaceFile(
   files: Files,

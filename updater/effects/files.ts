@@ -21,6 +21,7 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs';
+import { allocate } from './space.ts';
 
 export interface FileFacts {
   readonly kind: 'file' | 'directory' | 'link' | 'other';
@@ -84,8 +85,12 @@ export interface Files {
   setOwner(path: string, uid: number, gid: number): void;
   /** Sets the modification time to now. */
   touch(path: string): void;
+  /** Makes a file that has so many bytes of the disk for itself, whatever else is written. `EOPNOTSUPP` where that can not be. */
+  reserve(path: string, bytes: number): void;
   /** Bytes that an ordinary user could still write on the file system of `path`. */
   freeBytes(path: string): number;
+  /** Files that could still be made there; null where their number has no bound of its own. */
+  freeInodes(path: string): number | null;
 }
 
 export class NotARegularFileError extends Error {
@@ -213,6 +218,14 @@ export const realFiles: Files = {
   setMode: chmodSync,
   setOwner: lchownSync,
   touch: (path) => utimesSync(path, new Date(), new Date()),
+  reserve: (path, bytes) => {
+    closeSync(openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600));
+    allocate(path, bytes);
+  },
+  freeInodes: (path) => {
+    const { files, ffree } = statfsSync(path);
+    return files === 0 ? null : ffree;
+  },
   freeBytes: (path) => {
     const facts = statfsSync(path);
     return facts.bavail * facts.bsize;

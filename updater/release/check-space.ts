@@ -9,6 +9,7 @@ import { verifyRuntime } from './verify-slot.ts';
 
 /** Room for records, logs and the file system's own bookkeeping. */
 const marginBytes = 16 * 1024 * 1024;
+const marginInodes = 1_000;
 /** Names looked at while old trees are measured: more than a slot and a transaction's work can hold. */
 const entriesMax = 100_000;
 
@@ -54,12 +55,14 @@ export function probeWritable({ files, layout, slot }: Omit<SpacePlace, 'tx' | '
   }
 }
 
-/**
- * @param reserveBytes what the rest of the transaction will need, e.g. for the snapshot
- * @throws ReleaseError `no-space`
- */
-export function requireSpace(place: SpacePlace, manifest: Manifest, reserveBytes: number): void {
-  const { files, layout, tx, slot } = place;
+/** What a transaction will write, in bytes, by the row that writes it. */
+export interface Needs {
+  readonly frames: number;
+  /** The slot, and its runtime unless it is here. */
+  readonly slot: number;
+}
+
+function needsOf({ files, layout, copiesFrames }: SpacePlace, manifest: Manifest): Needs {
   const { runtime } = manifest;
   const runtimeIsHere = runtime === null || verifyRuntime(files, layout, runtime.digest).sound;
   const runtimeBytes = runtimeIsHere ? 0 : installedBytes(runtime.files);
@@ -68,9 +71,20 @@ export function requireSpace(place: SpacePlace, manifest: Manifest, reserveBytes
     ...(runtimeIsHere ? [] : runtime.files),
     ...(manifest.image === null ? [] : [manifest.image]),
   ];
-  const frames = new Set(place.copiesFrames ? contents.flatMap(({ chunks }) => chunks) : []);
+  const frames = new Set(copiesFrames ? contents.flatMap(({ chunks }) => chunks) : []);
   const frameBytes = [...frames].reduce((sum, index) => sum + (manifest.chunks[index]?.stored ?? 0), 0);
-  const needed = installedBytes(manifest.files) + runtimeBytes + frameBytes + reserveBytes + marginBytes;
+  return { frames: frameBytes, slot: installedBytes(manifest.files) + runtimeBytes };
+}
+
+/**
+ * @param reserveBytes what the rest of the transaction will need, e.g. for the snapshot
+ * @throws ReleaseError `no-space`
+ */
+export function requireSpace(place: SpacePlace, manifest: Manifest, reserveBytes: number): Needs {
+  const { files, layout, tx, slot } = place;
+  const { runtime } = manifest;
+  const needs = needsOf(place, manifest);
+  const needed = needs.frames + needs.slot + reserveBytes + marginBytes;
   const given = [
     workDirectory(layout, tx),
     slot,
@@ -83,6 +97,15 @@ export function requireSpace(place: SpacePlace, manifest: Manifest, reserveBytes
       `${manifest.component} ${manifest.version} needs ${megabytes(needed)} MB on the data partition, ${megabytes(free)} MB are free`,
     );
   }
+  const names = manifest.files.length + manifest.links.length + (runtime?.files.length ?? 0) + manifest.chunks.length;
+  const inodes = files.freeInodes(layout.root);
+  if (inodes !== null && inodes < names + marginInodes) {
+    throw new ReleaseError(
+      'no-space',
+      `${manifest.component} ${manifest.version} needs ${names + marginInodes} more files on the data partition, there is room for ${inodes}`,
+    );
+  }
+  return needs;
 }
 
 function megabytes(bytes: number): string {

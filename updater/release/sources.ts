@@ -10,7 +10,7 @@ import {
   sourcesFileShape,
   sourcesShape,
 } from '../../protocol/sources.ts';
-import { FileTooLargeError, readJson, replaceJson } from '../effects/durable.ts';
+import { FileTooLargeError, readJson, replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import { type Files, NotARegularFileError } from '../effects/files.ts';
 import type { TrustPlace } from './trust-store.ts';
 
@@ -79,7 +79,7 @@ export function takeSources(place: TrustPlace, given: unknown, origin: SourceOri
 export function sourcesAnswered(place: TrustPlace, which: Sources): void {
   const file = readSources(place);
   if (file === null || file.previous === null || file.current.seq !== which.seq) return;
-  replaceJson(place.files, place.layout.sources, { ...file, previous: null }, 0o600);
+  whereThereIsRoom(() => replaceJson(place.files, place.layout.sources, { ...file, previous: null }, 0o600));
 }
 
 function isSame(one: Sources, other: Sources): boolean {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Desired } from '../../protocol/check-in.ts';
 import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
-import { readJson, replaceJson } from '../effects/durable.ts';
+import { readJson, replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 
 /** After a release was refused, it is looked at again after this long, doubling up to the last value. */
 const refusedBackOffMs = { first: 60_000, last: 6 * 60 * 60_000 } as const;
@@ -18,9 +18,27 @@ const refusedShape = z.object({
   text: z.string().default(''),
 });
 
-function refusedBefore(appliance: Appliance): z.infer<typeof refusedShape> | null {
-  const parsed = refusedShape.safeParse(readJson(appliance.files, appliance.layout.refused, noteBytesMax));
-  return parsed.success ? parsed.data : null;
+type Refused = z.infer<typeof refusedShape>;
+
+/** Where it is noted on a full disk: then only until a reboot. */
+function noteInMemory({ layout }: Appliance): string {
+  return `${layout.run}/refused.json`;
+}
+
+function refusedBefore(appliance: Appliance): Refused | null {
+  const { files, layout } = appliance;
+  for (const path of [noteInMemory(appliance), layout.refused]) {
+    const parsed = refusedShape.safeParse(readJson(files, path, noteBytesMax));
+    if (parsed.success) return parsed.data;
+  }
+  return null;
+}
+
+function keepNote(appliance: Appliance, note: Refused): void {
+  const { files, layout } = appliance;
+  const path = noteInMemory(appliance);
+  if (whereThereIsRoom(() => replaceJson(files, layout.refused, note, 0o600))) files.unlink(path);
+  else replaceJson(files, path, note, 0o600);
 }
 
 /** Remembers that a release was refused, and how often, over every restart: its tries have a budget (S18, S33). */
@@ -29,12 +47,12 @@ export function noteRefused(appliance: Appliance, manifest: string, text: string
   const times = before?.manifest === manifest ? before.times + 1 : 1;
   const at = { boot: appliance.clock.bootId(), atMs: appliance.clock.monoMs() };
   const note = { manifest, times, ...at, text: text.slice(0, textMax) };
-  replaceJson(appliance.files, appliance.layout.refused, note, 0o600);
+  keepNote(appliance, note);
 }
 
 /** A person wants it tried again now. */
 export function forgetRefused(appliance: Appliance): void {
-  appliance.files.unlink(appliance.layout.refused);
+  for (const path of [noteInMemory(appliance), appliance.layout.refused]) appliance.files.unlink(path);
 }
 
 export function isBackingOff(appliance: Appliance, manifest: string): boolean {
@@ -43,7 +61,7 @@ export function isBackingOff(appliance: Appliance, manifest: string): boolean {
   if (before.boot !== appliance.clock.bootId()) {
     // How long the machine was off nobody knows: the wait begins anew with the boot.
     const at = { boot: appliance.clock.bootId(), atMs: appliance.clock.monoMs() };
-    replaceJson(appliance.files, appliance.layout.refused, { ...before, ...at }, 0o600);
+    keepNote(appliance, { ...before, ...at });
     return true;
   }
   const waitMs = Math.min(refusedBackOffMs.first * 2 ** Math.min(before.times - 1, 20), refusedBackOffMs.last);

@@ -1,7 +1,6 @@
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { SlotName } from '../../protocol/component.ts';
 import { sha256 } from '../../protocol/digest.ts';
-import { snapshotFiles } from '../../protocol/layout.ts';
 import type { StateBody, Transaction } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
@@ -12,6 +11,7 @@ import { deviceSlotsOf } from '../release/device-slots.ts';
 import { fetchChunks } from '../release/fetch-chunks.ts';
 import { type Bundle, openBundle } from '../release/open-bundle.ts';
 import { ReleaseError } from '../release/release-error.ts';
+import { giveUpSpace, reserveSpace } from '../release/reserve.ts';
 import {
   keepManifest,
   keptManifest,
@@ -28,6 +28,7 @@ import { keepAgentUp } from './keep-agent.ts';
 import { recordOutcome } from './outcome.ts';
 import { noteRefused, noteTrouble } from './refused.ts';
 import { reportToServer } from './report.ts';
+import { stateBytes, stateBytesMaxDefault } from './snapshot.ts';
 import { noteBelowFloor } from './wanted.ts';
 
 /** The rows in which a release becomes a written slot. */
@@ -98,11 +99,6 @@ async function guarded(
   }
 }
 
-/** What the snapshot of the agent's state will need. */
-function stateBytes({ files, layout }: Appliance): number {
-  return snapshotFiles.reduce((sum, name) => sum + (files.stat(join(layout.agent, name))?.size ?? 0), 0);
-}
-
 /** Metadata verified, manifest trusted, compatibility and all sizes known, space there; nothing was changed yet. */
 export function resolveTransaction(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
   return guarded(appliance, state, memory, async (transaction) => {
@@ -116,7 +112,11 @@ export function resolveTransaction(appliance: Appliance, state: StateBody, memor
     keepManifest(appliance, transaction.tx, release.manifestBytes);
     // What a file brings is read where it lies.
     const place = { files, layout, tx: transaction.tx, slot, copiesFrames: transaction.source.kind === 'server' };
-    requireSpace(place, release.manifest, reserveBytes + stateBytes(appliance));
+    const agentState = stateBytes(files, layout, stateBytesMaxDefault);
+    const needs = requireSpace(place, release.manifest, reserveBytes + agentState);
+    const { tx } = transaction;
+    const { log } = appliance;
+    reserveSpace({ files, layout, tx, log }, { fetching: needs.frames, writing: needs.slot, snapped: agentState });
     const { shortened: _shortened, ...trial } = trialLength(release.manifest.trial, settings);
     return { kind: 'resolved', securityVersion: release.manifest.securityVersion, trial };
   });
@@ -144,6 +144,7 @@ export function fetchRelease(appliance: Appliance, state: StateBody, memory: Run
       keepManifest(appliance, transaction.tx, release.manifestBytes);
     }
     try {
+      giveUpSpace(place, 'fetching');
       if (transaction.source.kind === 'file') return { kind: 'fetched', fetchedMs: 1, slot: osSlot };
       const { fetchedBytes } = await fetchChunks(place, release.manifest, release.bundle);
       const fetchedMs = Math.max(1, Math.round(appliance.clock.monoMs() - startedMs));
@@ -164,6 +165,7 @@ export function writeRelease(appliance: Appliance, state: StateBody, memory: Run
       throw new ReleaseError('chunk-missing', 'the manifest of the transaction is not here any more');
     }
     const bundle = await openBrought(appliance, transaction);
+    giveUpSpace({ files, layout, tx }, 'writing');
     try {
       writeSlot({ files, layout, tx, slot, devices: deviceSlotsOf(layout, settings.os), bundle, ...kept });
     } finally {

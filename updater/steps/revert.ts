@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type StateBody, safeTextMax } from '../../protocol/state-record.ts';
 import { readHealth } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
-import { replaceJson } from '../effects/durable.ts';
+import { replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { reasonTexts } from '../sentences.ts';
 import { transactionOf } from '../transitions.ts';
@@ -22,28 +22,21 @@ const lookEveryMs = 100;
  * Reports need space, going back does not (I11): a disk that the trial filled must not keep the version before away.
  * What is not written is lost to the report, and only that.
  */
-async function whereThereIsSpace(appliance: Appliance, what: string, write: () => Promise<void>): Promise<void> {
-  try {
-    await write();
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')))
-      throw error;
-    appliance.log(`no space for ${what}: ${error.message}`);
-  }
-}
-
 async function keepEvidence(appliance: Appliance, state: StateBody): Promise<void> {
-  const { files, layout } = appliance;
+  const { files, layout, clock } = appliance;
   const transaction = transactionOf(state);
   const directory = join(layout.evidence, String(transaction.tx));
   if (files.stat(join(directory, 'verdict.json')) !== null) return; // the first look is the one at the trial's processes
-  files.makeDirectory(layout.evidence, 0o700);
-  files.makeDirectory(directory, 0o700);
-  files.syncDirectory(layout.evidence);
   const agent = await agentFacts(appliance);
   const { answer } = await readHealth(layout.agentSocket);
-  const evidence = { transaction, agent, answer, boot: appliance.clock.bootId(), wallS: appliance.clock.wallS() };
-  replaceJson(files, join(directory, 'verdict.json'), evidence, 0o600);
+  const evidence = { transaction, agent, answer, boot: clock.bootId(), wallS: clock.wallS() };
+  const hasRoom = whereThereIsRoom(() => {
+    files.makeDirectory(layout.evidence, 0o700);
+    files.makeDirectory(directory, 0o700);
+    files.syncDirectory(layout.evidence);
+    replaceJson(files, join(directory, 'verdict.json'), evidence, 0o600);
+  });
+  if (!hasRoom) appliance.log('there is no space for the evidence');
   const old = files
     .list(layout.evidence)
     .filter((name) => /^\d+$/.test(name))
@@ -74,12 +67,12 @@ function restore(appliance: Appliance, state: StateBody): readonly Restored[] | 
  * forward to the version that failed.
  */
 export async function revert(appliance: Appliance, state: StateBody): Promise<MachineEvent> {
-  await whereThereIsSpace(appliance, 'the evidence', () => keepEvidence(appliance, state));
+  await keepEvidence(appliance, state);
   await appliance.processes.stopAgent();
   const found = restore(appliance, state);
   const restored = found instanceof RestoreError ? [] : found;
   pruneTrialData(appliance.files, appliance.layout);
-  await whereThereIsSpace(appliance, 'the report', async () => report(appliance, state, restored));
+  report(appliance, state, restored);
   const agent = await agentFacts(appliance);
   if (agent !== null) forgetCrashes(appliance, agent);
   if (!(found instanceof RestoreError)) return { kind: 'reverted' };

@@ -8,6 +8,8 @@ import type { User } from '../settings.ts';
 
 /** The agent's state before a switch: a list, not a directory; bytes, never opened as a database. */
 
+/** State that an agent may keep where its seal does not say. */
+export const stateBytesMaxDefault = 1024 * 1024 * 1024;
 const copyBytesAtOnce = 1024 * 1024;
 const indexBytesMax = 16 * 1024;
 export const [databaseName, logName] = snapshotFiles;
@@ -178,6 +180,12 @@ export function takeSnapshot(
 
 /** Data of failed trials that is kept for people to look at; what is older goes, and all of it when a window ends. */
 const trialsKeptMax = 3;
+
+/** What the copy will take: what is odd or larger than it may be is not copied. */
+export function stateBytes(files: Files, layout: Layout, bytesMax: number): number {
+  const sizes = snapshotFiles.map((name) => files.stat(join(layout.agent, name)));
+  return sizes.reduce((sum, facts) => sum + (facts?.kind === 'file' && facts.size <= bytesMax ? facts.size : 0), 0);
+}
 
 /** Removes the state of older failed trials. A snapshot that something may still go back to has no trial's state in it. */
 export function pruneTrialData(files: Files, layout: Layout): void {

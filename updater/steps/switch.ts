@@ -5,12 +5,13 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import { readHealth } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
-import { replaceJson } from '../effects/durable.ts';
+import { prepareFile, replacePreparedJson } from '../effects/durable.ts';
 import { next } from '../machine.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { ProcessControlError } from '../processes/process-control.ts';
 import { readRecord } from '../record-store.ts';
 import { ReleaseError } from '../release/release-error.ts';
+import { giveUpSpace, reserveSpace } from '../release/reserve.ts';
 import { keptManifest } from '../release/resolve-release.ts';
 import { readSeal, verifyInstalled } from '../release/verify-slot.ts';
 import { sealSlot } from '../release/write-slot.ts';
@@ -21,12 +22,12 @@ import { keepDeviceSlot } from './os-slot.ts';
 import { recordOutcome } from './outcome.ts';
 import { noteTrouble } from './refused.ts';
 import { reportToServer } from './report.ts';
-import { takeSnapshot } from './snapshot.ts';
+import { stateBytes, stateBytesMaxDefault, takeSnapshot } from './snapshot.ts';
 
 /** The steps of a switch that goes well: from the sealed slot to the commit. */
 
-/** State that an agent may keep where its seal does not say. */
-const stateBytesMaxDefault = 1024 * 1024 * 1024;
+/** More than `.committed` can have: it holds no more than the record does. */
+const markBytes = 8 * 1024;
 
 function word(status: string | { readonly raw: string }): CheckStatus {
   return status === 'ok' || status === 'warn' || status === 'fail' ? status : 'unknown';
@@ -42,6 +43,10 @@ export async function awaitWindow(appliance: Appliance, state: StateBody, memory
   try {
     const ended = sealAndProve(appliance, state, memory);
     if (ended !== null) return ended;
+    // The agent's state may have grown since: without room for its copy the agent is not even stopped.
+    const snapped = stateBytes(files, layout, stateBytesMaxDefault);
+    if (transaction.component !== 'os')
+      reserveSpace({ files, layout, tx: transaction.tx, log: appliance.log }, { snapped });
   } catch (error) {
     if (!(error instanceof ReleaseError)) throw error;
     // A disk that refuses (ENOSPC, EROFS, EIO) is told of; the next run tries again.
@@ -112,7 +117,11 @@ export async function stopAgent(appliance: Appliance, memory: RunMemory): Promis
 export function snapshot(appliance: Appliance, state: StateBody): MachineEvent {
   const { files, layout, settings } = appliance;
   try {
-    takeSnapshot(files, layout, transactionOf(state).tx, stateBytesMaxDefault, settings.agentUser);
+    const { tx, component, slot } = transactionOf(state);
+    // All that the commit will write: from `armed` on nothing needs space.
+    if (slot !== null) prepareFile(files, join(layout.slot(component, slot), committedName), markBytes, 0o644);
+    giveUpSpace({ files, layout, tx }, 'snapped');
+    takeSnapshot(files, layout, tx, stateBytesMaxDefault, settings.agentUser);
     return { kind: 'snapshot-done' };
   } catch (error) {
     // What the disk refuses (ENOSPC, EROFS, EIO) must not stop and start a healthy agent without end.
@@ -138,7 +147,7 @@ export async function commit(appliance: Appliance, state: StateBody): Promise<Ma
   const { tx, version, manifest } = transaction;
   const seq = readRecord(files, layout.stateRecords)?.seq ?? 0;
   // Of factory too: whoever goes back to it must find it again when the records are lost.
-  replaceJson(files, join(directory, committedName), { seq, tx, version, manifest, floor, quarantine }, 0o644);
+  replacePreparedJson(files, join(directory, committedName), { seq, tx, version, manifest, floor, quarantine }, 0o644);
   const { from, text } = describe(state);
   appliance.log(text);
   recordOutcome(appliance, state, transaction, {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { committedName, committedShape, sealName } from '../../protocol/seal.ts';
 import type { Installed, StateBody } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
-import { readJson, replaceJson } from '../effects/durable.ts';
+import { readJson, replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
 
 /** The rollback window: for how long the version before the commit is kept, and how that ends. */
@@ -41,7 +41,9 @@ function raiseMarkedFloor({ files, layout }: Appliance, { slot, securityVersion 
   const path = join(layout.slot('app', slot), committedName);
   const mark = committedShape.safeParse(readJson(files, path, markBytesMax));
   if (!mark.success || mark.data.floor.app >= securityVersion) return;
-  replaceJson(files, path, { ...mark.data, floor: { ...mark.data.floor, app: securityVersion } }, 0o644);
+  const raised = { ...mark.data, floor: { ...mark.data.floor, app: securityVersion } };
+  // The record has it too: this one counts where the records are lost.
+  whereThereIsRoom(() => replaceJson(files, path, raised, 0o644));
 }
 
 /** The previous version loses its seal, so that nothing can launch it; then its snapshot goes. The floor rises after that. */
@@ -55,5 +57,6 @@ export function closeWindow(appliance: Appliance, state: StateBody): MachineEven
     files.syncDirectory(directory);
   }
   for (const name of files.list(layout.snapshots)) files.removeTree(join(layout.snapshots, name));
+  if (files.stat(layout.snapshots) !== null) files.syncDirectory(layout.snapshots);
   return { kind: 'closed' };
 }

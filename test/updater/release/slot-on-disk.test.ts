@@ -208,6 +208,16 @@ describe('work of a transaction', () => {
     expect(String(refused)).toMatch(/needs 18\.\d MB .* 16\.0 MB are free/);
     requireSpace(withFree(19_000_000), resolved.manifest, 1_000_000);
   });
+
+  it('is not begun without inodes for all of its files, however much space there is', async () => {
+    using scene = await installed();
+    const place = { layout: scene.layout, tx: 9, slot: scene.layout.slot('app', '1'), copiesFrames: true };
+    const withInodes = (count: number | null) => ({ ...place, files: { ...realFiles, freeInodes: () => count } });
+    const refused = attempt(() => requireSpace(withInodes(900), scene.resolved.manifest, 1_000));
+    expect(refused).toMatchObject({ code: 'no-space' });
+    expect(String(refused)).toMatch(/more files on the data partition, there is room for 900/);
+    for (const enough of [5_000, null]) requireSpace(withInodes(enough), scene.resolved.manifest, 1_000);
+  });
 });
 
 describe('pruning', () => {

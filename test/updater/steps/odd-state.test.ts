@@ -15,7 +15,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type Layout, snapshotFiles } from '../../../protocol/layout.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
 import { restoreSnapshot } from '../../../updater/steps/restore.ts';
-import { snapshotDirectory, takeSnapshot } from '../../../updater/steps/snapshot.ts';
+import { snapshotDirectory, stateBytes, takeSnapshot } from '../../../updater/steps/snapshot.ts';
 import { destructiveTrial, killedAgentState, rowsIn } from '../support/state-database.ts';
 import { temporaryAppliance } from '../support/temporary-appliance.ts';
 import { systemError, withOperations } from '../support/wrapped-files.ts';
@@ -73,6 +73,14 @@ describe('odd state', () => {
     expect(realFiles.stat(join(snapshotDirectory(layout, tx), name))).toBeNull();
     expect(() => restore()).not.toThrow();
     expect(readFileSync(layout.identityKey, 'utf8')).toBe('the key of the updater');
+  });
+
+  it('of ten terabytes, none of which is on the disk, asks for no room', () => {
+    const before = stateBytes(realFiles, layout, bytesMax);
+    truncateSync(inAgent('state.db'), 10 * 1024 ** 4);
+    expect(before).toBeGreaterThan(0);
+    expect(stateBytes(realFiles, layout, bytesMax)).toBeLessThan(before);
+    expect(take().entries.find(({ name }) => name === 'state.db')).toMatchObject({ found: 'odd' });
   });
 
   it('stays where it is, for a person to look at', () => {
