@@ -14,7 +14,7 @@ export const reasonTexts: Readonly<Record<FailureReason, string>> = {
   'server-not-reached': 'it could not reach the server, which it could before',
   'not-seen-by-server': 'the server did not see two check-ins of it',
   deadline: 'it was not healthy for long enough before its deadline',
-  inconclusive: 'the power failed too often during its trial',
+  inconclusive: 'its trial could not be judged',
   'by-hand': 'a person went back from it',
   'slot-damaged': 'its files were damaged',
 };

@@ -24,6 +24,8 @@ export interface Sample {
   /** Starts that launch counted as tries, and power cycles. */
   readonly tries: number;
   readonly outOfBoots: boolean;
+  /** It lives, and no start of it is counted: the record of its tries is lost. */
+  readonly countLost: boolean;
   /** The nonce of the newest start. */
   readonly nonce: string | null;
   readonly answer: HealthAnswer | null;
@@ -158,6 +160,7 @@ function failure(
     return { reason: 'wrong-version', text: `it says that it is ${answer.version}` };
   }
   if (sample.outOfBoots) return { reason: 'inconclusive', text: 'the power failed too often for a verdict' };
+  if (sample.countLost) return { reason: 'inconclusive', text: 'the record of its tries was lost' };
   if (!sample.alive && !sample.starting && sample.tries >= rules.tries) {
     return trial.wasHealthy
       ? { reason: 'flap', text: `it was healthy and then ended ${sample.tries} times` }

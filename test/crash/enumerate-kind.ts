@@ -113,7 +113,7 @@ export async function recover(
 const randomPath = '/hf/run/launched';
 
 /** All that may be found after a cut at this moment: the power goes, or every process is killed and nothing is lost. */
-export function imagesAt({ disk }: Moment, samples: number, seed: number): { images: CrashImage[]; complete: boolean } {
+function imagesAt({ disk }: Moment, samples: number, seed: number): { images: CrashImage[]; complete: boolean } {
   const { images, complete } = crashImages(disk, { samples, seed, volatile: [...volatile] });
   const killed = settledDisk(disk.seen, disk.nextInode);
   return {

@@ -101,6 +101,8 @@ export interface Surroundings {
   /** PEM of the updater's key. */
   readonly key: string;
   readonly rollbackWindowMs: number;
+  /** Of a trial; 200 ms and 4 s where it does not matter. */
+  readonly trial?: { readonly healthyMs: number; readonly deadlineMs: number };
   /** Versions of the agent that end, and how often they answer health before. */
   readonly broken: readonly string[];
   readonly diesAfter: number;
@@ -117,6 +119,7 @@ export class ModelAppliance {
   readonly lines: string[] = [];
   /** Called with each line of the log: for what somebody does meanwhile. */
   onLine: (line: string) => void = () => undefined;
+  readonly clock = new TestClock();
   readonly #layout: Layout;
   readonly #appliance: Appliance;
 
@@ -124,7 +127,7 @@ export class ModelAppliance {
     const { layout, socket, key, rollbackWindowMs, broken, diesAfter, served } = around;
     this.files = files;
     this.#layout = layout;
-    const clock = new TestClock();
+    const { clock } = this;
     clock.boot = `00000000-0000-4000-8000-${String(boot).padStart(12, '0')}`;
     for (const path of [layout.run, layout.launched, layout.agentRun, layout.requests])
       files.makeDirectory(path, 0o755);
@@ -154,7 +157,7 @@ export class ModelAppliance {
       processes: this.agent,
       settings: settingsShape.parse({
         processControl: { kind: 'systemd' },
-        trial: { healthyMs: 200, deadlineMs: 4_000, belowFloor: true },
+        trial: { ...(around.trial ?? { healthyMs: 200, deadlineMs: 4_000 }), belowFloor: true },
         sampleMs: 50,
         rollbackWindowMs,
       }),

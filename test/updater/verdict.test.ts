@@ -41,6 +41,7 @@ function watch(given: readonly Given[], its: TrialRules = rules, from: Trial = b
         starting: false,
         tries: 1,
         outOfBoots: false,
+        countLost: false,
         nonce,
         serverReached: true,
         seen: 2,

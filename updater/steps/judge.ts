@@ -17,6 +17,8 @@ import { reportToServer } from './report.ts';
 /** Healthy time is put on disk about this often, so that a killed judge loses no more of it. */
 const persistEveryMs = 2_000;
 const startBytesMax = 16 * 1024;
+/** Nobody looked for longer, because the judge or the whole machine stood still: more than this of it does not count. */
+const gapMost = { samples: 5, ms: 2_000 } as const;
 
 /** The nonce of the newest start, from what launch left. */
 export function currentNonce(files: Files, layout: Layout): string | null {
@@ -25,13 +27,12 @@ export function currentNonce(files: Files, layout: Layout): string | null {
   return parsed.success ? parsed.data.nonce : null;
 }
 
-function triesOf(appliance: Appliance, tx: number): { tries: number; outOfBoots: boolean } {
-  // What can not be read counts as no tries yet: the deadline ends a trial whose starts nobody can count.
+function triesOf(appliance: Appliance, tx: number): Pick<Sample, 'tries' | 'outOfBoots'> & { isCounted: boolean } {
   const record = knownRecord(appliance.files, appliance.layout.launchRecords);
   const parsed = z.object({ app: launchBodyShape.shape.app }).safeParse(record?.body);
   const starts = parsed.success && parsed.data.app?.tx === tx ? parsed.data.app.starts : [];
   const { tries, boots } = countStarts(starts, appliance.clock.bootId());
-  return { tries, outOfBoots: boots >= bootsMax };
+  return { tries, outOfBoots: boots >= bootsMax, isCounted: starts.length > 0 };
 }
 
 function rulesOf(appliance: Appliance, transaction: Transaction): TrialRules {
@@ -41,20 +42,23 @@ function rulesOf(appliance: Appliance, transaction: Transaction): TrialRules {
 }
 
 async function takeSample(appliance: Appliance, memory: RunMemory, tx: number): Promise<Sample> {
-  const { clock, files, layout, processes } = appliance;
+  const { clock, files, layout, processes, settings } = appliance;
   // First who is meant, then who answers: a start in between shows as another nonce, never as the right one.
   const nonce = currentNonce(files, layout);
   // And first the tries, then the process: a try that launch counts in between is not over when the process is not there.
-  const counted = triesOf(appliance, tx);
+  const { isCounted, ...counted } = triesOf(appliance, tx);
   const facts = await processes.agent();
   const { answer } = facts.state === 'active' ? await readHealth(layout.agentSocket) : { answer: null };
   const now = clock.monoMs();
-  const sinceMs = Math.max(0, now - memory.trialLookedMs);
+  const gapMs = Math.max(gapMost.ms, gapMost.samples * settings.sampleMs);
+  const sinceMs = Math.min(gapMs, Math.max(0, now - memory.trialLookedMs));
   memory.trialLookedMs = now;
   if (answer !== null && answer.nonce === nonce) memory.servingMs ??= now;
   const seen = nonce === null ? undefined : memory.seen[sha256(nonce)];
   return {
     ...counted,
+    // launch counts before it starts anything.
+    countLost: facts.state === 'active' && !isCounted,
     sinceMs,
     alive: facts.state === 'active',
     starting: facts.state === 'starting',

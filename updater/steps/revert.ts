@@ -9,6 +9,7 @@ import { transactionOf } from '../transitions.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { currentNonce } from './judge.ts';
 import { recordOutcome } from './outcome.ts';
+import { noteRefused } from './refused.ts';
 import { type Restored, RestoreError, restoreSnapshot } from './restore.ts';
 import { pruneTrialData, quarantineDirectory } from './snapshot.ts';
 
@@ -91,6 +92,8 @@ function report(appliance: Appliance, state: StateBody, restored: readonly Resto
   const text = `${transaction.version} was rolled back, because ${reason} (${failure.reason}): ${failure.text}.`;
   const here = `Its data is kept in ${quarantineDirectory(appliance.layout, transaction.tx)}.`;
   appliance.log(text);
+  // It is not quarantined, and it is not tried again at once either.
+  if (failure.reason === 'inconclusive') noteRefused(appliance, transaction.manifest, text);
   recordOutcome(appliance, state, transaction, {
     outcome: 'rolled-back',
     reason: failure.reason,
