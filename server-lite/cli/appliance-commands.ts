@@ -106,6 +106,7 @@ function applianceText(view: ApplianceView): string {
     ['state', `${view.state}: ${view.sentence}`],
     ['why', view.why],
     ['alert', view.alert ?? 'none'],
+    ['clock', view.clock ?? 'no trouble is known'],
     ['assigned', view.assigned.join(', ') || 'nothing: it follows the rollouts'],
     ['agent', `${versionOf(view, 'app')}, last check-in ${seen(view.checkIns.agent)}`],
     ['updater', `${versionOf(view, 'updater')}, last check-in ${seen(view.checkIns.updater)}`],

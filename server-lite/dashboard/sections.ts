@@ -51,12 +51,13 @@ function appliances({ appliances: all }: DashboardState): Markup {
 function applianceRow(one: ApplianceView): Markup {
   const assigned =
     one.assigned.length === 0 ? null : html`<span class="quiet">assigned: ${one.assigned.join(', ')}</span>`;
+  const clock = one.clock === null ? null : html`<small>${one.clock}</small>`;
   const alert =
     one.alert === null || one.sentence.includes(one.alert) ? null : html`<strong class="alert">${one.alert}</strong>`;
   const offer = one.offer === null ? null : html`<span class="quiet">→ ${one.offer}</span>`;
   return html`<tr>
     <td data-label="Appliance"><div><b>${one.name}</b><span class="quiet">${one.site}</span><code>${one.id}</code></div></td>
-    <td data-label="State"><div>${badge(one.state)}<span>${one.sentence}</span>${alert}</div></td>
+    <td data-label="State"><div>${badge(one.state)}<span>${one.sentence}</span>${alert}${clock}</div></td>
     <td data-label="Agent"><div><span class="version">${one.versions.app?.version ?? '–'}</span>${offer}${assigned}</div></td>
     <td data-label="Updater"><div><span class="version">${one.versions.updater?.version ?? '–'}</span></div></td>
     <td data-label="Last check-in"><div>${checkIn('agent', one.checkIns.agent)}${checkIn('updater', one.checkIns.updater)}</div></td>

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { CheckInRequest } from '../../protocol/check-in.ts';
 import { wordOf } from '../../protocol/wire-enum.ts';
 import type { Appliances, Role } from '../store/appliances.ts';
+import { clockShape, noteClock } from './clock.ts';
 
 /** Starts of the agent whose check-ins are counted for each appliance; older ones are forgotten. */
 const startsKept = 4;
@@ -32,13 +33,14 @@ const presenceShape = z.object({
   updater: rolePresenceShape.nullable(),
   quarantine: z.array(z.string()),
   starts: z.array(z.object({ start: z.string(), version: z.string(), checkIns: z.number() })),
+  clock: clockShape.nullable().default(null),
 });
 
 export type RolePresence = z.infer<typeof rolePresenceShape>;
 /** What an appliance last said of itself, by program (S50: each appliance only by its own check-ins). */
 export type Presence = z.infer<typeof presenceShape>;
 
-const nothing: Presence = { agent: null, updater: null, quarantine: [], starts: [] };
+const nothing: Presence = { agent: null, updater: null, quarantine: [], starts: [], clock: null };
 
 /** Rows of the updater's table in which what it has is what it keeps. */
 const settledRows: ReadonlySet<string> = new Set(['idle', 'resolved', 'fetching', 'writing', 'sealed', 'closing']);
@@ -74,6 +76,8 @@ function noteCheckIn(before: Presence, role: Role, request: CheckInRequest, nowM
     [role]: now,
     quarantine: role === 'updater' ? (request.quarantine ?? []) : before.quarantine,
     starts: role === 'agent' ? countStart(before.starts, request) : before.starts,
+    // The updater's: it is there when the agent is not.
+    clock: role === 'updater' ? noteClock(before.clock, request, nowMs) : before.clock,
   };
 }
 

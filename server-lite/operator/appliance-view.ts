@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Core, factsOf, fleetOf } from '../core.ts';
 import { stateOf } from '../fleet/appliance-state.ts';
+import { clockTrouble } from '../fleet/clock.ts';
 import { decide, type Fleet, isFresh } from '../fleet/decide.ts';
 import { alertOf } from '../fleet/failed-release.ts';
 import type { RolePresence } from '../fleet/presence.ts';
@@ -42,6 +43,7 @@ export function applianceView(core: Core, row: ApplianceRow, fleet: Fleet = flee
     offer: decision.kind === 'offer' ? decision.release.version : null,
     assigned: core.assignments.of(row.id).map(({ component, version }) => `${component} ${version}`),
     alert,
+    clock: clockTrouble(facts.presence.clock),
     online,
     versions: versionsOf(agent, updater, isFresh(agent, fleet, nowMs)),
     reported: { agent: agent?.have ?? {}, updater: updater?.have ?? {} },

@@ -4,6 +4,7 @@ import { loadRemembered } from '../check-in.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { takeHint } from './hint.ts';
 import { keepAgentUp } from './keep-agent.ts';
+import { ageTrials } from './kept-trials.ts';
 import { lookAtCommitted, lookForAWayOut } from './proof.ts';
 import { publishStatus } from './publish-status.ts';
 import { isBackingOff } from './refused.ts';
@@ -35,6 +36,7 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
     await publishStatus(appliance, state);
     return requested;
   }
+  ageTrials(appliance);
   const window = countWindow(appliance, state);
   if (window !== null) return window;
   const brought = await takeFromStick(appliance, state);

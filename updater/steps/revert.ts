@@ -8,10 +8,11 @@ import { reasonTexts } from '../sentences.ts';
 import { transactionOf } from '../transitions.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { currentNonce } from './judge.ts';
+import { pruneTrials, trialsKeptDays, trialsKeptMax } from './kept-trials.ts';
 import { recordOutcome } from './outcome.ts';
 import { noteRefused } from './refused.ts';
 import { type Restored, RestoreError, restoreSnapshot } from './restore.ts';
-import { pruneTrialData, quarantineDirectory } from './snapshot.ts';
+import { quarantineDirectory } from './snapshot.ts';
 
 /** Evidence of the newest failed trials that is kept. */
 const evidenceMax = 5;
@@ -72,7 +73,7 @@ export async function revert(appliance: Appliance, state: StateBody): Promise<Ma
   await appliance.processes.stopAgent();
   const found = restore(appliance, state);
   const restored = found instanceof RestoreError ? [] : found;
-  pruneTrialData(appliance.files, appliance.layout);
+  pruneTrials(appliance.files, appliance.layout);
   report(appliance, state, restored);
   const agent = await agentFacts(appliance);
   if (agent !== null) forgetCrashes(appliance, agent);
@@ -90,7 +91,8 @@ function report(appliance: Appliance, state: StateBody, restored: readonly Resto
   if (failure === null) throw new RangeError('reverting without a verdict');
   const reason = reasonTexts[failure.reason];
   const text = `${transaction.version} was rolled back, because ${reason} (${failure.reason}): ${failure.text}.`;
-  const here = `Its data is kept in ${quarantineDirectory(appliance.layout, transaction.tx)}.`;
+  const place = quarantineDirectory(appliance.layout, transaction.tx);
+  const here = `Its data is kept in ${place}, for ${trialsKeptDays} days of running and until ${trialsKeptMax} later trials failed.`;
   appliance.log(text);
   // It is not quarantined, and it is not tried again at once either.
   if (failure.reason === 'inconclusive') noteRefused(appliance, transaction.manifest, text);

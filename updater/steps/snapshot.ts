@@ -178,20 +178,8 @@ export function takeSnapshot(
   return index;
 }
 
-/** Data of failed trials that is kept for people to look at; what is older goes, and all of it when a window ends. */
-const trialsKeptMax = 3;
-
 /** What the copy will take: what is odd or larger than it may be is not copied. */
 export function stateBytes(files: Files, layout: Layout, bytesMax: number): number {
   const sizes = snapshotFiles.map((name) => files.stat(join(layout.agent, name)));
   return sizes.reduce((sum, facts) => sum + (facts?.kind === 'file' && facts.size <= bytesMax ? facts.size : 0), 0);
-}
-
-/** Removes the state of older failed trials. A snapshot that something may still go back to has no trial's state in it. */
-export function pruneTrialData(files: Files, layout: Layout): void {
-  const failed = files
-    .list(layout.snapshots)
-    .filter((name) => /^\d+$/.test(name) && files.list(quarantineDirectory(layout, Number(name))).length > 0)
-    .sort((a, b) => Number(a) - Number(b));
-  for (const name of failed.slice(0, -trialsKeptMax)) files.removeTree(join(layout.snapshots, name));
 }

@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Layout } from '../../protocol/layout.ts';
+import type { Appliance } from '../appliance.ts';
+import { readJson, replaceJson, whereThereIsRoom } from '../effects/durable.ts';
+import type { Files } from '../effects/files.ts';
+import { quarantineDirectory } from './snapshot.ts';
+
+/** What failed trials made of the agent's state: kept for people to look at, bounded in number and in age. */
+
+/** What is older goes, and all of it when a rollback window ends. */
+export const trialsKeptMax = 3;
+/** Days of running: there is no clock here that could tell days of the calendar. */
+export const trialsKeptDays = 30;
+const dayMs = 24 * 60 * 60_000;
+/** Ages are put on disk for this much new time, not at every run. */
+const saveEveryMs = 60 * 60_000;
+const bytesMax = 4_000;
+
+/** Kept in run/: only time that runs of one boot saw one after the other counts. */
+const lookShape = z.object({ boot: z.string(), atMs: z.number() });
+const agesShape = z.record(z.string(), z.number());
+
+/** Transactions whose trial left something, the oldest first. */
+function failedTrials(files: Files, layout: Layout): string[] {
+  return files
+    .list(layout.snapshots)
+    .filter((name) => /^\d+$/.test(name) && files.list(quarantineDirectory(layout, Number(name))).length > 0)
+    .sort((a, b) => Number(a) - Number(b));
+}
+
+/** Removes the state of older failed trials. A snapshot that something may still go back to has no trial's state in it. */
+export function pruneTrials(files: Files, layout: Layout): void {
+  for (const name of failedTrials(files, layout).slice(0, -trialsKeptMax))
+    files.removeTree(join(layout.snapshots, name));
+}
+
+/** Counts how long each is kept, by time in which this appliance ran, and removes what is too old. */
+export function ageTrials({ files, layout, clock, log }: Appliance): void {
+  const failed = failedTrials(files, layout);
+  const path = join(layout.updater, 'trial-ages.json');
+  if (failed.length === 0) {
+    files.unlink(path);
+    return;
+  }
+  const lookPath = join(layout.run, 'trial-ages.json');
+  const now = { boot: clock.bootId(), atMs: clock.monoMs() };
+  const look = lookShape.safeParse(readJson(files, lookPath, bytesMax)).data;
+  const passedMs = look?.boot === now.boot ? Math.max(0, now.atMs - look.atMs) : 0;
+  if (look?.boot === now.boot && passedMs < saveEveryMs) return;
+  replaceJson(files, lookPath, now, 0o600);
+  const before = agesShape.safeParse(readJson(files, path, bytesMax)).data ?? {};
+  const ages = Object.fromEntries(failed.map((name) => [name, (before[name] ?? 0) + passedMs]));
+  whereThereIsRoom(() => replaceJson(files, path, ages, 0o600));
+  for (const [name, ageMs] of Object.entries(ages)) {
+    if (ageMs < trialsKeptDays * dayMs) continue;
+    log(`the data of the failed trial ${name} is ${trialsKeptDays} days old: removed`);
+    files.removeTree(join(layout.snapshots, name));
+  }
+}
