@@ -69,6 +69,7 @@ export async function runCommand(line: CommandLine): Promise<number> {
     case 'setup':
       return setup(line);
     case 'run': {
+      if (line.files.stat(line.layout.updater)?.kind !== 'directory') return noAppliance(line);
       const { runOnce } = await import('./run.ts');
       return runOnce(line);
     }
@@ -93,6 +94,16 @@ export async function runCommand(line: CommandLine): Promise<number> {
     default:
       return usage(line, `there is no command ${command}`);
   }
+}
+
+/** A machine that was set up, and whose data partition did not come: it must not hang, and not begin anew (S47). */
+function noAppliance(line: CommandLine): number {
+  return fail(
+    line,
+    'no-appliance',
+    `there is no appliance in ${line.layout.root}: ${line.layout.updater} is not there`,
+    'If this machine was set up before, its data partition is not mounted: look at findmnt and the disk. Else run setup.',
+  );
 }
 
 function usage(line: CommandLine, text: string): number {

@@ -1,0 +1,50 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+/** S47: the data partition did not come. Nothing hangs, nothing begins anew on the disk below, and each program says so. */
+const programs = join(import.meta.dirname, '../../updater');
+const patienceMs = 10_000;
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'holdfast-no-partition-'));
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+const run = (program: string, ...words: string[]) =>
+  execa(process.execPath, [join(programs, program), ...words, '--root', join(root, 'holdfast')], {
+    reject: false,
+    timeout: patienceMs,
+  });
+
+describe.each([
+  ['an empty mount point', () => void mkdirSync(join(root, 'holdfast'))],
+  ['no mount point', () => undefined],
+] as const)('S47: on a machine with %s', (_what, prepare) => {
+  it('launch starts nothing, and says why', async () => {
+    prepare();
+    const { exitCode, stderr } = await run('launch.ts', 'count', 'app');
+    expect(stderr).toBe('launch: starting nothing for app: slot factory of app is not sealed or not whole');
+    expect(exitCode).toBe(75);
+  });
+
+  it('the updater ends with what to do, and makes nothing', async () => {
+    prepare();
+    const before = readdirSync(root, { recursive: true });
+    const { exitCode, stderr } = await run('main.ts', 'run');
+    expect(stderr).toMatch(
+      /^no-appliance: there is no appliance in .*\nIf this machine was set up before, its data partition is not mounted/,
+    );
+    expect(exitCode).toBe(1);
+    expect(readdirSync(root, { recursive: true })).toEqual(before);
+  });
+
+  it('the status is unknown, and never ok', async () => {
+    prepare();
+    const { exitCode, stderr, stdout } = await run('main.ts', 'status');
+    expect(stderr).toContain('status-unknown');
+    expect([exitCode, stdout]).toEqual([1, '']);
+  });
+});
