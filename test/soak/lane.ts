@@ -1,4 +1,7 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { SlotName } from '../../protocol/component.ts';
 import type { Row } from '../../protocol/state-record.ts';
 import { askUpdater, isCommittedSound, stateOf, wakeUpdater } from '../support/killing/look.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
@@ -14,7 +17,8 @@ export interface Bundles {
 
 /** What is done to one appliance: something begins, and something dies in it. */
 export interface Strike {
-  readonly flow: 'good' | 'bad' | 'return' | 'quiet';
+  /** `rot`: a byte of the committed version changes while the power is off. */
+  readonly flow: 'good' | 'bad' | 'return' | 'quiet' | 'rot';
   readonly victim: Exclude<Victim, 'server'>;
   readonly row: Row;
 }
@@ -24,6 +28,7 @@ const rowComesWithinMs = 4_000;
 /** A bad release needs its tries, and the time that it may stand still. */
 const verdictComesWithinMs = 12_000;
 const restsWithinMs = 90_000;
+const bringsEveryMs = 5_000;
 const lookEveryMs = 1;
 
 const rowsOfFlow: Readonly<Record<Strike['flow'], readonly Row[]>> = {
@@ -31,10 +36,22 @@ const rowsOfFlow: Readonly<Record<Strike['flow'], readonly Row[]>> = {
   bad: ['trial', 'reverting', 'armed', 'writing'],
   return: ['sealed', 'quiesced', 'snapped', 'armed', 'trial', 'committing'],
   quiet: ['idle', 'closing'],
+  rot: ['safe'],
 };
 
 export function planStrike(random: () => number, tally: Tally): Strike {
-  const flow = oneOf(random, ['good', 'good', 'good', 'bad', 'return', 'quiet'] as const);
+  const flow = oneOf(random, [
+    'good',
+    'good',
+    'good',
+    'good',
+    'bad',
+    'bad',
+    'return',
+    'quiet',
+    'quiet',
+    'rot',
+  ] as const);
   const row = tally.leastOf(rowsOfFlow[flow], random);
   const victim = oneOf(random, ['updater', 'updater', 'updater', 'agent', 'launch', 'page', 'plug'] as const);
   return { flow, row, victim };
@@ -64,7 +81,7 @@ export class Lane {
 
   /** @returns the row in which something died; null when nothing did */
   async strike(plan: Strike): Promise<Row | null> {
-    this.#begin(plan.flow);
+    await this.#begin(plan.flow);
     const withinMs = plan.row === 'reverting' ? verdictComesWithinMs : rowComesWithinMs;
     const endsAt = performance.now() + withinMs;
     while (performance.now() < endsAt && stateOf(this.box).row !== plan.row) await delay(lookEveryMs);
@@ -77,8 +94,17 @@ export class Lane {
   /** Until the appliance serves its committed version again, whole; by what it has, and nobody's help. */
   rests(): Promise<string> {
     wakeUpdater(this.box);
+    let askedMs = -Infinity;
     return until(`${this.box.options.name} rests`, restsWithinMs, async () => {
       const { row, app } = stateOf(this.box);
+      // Where nothing is left to go back to, somebody brings a bundle.
+      if (row === 'safe' && performance.now() - askedMs > bringsEveryMs) {
+        askedMs = performance.now();
+        // The one that is damaged: whatever else there is may not read the data that it wrote.
+        const all = [...this.#bundles.good, ...this.#bundles.bad];
+        const same = all.filter(({ version }) => version === app.committed.version);
+        this.#install(same.length > 0 ? same : this.#bundles.good);
+      }
       if (row !== 'idle' && row !== 'closing') return null;
       const pid = this.box.agentPid();
       if (pid === null) return null;
@@ -87,16 +113,22 @@ export class Lane {
     });
   }
 
-  #begin(flow: Strike['flow']): void {
+  #install(bundles: readonly Built[]): void {
+    askUpdater(this.box, { kind: 'install', file: oneOf(this.#random, bundles).path });
+  }
+
+  async #begin(flow: Strike['flow']): Promise<void> {
     const { good, bad } = this.#bundles;
     const { committed } = stateOf(this.box).app;
-    const others = good.filter(({ version }) => version !== committed.version);
     switch (flow) {
       case 'good':
-        askUpdater(this.box, { kind: 'install', file: oneOf(this.#random, others).path });
+        this.#install(good.filter(({ version }) => version !== committed.version));
         break;
       case 'bad':
-        askUpdater(this.box, { kind: 'install', file: oneOf(this.#random, bad).path });
+        this.#install(bad);
+        break;
+      case 'rot':
+        await this.#rot(committed.slot);
         break;
       case 'return':
         askUpdater(this.box, { kind: 'rollback' });
@@ -107,6 +139,17 @@ export class Lane {
       default:
         flow satisfies never;
     }
+  }
+
+  async #rot(slot: SlotName): Promise<void> {
+    // Factory is all that is left when everything else is gone.
+    if (slot === 'factory') return wakeUpdater(this.box);
+    await this.box.pullThePlug();
+    const path = join(this.box.layout.slot('app', slot), 'main.js');
+    const bytes = readFileSync(path);
+    bytes[100] = (bytes[100] ?? 0) ^ 1;
+    writeFileSync(path, bytes);
+    await this.box.powerOn();
   }
 
   async #kill(victim: Strike['victim']): Promise<boolean> {

@@ -44,7 +44,8 @@ const troubles: string[] = [];
 async function releases(): Promise<Bundles> {
   const good = [];
   for (const version of ['2.0.1', '2.0.2', '2.0.3']) good.push(await world.builder.unpatched(version));
-  const bad = [await world.builder.app('1.0.40'), await world.builder.app('1.0.53')];
+  const bad = [];
+  for (const version of ['1.0.40', '1.0.43', '1.0.61']) bad.push(await world.builder.app(version));
   await world.publish(...good);
   return { good, bad };
 }

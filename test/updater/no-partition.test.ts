@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-const run = (program: string, ...words: string[]) =>
+const start = (program: string, ...words: string[]) =>
   execa(process.execPath, [join(programs, program), ...words, '--root', join(root, 'holdfast')], {
     reject: false,
     timeout: patienceMs,
@@ -25,7 +25,7 @@ describe.each([
 ] as const)('S47: on a machine with %s', (_what, prepare) => {
   it('launch starts nothing, and says why', async () => {
     prepare();
-    const { exitCode, stderr } = await run('launch.ts', 'count', 'app');
+    const { exitCode, stderr } = await start('launch.ts', 'count', 'app');
     expect(stderr).toBe('launch: starting nothing for app: slot factory of app is not sealed or not whole');
     expect(exitCode).toBe(75);
   });
@@ -33,7 +33,7 @@ describe.each([
   it('the updater ends with what to do, and makes nothing', async () => {
     prepare();
     const before = readdirSync(root, { recursive: true });
-    const { exitCode, stderr } = await run('main.ts', 'run');
+    const { exitCode, stderr } = await start('main.ts', 'run');
     expect(stderr).toMatch(
       /^no-appliance: there is no appliance in .*\nIf this machine was set up before, its data partition is not mounted/,
     );
@@ -43,7 +43,7 @@ describe.each([
 
   it('the status is unknown, and never ok', async () => {
     prepare();
-    const { exitCode, stderr, stdout } = await run('main.ts', 'status');
+    const { exitCode, stderr, stdout } = await start('main.ts', 'status');
     expect(stderr).toContain('status-unknown');
     expect([exitCode, stdout]).toEqual([1, '']);
   });
