@@ -13,6 +13,8 @@ export interface StatePrefix {
     readonly slot: string;
     readonly tries: number;
   } | null;
+  /** There is no proven version to run, also while a transaction is to end that. */
+  readonly isSafe: boolean;
 }
 
 /** One start that was counted. */
@@ -48,13 +50,14 @@ export function readPrefix(body: unknown): StatePrefix | null {
   if (typeof app !== 'string' || typeof updater !== 'string' || !slotNames.has(app) || !slotNames.has(updater))
     return null;
   const trial = body.trial;
-  if (trial === null || trial === undefined) return { row: body.row, committed: { app, updater }, trial: null };
+  const isSafe = body.row === 'safe' || isObject(body.safe);
+  if (trial === null || trial === undefined) return { row: body.row, committed: { app, updater }, trial: null, isSafe };
   if (!isObject(trial)) return null;
   const { tx, component, slot, tries } = trial;
   if (typeof tx !== 'number' || typeof component !== 'string' || typeof slot !== 'string' || typeof tries !== 'number')
     return null;
   if (!slotNames.has(slot)) return null;
-  return { row: body.row, committed: { app, updater }, trial: { tx, component, slot, tries } };
+  return { row: body.row, committed: { app, updater }, trial: { tx, component, slot, tries }, isSafe };
 }
 
 /**
@@ -95,8 +98,8 @@ export function chooseSlot(
   }
   // The updater's own rows never stop the updater: it must run in every state (I10).
   if (component === 'updater') return committed;
-  if (row === 'safe') return { start: 'factory' };
   if (startNothing.has(row)) return { start: 'nothing', why: `the updater is at work (${row})` };
+  if (prefix.isSafe) return { start: 'factory' };
   if (startCommitted.has(row) || trial?.component === 'updater') return committed;
   return { start: 'nothing', why: `row ${row} is not known here` };
 }

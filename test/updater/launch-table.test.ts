@@ -49,6 +49,16 @@ describe("launch's table", () => {
     expect(chosen(chooseSlot('updater', prefix, null, boot))).toBe(expected.updater);
   });
 
+  it.each(rows.filter((row) => row !== 'closing'))(
+    'starts factory in %s, where it would start what is damaged, while a transaction is to end safe mode',
+    (row) => {
+      const safe = { reason: 'slot-damaged', tx: 0, text: 'main.js has another content' } as const;
+      const expected = table[row].app === 'slot 1' ? 'factory' : table[row].app;
+      expect(chosen(chooseSlot('app', prefixOf({ ...stateIn(row), safe }), null, boot))).toBe(expected);
+      expect(chosen(chooseSlot('updater', prefixOf({ ...stateIn(row), safe }), null, boot))).toBe('slot factory');
+    },
+  );
+
   it.each([
     { row: 'armed', app: 'slot 1', updater: 'slot 0, counted' },
     { row: 'trial', app: 'slot 1', updater: 'slot 0, counted' },
@@ -117,6 +127,7 @@ describe('the prefix of the record', () => {
       ...stateIn('trial'),
       app: 'elsewhere',
       transaction: [1, 2],
+      safe: { reason: 'of the future' },
       committed: { app: '1', updater: '0', os: 'b', radio: 7 },
       trial: { tx: 7, component: 'app', slot: '2', tries: 3, patience: 'long' },
     };
@@ -124,6 +135,7 @@ describe('the prefix of the record', () => {
       row: 'trial',
       committed: { app: '1', updater: '0' },
       trial: { tx: 7, component: 'app', slot: '2', tries: 3 },
+      isSafe: true,
     });
   });
 

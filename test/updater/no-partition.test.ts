@@ -19,10 +19,12 @@ const start = (program: string, ...words: string[]) =>
     timeout: patienceMs,
   });
 
-describe.each([
-  ['an empty mount point', () => void mkdirSync(join(root, 'holdfast'))],
+const machines: readonly (readonly [what: string, prepare: () => void])[] = [
+  ['an empty mount point', () => mkdirSync(join(root, 'holdfast'))],
   ['no mount point', () => undefined],
-] as const)('S47: on a machine with %s', (_what, prepare) => {
+];
+
+describe.each(machines)('S47: on a machine with %s', (_what, prepare) => {
   it('launch starts nothing, and says why', async () => {
     prepare();
     const { exitCode, stderr } = await start('launch.ts', 'count', 'app');
