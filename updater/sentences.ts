@@ -30,6 +30,8 @@ export interface Situation {
   readonly serverError: string | null;
   /** What stopped the transaction in flight, the last time; without one, why the wanted release was refused. */
   readonly trouble: string | null;
+  /** Where what the newest failed trial left is kept; null: nowhere. */
+  readonly kept: string | null;
 }
 
 /** The newest rollback, as long as nothing newer than what was left has been committed since. */
@@ -118,7 +120,8 @@ export function whySentence(situation: Situation): string {
     return [...safe, now, ...trouble].join(' ').slice(0, sentenceMax);
   }
   const [crash, back] = [crashing(situation), rolledBack(state)];
-  const own = [crash, back].filter((part) => part !== null);
+  const kept = back === null || situation.kept === null ? null : sentence(situation.kept);
+  const own = [crash, back, kept].filter((part) => part !== null);
   if (own.length === 0 && safe.length === 0) own.push(`${state.app.committed.version} runs and is healthy.`);
   const [reason] = reasons;
   // What the server holds back because of that very rollback would only say it twice.

@@ -122,6 +122,9 @@ describe('after a trial that failed', () => {
     const directory = quarantineDirectory(box.layout, line?.tx ?? 0);
     expect(existsSync(join(directory, 'state.db'))).toBe(true);
     expect(line?.text).toContain(directory);
+    const { why } = await box.status();
+    expect(why).toContain(`its data is kept in ${directory}`.slice(1));
+    expect(why).toContain(`what it said last in ${join(box.layout.evidence, String(line?.tx))}`);
   });
 
   it('every record that was acknowledged is there once', async () => {

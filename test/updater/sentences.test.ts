@@ -13,6 +13,7 @@ const why = (changes: Partial<Situation> = {}) =>
     reasons: [],
     serverError: null,
     trouble: null,
+    kept: null,
     ...changes,
   });
 const left = (version: string, verdict: string, reason: 'trial' | 'by hand' = 'trial'): StateBody =>

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Layout } from '../../protocol/layout.ts';
+import type { Quarantined } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
+import { readHistory } from '../history.ts';
 import { quarantineDirectory } from './snapshot.ts';
 
 /** What failed trials made of the agent's state: kept for people to look at, bounded in number and in age. */
@@ -57,4 +59,19 @@ export function ageTrials({ files, layout, clock, log }: Appliance): void {
     log(`the data of the failed trial ${name} is ${trialsKeptDays} days old: removed`);
     files.removeTree(join(layout.snapshots, name));
   }
+}
+
+/** Where a person finds what a rolled back version left: its data, and what was seen and said at the end. */
+export function keptOf({ files, layout }: Appliance, rolledBack: Quarantined | undefined): string | null {
+  const line = readHistory(files, layout).findLast(({ to, outcome }) => {
+    return to === rolledBack?.version && outcome === 'rolled-back';
+  });
+  if (rolledBack?.reason !== 'trial' || line === undefined) return null;
+  const evidence = join(layout.evidence, String(line.tx));
+  const data = quarantineDirectory(layout, line.tx);
+  const kept = [
+    ...(files.list(data).length > 0 ? [`its data is kept in ${data}`] : []),
+    ...(files.stat(evidence) === null ? [] : [`what it said last in ${evidence}`]),
+  ];
+  return kept.length === 0 ? null : kept.join(', ');
 }

@@ -16,6 +16,7 @@ import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
 import { wayBack } from './acceptance.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
+import { keptOf } from './kept-trials.ts';
 import { troubleOf } from './refused.ts';
 import { stickLines } from './stick-notes.ts';
 import { holdReason } from './wanted.ts';
@@ -117,6 +118,20 @@ function withoutCredentials(address: string): string {
   return url.href;
 }
 
+/** The sentence that page, command line and server all have. */
+export function whyOf(appliance: Appliance, state: StateBody, agent: AgentFacts | null, crashes: number): string {
+  const { desired, error } = loadRemembered(appliance.files, appliance.layout);
+  return whySentence({
+    state,
+    agent,
+    crashes,
+    reasons: desired?.reasons ?? [],
+    serverError: error?.message ?? null,
+    trouble: holdReason(state, desired) ?? troubleOf(appliance, state, desired),
+    kept: keptOf(appliance, lastRollback(state)),
+  });
+}
+
 /** Writes run/status.json: all that the field page and the status command read. */
 export async function publishStatus(appliance: Appliance, state: StateBody): Promise<void> {
   const { files, layout, clock, identity, settings, processes } = appliance;
@@ -124,14 +139,7 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
   const crashes = agent === null ? 0 : recentCrashes(appliance, agent);
   const remembered = loadRemembered(files, layout);
   const reasons = remembered.desired?.reasons ?? [];
-  const why = whySentence({
-    state,
-    agent,
-    crashes,
-    reasons,
-    serverError: remembered.error?.message ?? null,
-    trouble: holdReason(state, remembered.desired) ?? troubleOf(appliance, state, remembered.desired),
-  });
+  const why = whyOf(appliance, state, agent, crashes);
   const length = trialLength(undefined, settings);
   // Only an updater that has nothing else to do takes requests; while it judges a trial it must not lose time.
   const mayAsk = state.row === 'idle' || state.row === 'safe';

@@ -2,11 +2,8 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { type CheckInOutcome, checkIn, isDue, loadRemembered, type Remembered, type Report } from '../check-in.ts';
 import type { AgentFacts } from '../processes/process-control.ts';
-import { whySentence } from '../sentences.ts';
 import { agentFacts, recentCrashes, reportCrashes } from './crashes.ts';
-import { publishStatus } from './publish-status.ts';
-import { troubleOf } from './refused.ts';
-import { holdReason } from './wanted.ts';
+import { publishStatus, whyOf } from './publish-status.ts';
 
 function report(state: StateBody, agent: AgentFacts | null, why: string): Report {
   const alive = agent?.state === 'active';
@@ -47,18 +44,10 @@ export async function reportToServer(
   // In a trial crashes belong to the verdict.
   if (agent !== null && state.row !== 'trial' && state.row !== 'armed') reportCrashes(appliance, state, agent);
   const crashes = agent === null ? 0 : recentCrashes(appliance, agent);
-  const situation = {
-    state,
-    agent,
-    crashes,
-    reasons: remembered.desired?.reasons ?? [],
-    serverError: remembered.error?.message ?? null,
-    trouble: holdReason(state, remembered.desired) ?? troubleOf(appliance, state, remembered.desired),
-  };
   let outcome: CheckInOutcome | null = null;
   if (memory.forced || isDue(remembered, appliance.clock) || isUrgent(appliance, remembered)) {
     memory.forced = false;
-    outcome = await checkIn(appliance, report(state, agent, whySentence(situation)), options.fresh);
+    outcome = await checkIn(appliance, report(state, agent, whyOf(appliance, state, agent, crashes)), options.fresh);
     memory.serverReached = outcome.outcome === 'answered';
     if (outcome.outcome === 'answered') memory.seen = { ...memory.seen, ...outcome.seen };
     else appliance.log(`check-in: ${outcome.remembered.error?.message ?? outcome.outcome}`);
