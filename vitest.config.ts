@@ -4,7 +4,12 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // Each has a script of its own: `npm run test:kill` judges how fast a killed process is replaced, `test:systemd` boots.
-    exclude: ['test/scenarios/{kill,bad}-*.test.ts', 'test/crash/{planted,patched}.test.ts', 'test/systemd/*.test.ts'],
+    exclude: [
+      'test/scenarios/{kill,bad}-*.test.ts',
+      'test/crash/{planted,patched}.test.ts',
+      'test/updater/steps/crowded-state.test.ts',
+      'test/systemd/*.test.ts',
+    ],
     // Tests start real processes: a worker of its own for each file, and no more of them than small machines carry.
     pool: 'forks',
     maxWorkers: 2,

@@ -3,7 +3,11 @@ import { defineConfig } from 'vitest/config';
 /** `npm run test:kill`: SIGKILL in every row of the state table, bad input from network and files, and a disk that bites. */
 export default defineConfig({
   test: {
-    include: ['test/scenarios/{kill,bad}-*.test.ts', 'test/crash/{planted,patched}.test.ts'],
+    include: [
+      'test/scenarios/{kill,bad}-*.test.ts',
+      'test/crash/{planted,patched}.test.ts',
+      'test/updater/steps/crowded-state.test.ts',
+    ],
     pool: 'forks',
     // One at a time: they judge how fast a killed process is replaced.
     maxWorkers: 1,

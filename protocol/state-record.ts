@@ -155,8 +155,6 @@ export const launchSchema = 1;
 
 /** Starts that launch counted, for each component's current transaction. Newest last; bounded by launch. */
 export const launchBodyShape = open({
-  app: z.object({ tx: z.int(), slot: z.string(), starts: z.array(open({ boot: z.string(), n: z.int() })) }).nullable(),
-  updater: z
-    .object({ tx: z.int(), slot: z.string(), starts: z.array(open({ boot: z.string(), n: z.int() })) })
-    .nullable(),
+  app: open({ tx: z.int(), slot: z.string(), starts: z.array(open({ boot: z.string(), n: z.int() })) }).nullable(),
+  updater: open({ tx: z.int(), slot: z.string(), starts: z.array(open({ boot: z.string(), n: z.int() })) }).nullable(),
 });

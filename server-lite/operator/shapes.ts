@@ -26,7 +26,7 @@ export const applianceViewShape = z.object({
   /** What it tried again and again and never finished. */
   alert: z.string().nullable(),
   /** What is wrong with its clocks; null: nothing that can be told. */
-  clock: z.string().nullable(),
+  clock: z.string().nullable().default(null),
   online: z.boolean(),
   versions: versionsShape,
   /** What each program's last check-in named (S11: they can be compared). */

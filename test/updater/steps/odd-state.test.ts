@@ -57,6 +57,7 @@ const oddities: Record<string, (path: string) => unknown> = {
   },
 };
 if (isRoot) {
+  oddities['a device that never ends'] = (path) => execa('mknod', [path, 'c', '1', '5']);
   oddities['a file of somebody else'] = (path) => {
     writeFileSync(path, 'x');
     chownSync(path, 4_712, 4_712);
