@@ -100,7 +100,7 @@ function safeSentences({ safe, row, app }: StateBody): string[] {
   if (row !== 'safe' && safe === null) return [];
   const { version } = app.committed;
   if (safe?.reason === 'records-newer') {
-    return [`${sentence(safe.text)} ${version} runs on, and nothing is changed until a newer updater runs.`];
+    return [`${sentence(safe.text)} Nothing is changed until a newer updater runs, or somebody brings a bundle.`];
   }
   const why =
     safe?.reason === 'state-lost'

@@ -1,6 +1,8 @@
 import { type StateBody, safeTextMax } from '../protocol/state-record.ts';
 import { type Appliance, freshMemory } from './appliance.ts';
 import { readFile, replaceFile } from './effects/durable.ts';
+import { chooseSlot, readPrefix } from './launch-table.ts';
+import { knownRecord } from './record-store.ts';
 import { keepRecovered, recoveredState } from './recover-state.ts';
 import { keepAgentUp } from './steps/keep-agent.ts';
 import { reportToServer } from './steps/report.ts';
@@ -19,7 +21,8 @@ export async function standBy(appliance: Appliance, why: string): Promise<StateB
   const { files, layout } = appliance;
   const known = recoveredState(files, layout);
   if (known === null) return null;
-  const safe = { reason: 'records-newer', tx: 0, text: why.slice(0, safeTextMax) } as const;
+  const text = `${why}; ${whatRuns(appliance, known.state)}`.slice(0, safeTextMax);
+  const safe = { reason: 'records-newer', tx: 0, text } as const;
   const view = { ...known.state, row: 'safe', transaction: null, trial: null, safe } as const;
   const asked = await takeRequestInStandBy(appliance, view);
   if (asked === 'install') {
@@ -31,6 +34,14 @@ export async function standBy(appliance: Appliance, why: string): Promise<StateB
   await reportToServer(appliance, view, freshMemory(asked === 'asked'), { fresh: false });
   await keepAgentUp(appliance, view);
   return null;
+}
+
+/** What launch starts out of the records as they are. */
+function whatRuns({ files, layout, clock }: Appliance, { app }: StateBody): string {
+  const prefix = readPrefix(knownRecord(files, layout.stateRecords)?.body);
+  const choice = prefix === null ? null : chooseSlot('app', prefix, null, clock.bootId());
+  if (choice?.start === 'slot') return `${app.committed.version} runs on`;
+  return choice?.start === 'nothing' ? 'no agent runs' : 'the factory agent runs on a state of its own';
 }
 
 function keepNewer({ files, layout }: Appliance): void {

@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { encodeRecord } from '../../protocol/record.ts';
 import { stateOf } from '../support/killing/look.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
@@ -9,7 +10,7 @@ import { comesWithinMs, endWorld, makeWorld, paceS, serves, told } from './scene
 
 /** What the disk loses while the power is off: a slot, both slots, the records; and the way out of each. */
 const world = makeWorld();
-const names = ['slot', 'slots', 'records'] as const;
+const names = ['slot', 'slots', 'records', 'future'] as const;
 type Name = (typeof names)[number];
 const boxes = new Map<string, ApplianceBox>();
 const boxOf = (name: Name): ApplianceBox => {
@@ -18,6 +19,7 @@ const boxOf = (name: Name): ApplianceBox => {
   return box;
 };
 let older: Built;
+let newest: Built;
 
 /** One bit of a slot's program: its size stays, so only the hash tells. */
 function rot(box: ApplianceBox, slot: string): void {
@@ -36,7 +38,8 @@ const restart = async (box: ApplianceBox, damage: () => void): Promise<void> => 
 beforeAll(async () => {
   await world.found('1.0.49', paceS);
   older = await world.builder.app('1.0.52');
-  await world.publish(older);
+  newest = await world.builder.app('1.0.54');
+  await world.publish(older, newest);
   for (const name of names) {
     const trial = { healthyMs: 500, deadlineMs: 20_000 };
     const box = await world.addAppliance(name, { timerMs: 500, trial, settings: { sampleMs: 100 } });
@@ -112,4 +115,31 @@ describe('an appliance whose disk has lost', () => {
     },
     90_000,
   );
+});
+
+describe('an appliance whose records are those of a newer updater, in a row that this one does not know', () => {
+  it('changes nothing and says so; the factory agent runs on a state of its own, and a bundle from a person ends it', async () => {
+    const box = boxOf('future');
+    const before = stateOf(box);
+    const { slot } = before.app.committed;
+    const newer = { ...before, row: 'pondering', mood: { of: 'the future' } };
+    const bytes = encodeRecord({ seq: 9_000, schema: 7, body: newer });
+    await restart(box, () => writeFileSync(box.layout.stateRecords[0], bytes));
+    const status = await until('it says so', comesWithinMs, async () => {
+      const found = await box.status();
+      return found.row === 'safe' && found.agent.version === '1.0.49' ? found : null;
+    });
+    expect(status.why).toMatch(
+      /^The state record has schema 7, this updater knows 1; the factory agent runs on a state of its own\. Nothing is changed/,
+    );
+    expect(readFileSync(box.layout.stateRecords[0]).equals(bytes)).toBe(true);
+    expect(status.slots.find((one) => one.component === 'app' && one.slot === slot)?.role).toBe('committed');
+
+    await expect(box.updaterProgram(['rollback'])).rejects.toThrow(/records-newer/);
+    expect((await box.updaterProgram(['install', newest.path])).exitCode).toBe(0);
+    await serves(box, '1.0.54');
+    expect(stateOf(box)).toMatchObject({ row: 'idle', app: { committed: { version: '1.0.54' } } });
+    expect(stateOf(box).lastTx).toBeGreaterThan(before.lastTx);
+    expect(readFileSync(join(box.layout.updater, 'state.newer.0')).equals(bytes)).toBe(true);
+  }, 90_000);
 });

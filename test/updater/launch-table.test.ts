@@ -99,12 +99,18 @@ describe("launch's table", () => {
       why: 'transaction 7 ran out of boots',
     });
   });
+});
 
-  it('starts nothing in a row that it does not know', () => {
-    const prefix = prefixOf({ ...idleState(), row: 'polishing' });
-    expect(chosen(chooseSlot('app', prefix, null, boot))).toBe('none');
-    expect(chosen(chooseSlot('updater', prefix, null, boot))).toBe('slot factory');
-  });
+describe('a row of a newer updater', () => {
+  const trial = { tx: 7, component: 'app', slot: '2', tries: 3 } as const;
+  it.each([null, trial])(
+    'starts the factory agent, which has a state of its own (I1, I3), and the committed updater: %o',
+    (of) => {
+      const prefix = prefixOf({ ...stateIn('idle'), row: 'pondering', trial: of });
+      expect(chooseSlot('app', prefix, null, boot)).toEqual({ start: 'factory' });
+      expect(chooseSlot('updater', prefix, null, boot)).toMatchObject({ start: 'slot', counted: false });
+    },
+  );
 });
 
 describe('the starts that were counted', () => {
