@@ -11,7 +11,7 @@ import { emitProgram, type ProgramComponent } from './emit.ts';
 import { ImageError } from './errors.ts';
 import { patchedSource } from './patch.ts';
 import type { Repository } from './repository.ts';
-import { sourceCommit } from './source-commit.ts';
+import { committedAt, sourceCommit } from './source-commit.ts';
 import { readFrozenStates, statesDirectory } from './trial/frozen-states.ts';
 import { type TrialOutcome, tryOrders, tryStarts } from './trial/trial-start.ts';
 
@@ -105,8 +105,10 @@ async function tried<Result>(
     const payloadDir = join(work, 'payload');
     const commit = await sourceCommit(sourceDir, patchFile);
     await patchedSource({ sourceDir, patchFile, outDir: tree });
+    // An updater's trusted time does not begin before its own source.
+    const builtAt = component === 'updater' ? { builtAt: await committedAt(sourceDir) } : {};
     const [{ entry, sbom }, state] = await Promise.all([
-      emitProgram({ component, version, commit, sourceDir: tree, outDir: payloadDir, node }),
+      emitProgram({ component, version, commit, ...builtAt, sourceDir: tree, outDir: payloadDir, node }),
       input.state ?? stateOf(component, tree, node),
     ]);
     const starts = await startsOf(input, { payloadDir, entry, reads: state.reads });

@@ -28,6 +28,8 @@ export function layoutOf(root: string) {
     evidence: join(updater, 'evidence'),
     history: join(updater, 'history.jsonl'),
     refused: join(updater, 'refused.json'),
+    /** The state as it was when an updater was armed: what that one makes of the record in its trial counts only when it is committed. */
+    armedState: join(updater, 'state.armed'),
     slots: join(root, 'slots'),
     /** The directory of one slot: slots/app/0, slots/factory/app. */
     slot: (component: string, name: string): string =>
@@ -58,6 +60,8 @@ export function layoutOf(root: string) {
     requests: join(run, 'requests'), // page's user and root
     launched: join(run, 'launched'), // launch
     agentEnds: join(run, 'agent-ends.json'), // launch, where systemd is the process control
+    updaterEnds: join(run, 'updater-ends.json'), // launch
+    updaterStart: join(run, 'updater-start.json'), // launch: when the updater that is on trial was started
     agentStopping: join(run, 'agent-stopping'), // updater: the run that it stops
     /** The link that launch points at its choice: holds `slot` and `runtime` links and `start.json`. */
     launchedComponent: (component: string): string => join(run, 'launched', component),

@@ -55,6 +55,8 @@ const componentStateShape = open({ committed: installedShape, previous: installe
 export const quarantinedShape = z.object({
   manifest: digestShape,
   version: versionShape,
+  /** Absent: the agent. */
+  component: componentShape.optional(),
   reason: z.enum(['trial', 'by hand']),
   /** The named reason of the verdict. */
   verdict: z.string().max(32),

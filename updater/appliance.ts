@@ -4,6 +4,7 @@ import type { Counter } from './counter.ts';
 import type { Clock } from './effects/clock.ts';
 import type { Files } from './effects/files.ts';
 import type { Http } from './effects/http.ts';
+import type { RunProgram } from './effects/programs.ts';
 import type { EventQueue } from './events.ts';
 import type { Identity } from './identity.ts';
 import type { ProcessControl } from './processes/process-control.ts';
@@ -25,8 +26,11 @@ export interface Appliance {
   readonly events: EventQueue;
   /** The version of this updater, from its own release. */
   readonly version: string;
+  /** The manifest of the release that it runs from; null: it runs from no slot. */
+  readonly manifest: string | null;
   /** When it was built, in seconds since 1970: trusted time does not begin before. */
   readonly builtAtS: number;
+  readonly run: RunProgram;
   log(line: string): void;
 }
 

@@ -28,8 +28,9 @@ export interface CommandLine {
     readonly version: boolean;
   };
   readonly version: string;
-  /** When this program was built, in seconds since 1970; 0: unknown. */
+  /** When this program was built, in seconds since 1970 (0: unknown), and the directory that it lies in. */
   readonly builtAtS: number;
+  readonly home: string;
   readonly layout: Layout;
   readonly files: Files;
   readonly clock: Clock;
@@ -73,6 +74,8 @@ export async function runCommand(line: CommandLine): Promise<number> {
       const { runOnce } = await import('./run.ts');
       return runOnce(line);
     }
+    case 'probe':
+      return (await import('./probe.ts')).probeCommand(line);
     case 'status':
       return status(line);
     case 'why':
@@ -80,17 +83,14 @@ export async function runCommand(line: CommandLine): Promise<number> {
     case 'history':
       return history(line);
     case 'install':
-      return rest[0] === undefined
-        ? usage(line, 'install needs a FILE')
-        : request(line, { kind: 'install', file: resolve(rest[0]) });
+      if (rest[0] === undefined) return usage(line, 'install needs a FILE');
+      return request(line, { kind: 'install', file: resolve(rest[0]) });
     case 'rollback':
-      return request(line, { kind: 'rollback' });
     case 'retry':
-      return request(line, { kind: 'retry' });
+    case 'check':
+      return request(line, { kind: command });
     case 'sources':
       return rest[0] === undefined ? sources(line) : setSources(line, rest[0]);
-    case 'check':
-      return request(line, { kind: 'check' });
     default:
       return usage(line, `there is no command ${command}`);
   }

@@ -24,12 +24,18 @@ export class IdentityError extends Error {
   readonly code = 'identity-missing';
 }
 
+/** What is no secret of it; null when setup has not been run. */
+export function loadPublicIdentity(files: Files, layout: Layout): Identity | null {
+  const identity = readJson(files, layout.identity, bytesMax);
+  return identity === null ? null : identityShape.parse(identity);
+}
+
 /** @throws IdentityError when setup has not been run */
 export function loadIdentity(files: Files, layout: Layout): { identity: Identity; key: KeyObject } {
-  const identity = readJson(files, layout.identity, bytesMax);
+  const identity = loadPublicIdentity(files, layout);
   const pem = readFile(files, layout.identityKey, bytesMax);
   if (identity === null || pem === null) {
     throw new IdentityError('this appliance has no identity yet: run holdfast-updater setup --claim CODE');
   }
-  return { identity: identityShape.parse(identity), key: privateKeyFromPem(pem.toString('ascii')) };
+  return { identity, key: privateKeyFromPem(pem.toString('ascii')) };
 }

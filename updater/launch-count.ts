@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import type { Layout } from '../protocol/layout.ts';
-import { readFile, writeNewFile } from './effects/durable.ts';
+import { readFile, replaceJson, writeNewFile } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
+import { readUpdaterEnds, updaterFailuresMax } from './launch-end.ts';
 import { chooseSlot, type LaunchChoice, type LaunchCount, readPrefix } from './launch-table.ts';
 import { knownRecord, rewriteRecord } from './record-store.ts';
 
@@ -17,6 +18,8 @@ const launchSchema = 1;
 export interface LaunchEffects {
   readonly files: Files;
   readonly bootId: () => string;
+  /** Milliseconds of the monotonic clock of this boot. */
+  readonly monoMs: () => number;
 }
 
 export type LaunchOutcome =
@@ -139,7 +142,15 @@ function decide(effects: LaunchEffects, layout: Layout, component: 'app' | 'upda
   if (prefix === null) return { start: 'factory', tx: 0 };
   const launch = knownRecord(effects.files, layout.launchRecords);
   const choice = chooseSlot(component, prefix, readCount(launch?.body, component), effects.bootId());
-  return { ...choice, tx: prefix.trial?.tx ?? 0 };
+  const isGivenUp =
+    component === 'updater' && choice.start === 'slot' && hasFailedAgainAndAgain(effects, layout, choice.slot);
+  return { ...(isGivenUp ? { start: 'factory' } : choice), tx: prefix.trial?.tx ?? 0 };
+}
+
+/** A committed updater that only ends badly would block its own replacement: factory does its work (I10). */
+function hasFailedAgainAndAgain({ files }: LaunchEffects, layout: Layout, slot: string): boolean {
+  const ends = readUpdaterEnds(files, layout);
+  return ends !== null && ends.slot === slot && ends.failures >= updaterFailuresMax;
 }
 
 /** `launch count`: {@link launch}, of a start that counts. */
@@ -164,8 +175,9 @@ export function launch(
   let slot = choice.start === 'slot' ? choice.slot : 'factory';
   let own = choice.start === 'factory';
   let seal = launchable(files, layout, component, slot);
-  if (choice.start === 'slot' && choice.counted && how === 'count')
-    countThisStart(effects, layout, component, choice.tx, slot);
+  const isCounted = choice.start === 'slot' && choice.counted && how === 'count';
+  if (component === 'updater' && how === 'count') noteUpdaterStart(effects, layout, isCounted);
+  if (isCounted) countThisStart(effects, layout, component, choice.tx, slot);
   else if (seal === null && slot !== 'factory' && !(choice.start === 'slot' && choice.counted)) {
     // The committed slot does not look whole. Factory always can be launched, on its own state (I1, I3).
     slot = 'factory';
@@ -188,6 +200,31 @@ export function launch(
     },
   });
   return { outcome: 'chosen', slot, version: seal.version };
+}
+
+/** Only one that is on trial has a time by which its run must have ended: see {@link isOverdue}. */
+function noteUpdaterStart({ files, monoMs, bootId }: LaunchEffects, layout: Layout, isOnTrial: boolean): void {
+  if (isOnTrial) replaceJson(files, layout.updaterStart, { boot: bootId(), atMs: monoMs() }, 0o600);
+  else files.unlink(layout.updaterStart);
+}
+
+const startBytesMax = 1_000;
+
+/**
+ * `launch overdue updater`: does the updater that is on trial hang? A run of it has nothing to do that takes long; it
+ * judges nobody and fetches nothing.
+ */
+export function isOverdue({ files, bootId, monoMs }: LaunchEffects, layout: Layout, afterMs: number): boolean {
+  try {
+    const bytes = readFile(files, layout.updaterStart, startBytesMax);
+    const start: unknown = bytes === null ? null : JSON.parse(bytes.toString('utf8'));
+    return (
+      isObject(start) && start.boot === bootId() && typeof start.atMs === 'number' && monoMs() - start.atMs >= afterMs
+    );
+  } catch (error) {
+    if (error instanceof SyntaxError || (error instanceof Error && 'code' in error)) return false;
+    throw error;
+  }
 }
 
 /** What an agent's check-in calls its start: the digest of the nonce, so that the nonce itself never travels. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Layout } from '../protocol/layout.ts';
 import { readFile, replaceJson } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
@@ -12,7 +13,7 @@ export interface AgentEnds {
   readonly crashes: number;
   /** The run that ended last without an order, as systemd calls it; null: none has. */
   readonly invocation: string | null;
-  readonly exit: { readonly code: number | null; readonly signal: string | null } | null;
+  readonly exit: Exit | null;
 }
 
 const endsBytesMax = 4 * 1024;
@@ -28,9 +29,7 @@ export function readEnds(files: Files, layout: Layout): AgentEnds {
     const bytes = readFile(files, layout.agentEnds, endsBytesMax);
     const ends: unknown = bytes === null ? null : JSON.parse(bytes.toString('utf8'));
     if (!isObject(ends) || typeof ends.crashes !== 'number' || typeof ends.invocation !== 'string') return none;
-    const { code, signal } = isObject(ends.exit) ? ends.exit : {};
-    const exit = { code: typeof code === 'number' ? code : null, signal: typeof signal === 'string' ? signal : null };
-    return { crashes: ends.crashes, invocation: ends.invocation, exit };
+    return { crashes: ends.crashes, invocation: ends.invocation, exit: exitOf(ends.exit) };
   } catch (error) {
     if (error instanceof SyntaxError || (error instanceof Error && 'code' in error)) return none;
     throw error;
@@ -58,4 +57,75 @@ export function countEnd(
   const exit = { code: hasExited ? Number(end.status) : null, signal: hasExited ? null : `SIG${end.status}` };
   replaceJson(files, layout.agentEnds, { crashes: crashes + 1, invocation: end.invocation, exit }, 0o600);
   return true;
+}
+
+/** How the updater in one slot ended, again and again. */
+export interface UpdaterEnds {
+  readonly slot: string;
+  /** Bad ends in a row; a good one of the same slot begins anew. */
+  readonly failures: number;
+  readonly invocation: string;
+  readonly exit: Exit;
+}
+
+interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** After so many bad ends in a row, without a good one, factory runs in the place of what is committed (until the next boot). */
+export const updaterFailuresMax = 5;
+/** An updater that ends so wants to be started again at once: nothing is wrong with it. */
+export const exitAgain = 75;
+
+/** How the updater ended in this boot; null: nobody saw it end. */
+export function readUpdaterEnds(files: Files, layout: Layout): UpdaterEnds | null {
+  try {
+    const bytes = readFile(files, layout.updaterEnds, endsBytesMax);
+    const ends: unknown = bytes === null ? null : JSON.parse(bytes.toString('utf8'));
+    if (!isObject(ends) || typeof ends.slot !== 'string' || typeof ends.failures !== 'number') return null;
+    const invocation = typeof ends.invocation === 'string' ? ends.invocation : '';
+    return { slot: ends.slot, failures: ends.failures, invocation, exit: exitOf(ends.exit) };
+  } catch (error) {
+    if (error instanceof SyntaxError || (error instanceof Error && 'code' in error)) return null;
+    throw error;
+  }
+}
+
+function exitOf(exit: unknown): Exit {
+  const { code, signal } = isObject(exit) ? exit : {};
+  return { code: typeof code === 'number' ? code : null, signal: typeof signal === 'string' ? signal : null };
+}
+
+/** The slot that launch started the updater from last. */
+function startedSlot(files: Files, layout: Layout): string | null {
+  const bytes = readFile(files, join(layout.launchedComponent('updater'), 'start.json'), endsBytesMax);
+  const start: unknown = bytes === null ? null : JSON.parse(bytes.toString('utf8'));
+  return isObject(start) && typeof start.slot === 'string' ? start.slot : null;
+}
+
+/**
+ * Notes an end of the updater. What factory does in the place of another slot says nothing about that one.
+ * @param end as of {@link countEnd}
+ * @returns bad ends in a row
+ */
+export function countUpdaterEnd(
+  files: Files,
+  layout: Layout,
+  end: { readonly invocation: string; readonly code: string; readonly status: string },
+): number {
+  const before = readUpdaterEnds(files, layout);
+  const slot = startedSlot(files, layout);
+  if (end.code === '' || slot === null) return before?.failures ?? 0;
+  const stands = before !== null && before.slot !== slot && slot === 'factory' && before.failures >= updaterFailuresMax;
+  if (stands) return before.failures;
+  const hasExited = end.code === 'exited';
+  const isGood = hasExited && (end.status === '0' || end.status === String(exitAgain));
+  const failures = isGood ? 0 : (before?.slot === slot ? before.failures : 0) + 1;
+  const exit: Exit = hasExited
+    ? { code: Number(end.status), signal: null }
+    : { code: null, signal: `SIG${end.status}` };
+  const ends: UpdaterEnds = { slot, failures, invocation: end.invocation, exit };
+  replaceJson(files, layout.updaterEnds, ends, 0o600);
+  return failures;
 }

@@ -89,6 +89,8 @@ export function chooseSlot(
   if (trial !== null && trial.component === component && (row === 'armed' || row === 'trial')) {
     const starts = count !== null && count.tx === trial.tx ? count.starts : [];
     const { tries, boots } = countStarts(starts, boot);
+    // The updater before it judges what these tries came to: an appliance is never without one (I10).
+    if (component === 'updater' && (boots >= bootsMax || tries >= trial.tries)) return committed;
     if (boots >= bootsMax) return { start: 'nothing', why: `transaction ${trial.tx} ran out of boots` };
     if (tries >= trial.tries) return { start: 'nothing', why: `transaction ${trial.tx} has no tries left` };
     return { start: 'slot', slot: trial.slot, counted: true };

@@ -7,9 +7,11 @@ import { saveState } from './state-store.ts';
 import { ask } from './steps/ask.ts';
 import { judgeTrial } from './steps/judge.ts';
 import { enterSafe, leaveSafe } from './steps/proof.ts';
+import { proveUpdater } from './steps/prove-updater.ts';
 import { fetchRelease, resolveTransaction, writeRelease } from './steps/release.ts';
 import { revert, serveAgain } from './steps/revert.ts';
 import { awaitWindow, commit, snapshot, startTrial, stopAgent } from './steps/switch.ts';
+import { judgeUpdater, revertUpdater, startUpdaterTrial } from './steps/updater-trial.ts';
 import { closeWindow } from './steps/window.ts';
 
 /** Steps of one run: far more than one transaction has, a trial of 30 minutes with its notes of time included. */
@@ -21,6 +23,7 @@ export type Persist = (state: StateBody) => void;
 /** The effects of the table, wired to this appliance. */
 function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
   return async (effect, state) => {
+    const isOfUpdater = state.transaction?.component === 'updater';
     switch (effect) {
       case 'ask':
         return ask(appliance, state, memory);
@@ -31,19 +34,19 @@ function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
       case 'write':
         return writeRelease(appliance, state, memory);
       case 'await-window':
-        return awaitWindow(appliance, state, memory);
+        return isOfUpdater ? proveUpdater(appliance, state, memory) : awaitWindow(appliance, state, memory);
       case 'stop-agent':
         return stopAgent(appliance, memory);
       case 'snapshot':
         return snapshot(appliance, state);
       case 'start-trial':
-        return startTrial(appliance);
+        return isOfUpdater ? startUpdaterTrial(appliance, state, memory) : startTrial(appliance);
       case 'judge':
-        return judgeTrial(appliance, state, memory);
+        return isOfUpdater ? judgeUpdater(appliance, state, memory) : judgeTrial(appliance, state, memory);
       case 'commit':
         return commit(appliance, state);
       case 'revert':
-        return revert(appliance, state);
+        return isOfUpdater ? revertUpdater(appliance, state) : revert(appliance, state);
       case 'close':
         return closeWindow(appliance, state);
       default:
@@ -112,7 +115,8 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
     if (after.row === 'sealed' && startsNothing.has(before.row)) await appliance.processes.startAgent();
     if (after.row === 'safe' && before.row !== 'safe') await enterSafe(appliance, after);
     if (before.row === 'safe' && after.row === 'idle') await leaveSafe(appliance);
-    if (before.row === 'reverting' && after.row === 'idle') await serveAgain(appliance, before, memory);
+    const ofAgent = before.transaction?.component === 'app';
+    if (ofAgent && before.row === 'reverting' && after.row === 'idle') await serveAgain(appliance, before, memory);
     if ((after.row !== 'idle' && after.row !== 'safe') || before.row === 'closing') return;
     // However it ended, what it fetched or was brought is not needed any more: a bad stick must not fill the disk.
     tidy(appliance, after);

@@ -47,6 +47,8 @@ export type MachineEvent =
       readonly baseline: Readonly<Record<string, CheckStatus>> | null;
       readonly baselineServer: CheckStatus;
     }
+  /** An updater that its predecessor has tried as a child: nothing has to be stopped or copied for its trial. */
+  | { readonly kind: 'probed'; readonly baselineServer: CheckStatus }
   /** Written and proven, and nothing here can switch to it. */
   | { readonly kind: 'kept' }
   | { readonly kind: 'agent-gone' }

@@ -3,6 +3,7 @@ import { type Effect, type EventKind, type EventOf, type MachineEvent, Unexpecte
 import { fitted } from './record-room.ts';
 import {
   arm,
+  armUpdater,
   begin,
   beginReturn,
   beginWriting,
@@ -80,6 +81,7 @@ export const table: Readonly<Record<Row, RowRules>> = {
         ...change(state, { baseline, baselineServer }),
         row: 'quiesced',
       }),
+      probed: armUpdater,
       nothing: stay,
       refused: abandon,
       kept: abandon,
@@ -97,7 +99,8 @@ export const table: Readonly<Record<Row, RowRules>> = {
   },
   armed: {
     effect: 'start-trial',
-    on: { started: to('trial'), failed: fail },
+    // `nothing`: the updater on trial has not been started yet; whoever armed it ends its run for that.
+    on: { started: to('trial'), failed: fail, nothing: stay },
   },
   trial: {
     effect: 'judge',
@@ -105,6 +108,7 @@ export const table: Readonly<Record<Row, RowRules>> = {
       'time-passed': (state, { healthyMs, usedMs }) => change(state, { healthyMs, usedMs }),
       passed: (state, { downMs }) => ({ ...change(state, { downMs }), row: 'committing' }),
       failed: fail,
+      nothing: stay,
     },
   },
   committing: { effect: 'commit', on: { committed: commit } },

@@ -52,6 +52,7 @@ else {
     options: parsed.values,
     version: release.version,
     builtAtS: release.builtAt,
+    home: import.meta.dirname,
     layout: layoutOf(parsed.values.root),
     files: realFiles,
     clock: realClock,

@@ -6,6 +6,7 @@ import { RecordError } from '../protocol/record.ts';
 import { committedName, committedShape } from '../protocol/seal.ts';
 import { type Installed, type StateBody, stateSchema, type Transaction } from '../protocol/state-record.ts';
 import type { Appliance } from './appliance.ts';
+import { backToArmed } from './armed-state.ts';
 import { readJson } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import { readHistory } from './history.ts';
@@ -39,6 +40,8 @@ export interface Recovered {
 /** The state, rebuilt where its record is lost. @throws StateError `state-from-the-future`, or when there is no factory */
 export async function openState(appliance: Appliance): Promise<StateBody> {
   const { files, layout, events, clock, processes } = appliance;
+  const armed = backToArmed(appliance);
+  if (armed !== null) return armed;
   try {
     return loadState(files, layout);
   } catch (error) {

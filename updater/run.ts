@@ -8,16 +8,19 @@ import type { Files } from './effects/files.ts';
 import { runProgram } from './effects/programs.ts';
 import { openEvents } from './events.ts';
 import { loadIdentity } from './identity.ts';
+import { exitAgain } from './launch-end.ts';
 import { takeLock } from './lock.ts';
 import { runUpdater } from './loop.ts';
 import type { ProcessControl } from './processes/process-control.ts';
 import { supervisorControl } from './processes/supervisor-control.ts';
 import { systemdControl } from './processes/systemd-control.ts';
 import { openState } from './recover-state.ts';
+import { readSeal } from './release/verify-slot.ts';
 import { wayOut } from './release/way-out.ts';
 import { loadSettings, type Settings } from './settings.ts';
 import { standBy } from './stand-by.ts';
 import { StateError } from './state-store.ts';
+import { isToBeStarted } from './steps/updater-trial.ts';
 
 function processControlOf(
   machine: { readonly files: Files; readonly clock: Clock; readonly layout: Layout },
@@ -29,10 +32,10 @@ function processControlOf(
 
 /** Wires one run on this appliance. */
 export function openAppliance(
-  line: Pick<CommandLine, 'files' | 'clock' | 'layout' | 'version' | 'builtAtS'>,
+  line: Pick<CommandLine, 'files' | 'clock' | 'layout' | 'version' | 'builtAtS' | 'home'>,
   log: (text: string) => void,
 ): Appliance {
-  const { files, clock, layout, version, builtAtS } = line;
+  const { files, clock, layout, version, builtAtS, home } = line;
   const settings = loadSettings(files, layout);
   const { identity, key } = loadIdentity(files, layout);
   return {
@@ -41,6 +44,9 @@ export function openAppliance(
     layout,
     version,
     builtAtS,
+    // Told by the seal beside this program, not by comparing paths (S25).
+    manifest: readSeal(files, home)?.manifest ?? null,
+    run: runProgram,
     settings,
     identity,
     key,
@@ -63,7 +69,10 @@ async function stateOrStandBy(appliance: Appliance): Promise<StateBody | null> {
   }
 }
 
-/** `run`: one run, from the state that it finds to rest. Another one at work is no error. */
+/**
+ * `run`: one run, from the state that it finds to rest. Another one at work is no error.
+ * @returns the exit status: 0, or {@link exitAgain}
+ */
 export async function runOnce(line: CommandLine): Promise<number> {
   const lock = takeLock(line.layout);
   if (lock === null) {
@@ -73,8 +82,9 @@ export async function runOnce(line: CommandLine): Promise<number> {
   try {
     const appliance = openAppliance(line, (text) => line.print(`${line.clock.monoMs()} ${text}`));
     const state = await stateOrStandBy(appliance);
-    if (state !== null) await runUpdater(appliance, state, false);
-    return 0;
+    const after = state === null ? null : await runUpdater(appliance, state, false);
+    // The new updater is to be started now, and only launch does that.
+    return after !== null && isToBeStarted(appliance, after) ? exitAgain : 0;
   } finally {
     lock.release();
   }

@@ -35,15 +35,18 @@ export interface Situation {
 }
 
 /** The newest rollback, as long as nothing newer than what was left has been committed since. */
-export function lastRollback(state: StateBody): Quarantined | undefined {
-  const newest = state.quarantine.at(-1);
-  return newest !== undefined && compareVersions(newest.version, state.app.committed.version) > 0 ? newest : undefined;
+export function lastRollback(state: StateBody, component: 'app' | 'updater' = 'app'): Quarantined | undefined {
+  const newest = state.quarantine.findLast((entry) => (entry.component ?? 'app') === component);
+  const runs = state[component].committed.version;
+  return newest !== undefined && compareVersions(newest.version, runs) > 0 ? newest : undefined;
 }
 
 function during(state: StateBody): string | null {
   const { transaction } = state;
   if (transaction === null) return null;
-  const { version, kind, healthyMs, trial } = transaction;
+  const { component, kind, healthyMs, trial } = transaction;
+  const isOfAgent = component === 'app';
+  const version = isOfAgent ? transaction.version : `${component} ${transaction.version}`;
   const seconds = (ms: number) => `${Math.floor(ms / 1000)} s`;
   switch (state.row) {
     case 'resolved':
@@ -57,11 +60,13 @@ function during(state: StateBody): string | null {
     case 'armed':
       return kind === 'return' ? `Going back to ${version}.` : `Switching to ${version}.`;
     case 'trial':
+      if (!isOfAgent)
+        return `${version} is on trial: its first whole run decides; ${state.app.committed.version} runs.`;
       return `${version} is on trial: healthy for ${seconds(healthyMs)} of ${seconds(trial.healthyMs)}.`;
     case 'committing':
       return `${version} passed its trial.`;
     case 'reverting':
-      return `${version} failed its trial; going back to ${state.app.committed.version}.`;
+      return `${version} failed its trial; going back to ${state[isOfAgent ? 'app' : 'updater'].committed.version}.`;
     case 'idle':
     case 'closing':
     case 'safe':
@@ -79,6 +84,14 @@ function crashing({ state, agent, crashes }: Situation): string | null {
   const times = crashes === 1 ? 'once' : `${crashes} times`;
   const exit = agent.lastExit;
   return `${version} crashed ${times}${exit === null ? '' : ` (last exit: ${exit.signal ?? exit.code})`}.`;
+}
+
+/** The agent has not noticed anything of it. */
+function updaterRolledBack(state: StateBody): string | null {
+  const entry = lastRollback(state, 'updater');
+  if (entry === undefined) return null;
+  const why = reasonTexts[entry.verdict as FailureReason] ?? entry.verdict;
+  return `Updater ${entry.version} was rolled back, because ${why} (${entry.verdict}); ${state.updater.committed.version} updates on.`;
 }
 
 function rolledBack(state: StateBody): string | null {
@@ -123,6 +136,7 @@ export function whySentence(situation: Situation): string {
   const kept = back === null || situation.kept === null ? null : sentence(situation.kept);
   const own = [crash, back, kept].filter((part) => part !== null);
   if (own.length === 0 && safe.length === 0) own.push(`${state.app.committed.version} runs and is healthy.`);
+  own.push(...[updaterRolledBack(state)].filter((part) => part !== null));
   const [reason] = reasons;
   // What the server holds back because of that very rollback would only say it twice.
   const server = back !== null || reason === undefined ? [] : [sentence(reason)];

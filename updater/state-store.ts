@@ -30,10 +30,16 @@ export function loadState(files: Files, layout: Layout): StateBody {
   return parsed.data;
 }
 
+/** Until an updater is committed, the one before it must be able to read what it writes. */
+function isOfUnprovenUpdater({ trial, transaction }: StateBody): boolean {
+  return trial?.component === 'updater' || transaction?.component === 'updater';
+}
+
 /** Durable when it returns. What a newer updater wrote stays a record of its schema. */
 export function saveState(files: Files, layout: Layout, state: StateBody): number {
   const known = knownRecord(files, layout.stateRecords)?.schema ?? stateSchema;
-  return writeRecord(files, layout.stateRecords, Math.max(known, stateSchema), state).seq;
+  const schema = isOfUnprovenUpdater(state) ? known : Math.max(known, stateSchema);
+  return writeRecord(files, layout.stateRecords, schema, state).seq;
 }
 
 /** An appliance that has just been set up runs its factory versions. */

@@ -98,6 +98,15 @@ export function arm(state: StateBody): StateBody {
   return { ...state, row: 'armed', trial: { tx, component, slot, tries: trial.tries } };
 }
 
+/**
+ * An updater goes on trial without a stop and without a copy of the agent's state: the agent does not notice. Only an
+ * updater does, so that no agent gets around the copy of its state (I4).
+ */
+export function armUpdater(state: StateBody, { baselineServer }: EventOf<'probed'>): StateBody {
+  if (transactionOf(state).component !== 'updater') throw new UnexpectedEventError('only an updater is probed');
+  return arm(change(state, { baselineServer }));
+}
+
 export function fail(state: StateBody, { reason, text }: EventOf<'failed'>): StateBody {
   // launch must not start the trial slot again: from here on only the updater starts the agent.
   return { ...change(state, { failure: { reason, text } }), row: 'reverting', trial: null };
@@ -108,16 +117,32 @@ function raisedFloor(floor: number, committed: Installed, previous: Installed | 
   return Math.max(floor, Math.min(committed.securityVersion, previous?.securityVersion ?? committed.securityVersion));
 }
 
-export function commit(state: StateBody): StateBody {
-  const { component, slot, version, manifest, securityVersion, kind } = transactionOf(state);
-  if (component === 'os' || slot === null) throw new UnexpectedEventError('no slot to commit');
+/** What a commit of any component changes. */
+function commitOf(state: StateBody, component: 'app' | 'updater', kept: Installed | null): StateBody {
+  const { slot, version, manifest, securityVersion } = transactionOf(state);
+  if (slot === null) throw new UnexpectedEventError('no slot to commit');
   const committed: Installed = { slot, version, manifest, securityVersion };
+  const previous = kept?.slot === slot ? null : kept;
+  return {
+    ...state,
+    transaction: null,
+    trial: null,
+    committed: { ...state.committed, [component]: slot },
+    [component]: { committed, previous },
+    floor: { ...state.floor, [component]: raisedFloor(state.floor[component], committed, previous) },
+    quarantine: without(state.quarantine, manifest),
+  };
+}
+
+export function commit(state: StateBody): StateBody {
+  const { component, kind } = transactionOf(state);
+  if (component === 'os') throw new UnexpectedEventError('no slot to commit');
   const before = state[component].committed;
+  // Of the agent, its data and its rollback window nothing changes with the updater.
+  if (component === 'updater') return { ...commitOf(state, component, before), row: restOf(state) };
   const { safe } = state;
   // A damaged version is none to go back to; the one before it may be.
-  const kept = safe?.reason === 'slot-damaged' ? state[component].previous : before;
-  const previous = kept?.slot === slot ? null : kept;
-  const quarantine = without(state.quarantine, manifest);
+  const after = commitOf(state, component, safe?.reason === 'slot-damaged' ? state.app.previous : before);
   const left: Quarantined = {
     manifest: before.manifest,
     version: before.version,
@@ -125,17 +150,12 @@ export function commit(state: StateBody): StateBody {
     verdict: 'by-hand',
   };
   return {
-    ...state,
+    ...after,
     row: 'idle',
-    transaction: null,
-    trial: null,
-    committed: { ...state.committed, [component]: slot },
-    [component]: { committed, previous },
     windowUsedMs: 0,
     safe: null,
-    floor: { ...state.floor, [component]: raisedFloor(state.floor[component], committed, previous) },
     // Whoever goes back by hand does not want to be brought forward again by itself (I12); out of safe mode nobody did.
-    quarantine: kind === 'return' && safe === null ? quarantined(quarantine, left) : quarantine,
+    quarantine: kind === 'return' && safe === null ? quarantined(after.quarantine, left) : after.quarantine,
   };
 }
 
@@ -148,9 +168,10 @@ function quarantined(list: readonly Quarantined[], entry: Quarantined): Quaranti
 }
 
 export function revert(state: StateBody): StateBody {
-  const { manifest, version, failure } = transactionOf(state);
+  const { component, manifest, version, failure } = transactionOf(state);
   if (failure === null) throw new UnexpectedEventError('reverted without a verdict');
-  const entry: Quarantined = { manifest, version, reason: 'trial', verdict: failure.reason };
+  const named = component === 'app' ? {} : { component };
+  const entry: Quarantined = { manifest, version, ...named, reason: 'trial', verdict: failure.reason };
   // Running out of boots says nothing about the version: it is not quarantined.
   const quarantine = failure.reason === 'inconclusive' ? state.quarantine : quarantined(state.quarantine, entry);
   return { ...state, row: restOf(state), transaction: null, trial: null, quarantine };

@@ -12,6 +12,8 @@ const trustRefusals: ReadonlySet<string> = new Set([
   'bad-chunk',
   'bad-manifest',
   'not-a-bundle',
+  // An updater that does not work is one for all.
+  'probe-failed',
   'revoked',
   'version-mismatch',
   'wrong-manifest',

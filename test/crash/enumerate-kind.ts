@@ -68,8 +68,10 @@ export async function traceOf(kind: Kind, plant: (files: Files) => Files): Promi
   const broken: string[] = [];
   kind.act(appliance);
   try {
-    const { app, quarantine } = await appliance.comeToRest();
+    const { app, updater, quarantine } = await appliance.comeToRest();
     const { ends } = kind;
+    if (updater.committed.version !== ends.updater)
+      broken.push(`without a cut: updater ${updater.committed.version} is committed`);
     if (app.committed.version !== ends.committed) broken.push(`without a cut: ${app.committed.version} is committed`);
     if (ends.quarantined !== null && !quarantine.some(({ version }) => version === ends.quarantined))
       broken.push(`without a cut: ${ends.quarantined} is not in quarantine`);

@@ -3,7 +3,7 @@ import type { Layout } from '../../protocol/layout.ts';
 import { launchBodyShape, type StateBody } from '../../protocol/state-record.ts';
 import { readFile } from '../../updater/effects/durable.ts';
 import type { Files } from '../../updater/effects/files.ts';
-import { launchCount } from '../../updater/launch-count.ts';
+import { launch, launchCount } from '../../updater/launch-count.ts';
 import { knownRecord, readRecord } from '../../updater/record-store.ts';
 import { readSeal, verifyInstalled } from '../../updater/release/verify-slot.ts';
 import { loadState } from '../../updater/state-store.ts';
@@ -41,7 +41,7 @@ export function brokenInvariants(files: Files, kind: Kind, before: Before, agent
     if (!is) broken.push(`${number}: ${sentence}`);
   };
   const look = { files, kind, before, agent, state: loadState(files, kind.around.layout), holds };
-  for (const check of [launched, readable, neverBack, decided]) check(look);
+  for (const check of [launched, launchedUpdater, readable, neverBack, decided]) check(look);
   return broken;
 }
 
@@ -50,7 +50,7 @@ function launched({ files, kind: { around, maySafe }, state, holds }: Look): voi
   const { layout } = around;
   const { committed, previous } = state.app;
   const [slot, ...later] = ['look', 'another boot', 'one more', 'and one more'].map((boot) => {
-    const start = launchCount({ files, bootId: () => boot }, layout, 'app');
+    const start = launchCount({ files, bootId: () => boot, monoMs: () => 0 }, layout, 'app');
     return start.outcome === 'chosen' ? start.slot : null;
   });
   const isSafe = state.row === 'safe';
@@ -63,6 +63,24 @@ function launched({ files, kind: { around, maySafe }, state, holds }: Look): voi
   holds('I2', slot === rightful, `launch starts slot ${slot}, and ${committed.slot} is committed`);
   const isSame = later.every((one) => one === slot);
   holds('I9', isSame, `further boots start ${later.join()}`);
+}
+
+/** I1, I2, I6, I10, of the updater: there is always one, it is whole, and it was committed. */
+function launchedUpdater({ files, kind: { around, mayCommitUpdater }, state, holds }: Look): void {
+  const { layout } = around;
+  const { committed } = state.updater;
+  const boot = { files, bootId: () => 'look at the updater', monoMs: () => 0 };
+  const start = launch(boot, layout, 'updater', 'point');
+  const slot = start.outcome === 'chosen' ? slotShape.parse(start.slot) : null;
+  holds('I10', slot !== null, 'launch starts no updater');
+  holds(
+    'I1',
+    slot === null || verifyInstalled(files, layout, 'updater', slot).sound,
+    `updater slot ${slot} is not whole`,
+  );
+  holds('I2', slot === committed.slot, `launch starts updater slot ${slot}, and ${committed.slot} is committed`);
+  holds('I6', mayCommitUpdater.includes(committed.version), `updater ${committed.version} is committed`);
+  holds('I8', files.stat(layout.armedState) === null, 'the armed state of a trial is left behind');
 }
 
 /** I3, I4: the data. */

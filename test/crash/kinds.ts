@@ -2,6 +2,7 @@ import type { Layout } from '../../protocol/layout.ts';
 import type { DiskState } from './disk.ts';
 import type { HealthSocket } from './model-agent.ts';
 import { type ModelAppliance, type Surroundings, stickPath } from './model-appliance.ts';
+import type { Served } from './model-server.ts';
 import { type DiskName, diskOf, type ReleaseName, type Scenes, weekMs } from './scenes.ts';
 
 /** One kind of transaction: the disk that it begins on, what is done, and what may be the case in the end. */
@@ -12,7 +13,9 @@ export interface Kind {
   /** Versions that may be committed in the end. */
   readonly mayCommit: readonly string[];
   /** What it comes to without a cut, as versions. */
-  readonly ends: { readonly committed: string; readonly quarantined: string | null };
+  readonly ends: { readonly committed: string; readonly updater: string; readonly quarantined: string | null };
+  /** Versions of the updater that may be committed in the end. */
+  readonly mayCommitUpdater: readonly string[];
   /** The disk of this kind lost what was synced: it may end in safe mode. */
   readonly maySafe: boolean;
   act(appliance: ModelAppliance): void;
@@ -24,6 +27,9 @@ interface Draft {
   /** What is committed without a cut, and what else may be after one. */
   readonly ends: ReleaseName;
   readonly orEnds?: readonly ReleaseName[];
+  /** The updater that is committed without a cut, where another one comes; launch starts it as it starts the agent. */
+  readonly endsUpdater?: ReleaseName;
+  readonly orEndsUpdater?: readonly ReleaseName[];
   readonly quarantines?: ReleaseName;
   readonly broken?: readonly ReleaseName[];
   readonly diesAfter?: number;
@@ -101,9 +107,38 @@ const drafts: readonly Draft[] = [
     maySafe: true,
     act: (appliance, install) => appliance.ask(install('newer')),
   },
+  {
+    name: 'self-update from file',
+    on: 'fresh',
+    ends: 'factory',
+    endsUpdater: 'new updater',
+    orEndsUpdater: ['updater'],
+    act: (appliance, install) => appliance.ask(install('new updater')),
+  },
+  {
+    name: 'self-update from the server',
+    on: 'fresh',
+    ends: 'factory',
+    endsUpdater: 'new updater',
+    wants: 'new updater',
+  },
+  {
+    name: 'an updater that fails in its trial',
+    on: 'fresh',
+    ends: 'factory',
+    endsUpdater: 'updater',
+    quarantines: 'broken updater',
+    broken: ['broken updater'],
+    wants: 'broken updater',
+  },
 ];
 
 export const kindNames = drafts.map(({ name }) => name);
+
+function wantsOf({ component, version, manifest }: Scenes['releases'][ReleaseName]): Served['wants'] {
+  if (component === 'os') throw new RangeError('no kind is about the operating system');
+  return { component, version, manifest };
+}
 
 export function kindsOf(scenes: Scenes, layout: Layout, socket: HealthSocket): Kind[] {
   const { releases, key, served } = scenes;
@@ -115,6 +150,8 @@ export function kindsOf(scenes: Scenes, layout: Layout, socket: HealthSocket): K
       on,
       ends,
       orEnds = [],
+      endsUpdater,
+      orEndsUpdater = [],
       quarantines,
       broken = [],
       diesAfter = 0,
@@ -128,8 +165,10 @@ export function kindsOf(scenes: Scenes, layout: Layout, socket: HealthSocket): K
       name,
       disk: diskOf(scenes, on),
       mayCommit: versionsOf([ends, ...orEnds]),
+      mayCommitUpdater: versionsOf([endsUpdater ?? 'updater', ...orEndsUpdater]),
       ends: {
         committed: releases[ends].version,
+        updater: releases[endsUpdater ?? 'updater'].version,
         quarantined: quarantines === undefined ? null : releases[quarantines].version,
       },
       maySafe,
@@ -139,9 +178,10 @@ export function kindsOf(scenes: Scenes, layout: Layout, socket: HealthSocket): K
         key,
         rollbackWindowMs,
         broken: versionsOf(broken),
+        selfUpdates: endsUpdater !== undefined,
         diesAfter,
         released: Object.values(releases).map(({ manifest }) => manifest),
-        served: wanted === null ? null : { ...served, wants: { version: wanted.version, manifest: wanted.manifest } },
+        served: wanted === null ? null : { ...served, wants: wantsOf(wanted) },
       },
       act: (appliance) => act?.(appliance, install),
     };

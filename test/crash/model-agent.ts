@@ -62,7 +62,7 @@ export class ModelAgent implements ProcessControl {
   }
 
   #start(): void {
-    const outcome = launchCount({ files: this.#files, bootId: this.#bootId }, this.#layout, 'app');
+    const outcome = launchCount({ files: this.#files, bootId: this.#bootId, monoMs: () => 0 }, this.#layout, 'app');
     if (outcome.outcome === 'nothing') {
       this.#state = 'failed';
       return;
@@ -151,6 +151,10 @@ export class ModelAgent implements ProcessControl {
     this.#running = null;
     this.#state = 'inactive';
     return Promise.resolve();
+  }
+
+  updaterOutput(): Promise<string> {
+    return Promise.resolve('');
   }
 
   requestRun(): Promise<void> {

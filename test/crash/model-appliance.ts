@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { sha256 } from '../../protocol/digest.ts';
 import { type Layout, layoutOf } from '../../protocol/layout.ts';
 import type { StateBody } from '../../protocol/state-record.ts';
@@ -8,13 +8,19 @@ import type { Appliance } from '../../updater/appliance.ts';
 import { openCounter } from '../../updater/counter.ts';
 import { writeNewFile } from '../../updater/effects/durable.ts';
 import type { Files } from '../../updater/effects/files.ts';
+import type { ProgramEnd } from '../../updater/effects/programs.ts';
 import { openEvents } from '../../updater/events.ts';
+import type { Identity } from '../../updater/identity.ts';
+import { launchCount } from '../../updater/launch-count.ts';
+import { countUpdaterEnd } from '../../updater/launch-end.ts';
 import { runUpdater } from '../../updater/loop.ts';
+import { probe } from '../../updater/probe.ts';
 import { createRecordFiles } from '../../updater/record-store.ts';
 import { openState } from '../../updater/recover-state.ts';
 import { noDevices } from '../../updater/release/device-slots.ts';
 import { resolveFromFile } from '../../updater/release/resolve-release.ts';
 import { installFirstRoot } from '../../updater/release/trust-store.ts';
+import { readSeal } from '../../updater/release/verify-slot.ts';
 import { sealSlot, writeSlot } from '../../updater/release/write-slot.ts';
 import { settingsShape } from '../../updater/settings.ts';
 import { firstState, saveState } from '../../updater/state-store.ts';
@@ -25,10 +31,21 @@ import { type HealthSocket, ModelAgent } from './model-agent.ts';
 import { modelServer, nobody, type Served } from './model-server.ts';
 
 /** Runs until nothing changes any more; more would be a recovery without an end (I8). */
-const runsMax = 8;
+const runsMax = 12;
 const id = '01234567-89ab-4cde-8f01-23456789abcd';
 export const originalData = 'of the first day';
 export const outboxText = 'acknowledged records, counters, the ledger';
+
+function identityOf(answerKey: string): Identity {
+  return {
+    appliance: 'hf-00000000000000000001',
+    name: 'one',
+    site: 'x',
+    url: 'http://127.0.0.1:9',
+    answerKeys: [answerKey],
+    rootDigest: sha256('root'),
+  };
+}
 
 export function modelLayout(socket: string): Layout {
   return { ...layoutOf('/hf'), agentSocket: socket };
@@ -82,12 +99,27 @@ export async function setUpOn(files: Files, layout: Layout, fixture: ReleaseFixt
   }
   files.removeTree(join(layout.work, '0'));
   put(files, layout.stateDb, JSON.stringify({ schema: 1, data: originalData }));
+  put(files, layout.identity, JSON.stringify(identityOf('0'.repeat(64))));
   put(files, layout.agentSettings, '{}');
   put(files, layout.outboxDb, outboxText);
   for (const records of [layout.stateRecords, layout.launchRecords]) createRecordFiles(files, records, layout.updater);
   const [app, updater] = [installed.get('app'), installed.get('updater')];
   if (app === undefined || updater === undefined) throw new RangeError('no factory');
   saveState(files, layout, firstState(app, updater));
+}
+
+/** The program that a new updater would be, as far as its probe goes: the production code on the scratch directory. */
+async function probed(files: Files, { served }: Surroundings, words: readonly string[]): Promise<ProgramEnd> {
+  const main = words.find((word) => word.endsWith('/main.js')) ?? '';
+  const [brought] = words.slice(words.indexOf('probe') + 1, words.indexOf('--root'));
+  const result = await probe({
+    files,
+    layout: layoutOf(words.at(-1) ?? ''),
+    http: served === null ? nobody : modelServer(served, () => null),
+    version: readSeal(files, dirname(main))?.version ?? '',
+    file: brought ?? null,
+  });
+  return { code: result.failed === null ? 0 : 1, stdout: JSON.stringify(result), stderr: '', complaint: '' };
 }
 
 export function stickPath({ component, version }: Pick<BuiltRelease, 'component' | 'version'>): string {
@@ -103,8 +135,10 @@ export interface Surroundings {
   readonly rollbackWindowMs: number;
   /** Of a trial; 200 ms and 4 s where it does not matter. */
   readonly trial?: { readonly healthyMs: number; readonly deadlineMs: number };
-  /** Versions of the agent that end, and how often they answer health before. */
+  /** Versions that end: agents, after so many answers to health; updaters, in each run but their probe. */
   readonly broken: readonly string[];
+  /** launch chooses the updater of each run, too. */
+  readonly selfUpdates: boolean;
   readonly diesAfter: number;
   /** Manifests that were released. */
   readonly released: readonly string[];
@@ -122,11 +156,13 @@ export class ModelAppliance {
   readonly clock = new TestClock();
   readonly #layout: Layout;
   readonly #appliance: Appliance;
+  readonly #around: Surroundings;
 
   constructor(files: Files, boot: number, around: Surroundings) {
     const { layout, socket, key, rollbackWindowMs, broken, diesAfter, served } = around;
     this.files = files;
     this.#layout = layout;
+    this.#around = around;
     const { clock } = this;
     clock.boot = `00000000-0000-4000-8000-${String(boot).padStart(12, '0')}`;
     for (const path of [layout.run, layout.launched, layout.agentRun, layout.requests])
@@ -139,14 +175,7 @@ export class ModelAppliance {
     });
     socket.agent = this.agent;
     const privateKey = privateKeyFromPem(key);
-    const identity = {
-      appliance: 'hf-00000000000000000001',
-      name: 'one',
-      site: 'x',
-      url: 'http://127.0.0.1:9',
-      answerKeys: [publicKeyOf(served === null ? privateKey : privateKeyFromPem(served.answerKey))],
-      rootDigest: sha256('root'),
-    };
+    const identity = identityOf(publicKeyOf(served === null ? privateKey : privateKeyFromPem(served.answerKey)));
     this.#appliance = {
       files,
       layout,
@@ -164,6 +193,8 @@ export class ModelAppliance {
       counter: openCounter(files, layout),
       events: openEvents(files, layout, clock, identity.appliance),
       version: '1.0.0',
+      manifest: null,
+      run: (_node, words) => probed(files, around, words),
       builtAtS: 0,
       log: (line) => {
         this.lines.push(line);
@@ -176,12 +207,29 @@ export class ModelAppliance {
     put(this.files, join(this.#layout.requests, `${id}.json`), JSON.stringify({ v: 1, id, ...request }));
   }
 
+  /** Whom launch starts for this run; null: it starts nobody, or that one ends at once. */
+  #launched(): Appliance | null {
+    const { files, clock } = this;
+    const effects = { files, bootId: () => clock.bootId(), monoMs: () => clock.monoMs() };
+    const layout = this.#layout;
+    const start = launchCount(effects, layout, 'updater');
+    if (start.outcome === 'nothing') return null;
+    const { slot, version } = start;
+    if (this.#around.broken.includes(version)) {
+      countUpdaterEnd(files, layout, { invocation: 'one', code: 'exited', status: '1' });
+      return null;
+    }
+    return { ...this.#appliance, version, manifest: readSeal(files, layout.slot('updater', slot))?.manifest ?? null };
+  }
+
   /** Boot, and runs of the updater until two in a row leave the same state. @throws what a run throws (I10), or an end that never comes (I8) */
   async comeToRest(): Promise<StateBody> {
     await this.agent.startAgent();
     let before = '';
     for (let runs = 0; runs < runsMax; runs += 1) {
-      const state = await runUpdater(this.#appliance, await openState(this.#appliance), false);
+      const appliance = this.#around.selfUpdates ? this.#launched() : this.#appliance;
+      if (appliance === null) continue;
+      const state = await runUpdater(appliance, await openState(appliance), false);
       const now = JSON.stringify(state);
       if (now === before && (state.row === 'idle' || state.row === 'safe')) return state;
       before = now;

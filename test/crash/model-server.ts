@@ -15,7 +15,7 @@ export interface Served {
   readonly answerKey: string;
   /** Files below `/releases/`. */
   readonly files: ReadonlyMap<string, Uint8Array>;
-  readonly wants: { readonly version: string; readonly manifest: Digest };
+  readonly wants: { readonly component: 'app' | 'updater'; readonly version: string; readonly manifest: Digest };
 }
 
 /** Everything that a fixture published. */
@@ -53,7 +53,7 @@ export function modelServer({ answerKey, files, wants }: Served, agent: () => Mo
       nextInS: 1,
       ackUpto: Math.max(0, ...events.map(({ n }) => n)),
       orders: [],
-      desired: { release: { component: 'app', ...wants }, path: '/releases', openForS: 3_600, reasons: [] },
+      desired: { release: wants, path: '/releases', openForS: 3_600, reasons: [] },
       seen,
     };
     const body = Buffer.from(JSON.stringify(answer));

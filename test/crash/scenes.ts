@@ -13,7 +13,7 @@ import { type Served, servedFiles } from './model-server.ts';
 export const volatile = ['hf/run'] as const;
 export const weekMs = 7 * 24 * 60 * 60_000;
 
-const releaseNames = ['factory', 'updater', 'good', 'newer', 'broken'] as const;
+const releaseNames = ['factory', 'updater', 'good', 'newer', 'broken', 'new updater', 'broken updater'] as const;
 export type ReleaseName = (typeof releaseNames)[number];
 export type Releases = Readonly<Record<ReleaseName, Omit<BuiltRelease, 'path'>>>;
 
@@ -69,14 +69,17 @@ export async function makeScenes(layout: Layout, socket: HealthSocket): Promise<
         files: { 'main.js': Buffer.from(`// ${version}`), 'lib/work.js': Buffer.from(`// work of ${version}`) },
         compatibility: { state: { reads: { min: 0, max: writes }, writes } },
       });
-    const updaterFiles = { 'main.js': Buffer.from('u') };
+    const updater = (version: string) =>
+      fixture.build({ version, component: 'updater', files: { 'main.js': Buffer.from(`// updater ${version}`) } });
     const releases = {
       factory: await app('1.0.49', 1, 0),
-      updater: await fixture.build({ version: '1.0.0', component: 'updater', files: updaterFiles }),
+      updater: await updater('1.0.0'),
       good: await app('1.0.52', 1, 1),
       newer: await app('1.0.54', 1, 1),
       // It changes the data before it dies.
       broken: await app('1.0.53', 2, 1),
+      'new updater': await updater('1.1.0'),
+      'broken updater': await updater('1.1.1'),
     };
     const all = Object.values(releases);
     fixture.publish(all);
@@ -89,6 +92,7 @@ export async function makeScenes(layout: Layout, socket: HealthSocket): Promise<
       key,
       rollbackWindowMs: weekMs,
       broken: [],
+      selfUpdates: false,
       diesAfter: 0,
       released: [],
       served: null,

@@ -68,7 +68,7 @@ async function runOver(box: ApplianceBox, files: Files): Promise<string | null> 
   if (lock === null) throw new Error('another updater is at work');
   try {
     const appliance = openAppliance(
-      { files, clock: realClock, layout, version: updaterVersion, builtAtS: 0 },
+      { files, clock: realClock, layout, version: updaterVersion, builtAtS: 0, home: layout.root },
       () => undefined,
     );
     await runUpdater(appliance, loadState(files, layout), true);

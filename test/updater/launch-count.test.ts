@@ -37,7 +37,7 @@ beforeEach(() => {
 
 const save = (state: StateBody) => saveState(realFiles, layout, state);
 const launch = (boot = 'boot-1', files: Files = realFiles, component: 'app' | 'updater' = 'app') =>
-  launchCount({ files, bootId: () => boot }, layout, component);
+  launchCount({ files, bootId: () => boot, monoMs: () => 0 }, layout, component);
 const start = () =>
   startShape.loose().parse(JSON.parse(readFileSync(join(layout.launchedComponent('app'), 'start.json'), 'utf8')));
 const slotLink = () => readlinkSync(join(layout.launchedComponent('app'), 'slot'));

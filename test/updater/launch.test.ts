@@ -50,3 +50,25 @@ describe('the launch program', () => {
     expect(ended.stderr).toContain('usage: launch count|point app|updater');
   });
 });
+
+describe('the launch program, of the updater', () => {
+  it('notes its ends, and says how many were bad', async () => {
+    sealedSlot(layout, 'updater', 'factory', { version: '1.0.0' });
+    saveState(realFiles, layout, stateIn('idle'));
+    expect(await launch('count', 'updater', '--root', layout.root)).toMatchObject({ exitCode: 0 });
+    const end = ['ended', 'updater', '--invocation=i', '--code=killed', '--status=SEGV', '--root', layout.root];
+    const ended = await launch(...end);
+    expect(ended).toMatchObject({ exitCode: 0, stdout: 'launch: the updater ended badly, 1 in a row (killed SEGV)' });
+  });
+
+  it('says by its exit status whether one hangs', async () => {
+    const overdue = ['overdue', 'updater', '--after-s', '0', '--root', layout.root];
+    expect(await launch(...overdue)).toMatchObject({ exitCode: 1, stdout: '' });
+    sealedSlot(layout, 'updater', '0', { version: '1.1.0' });
+    const trial = { tx: 7, component: 'updater', slot: '0', tries: 3 } as const;
+    saveState(realFiles, layout, { ...stateIn('idle'), row: 'armed', trial });
+    await launch('count', 'updater', '--root', layout.root);
+    expect(await launch(...overdue)).toMatchObject({ exitCode: 0 });
+    expect(await launch('overdue', 'updater', '--root', layout.root)).toMatchObject({ exitCode: 1 });
+  });
+});

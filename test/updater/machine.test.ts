@@ -30,8 +30,11 @@ const expected: Readonly<Record<Row, Expected>> = {
   sealed: { on: { clear: 'quiesced', nothing: 'sealed', refused: 'idle', kept: 'idle' }, powerCut: 'sealed' },
   quiesced: { on: { 'agent-gone': 'snapped', 'agent-stays': 'sealed' }, powerCut: 'sealed' },
   snapped: { on: { 'snapshot-done': 'armed', 'snapshot-failed': 'sealed' }, powerCut: 'sealed' },
-  armed: { on: { started: 'trial', failed: 'reverting' }, powerCut: 'armed' },
-  trial: { on: { 'time-passed': 'trial', passed: 'committing', failed: 'reverting' }, powerCut: 'trial' },
+  armed: { on: { started: 'trial', failed: 'reverting', nothing: 'armed' }, powerCut: 'armed' },
+  trial: {
+    on: { 'time-passed': 'trial', passed: 'committing', failed: 'reverting', nothing: 'trial' },
+    powerCut: 'trial',
+  },
   committing: { on: { committed: 'idle' }, powerCut: 'committing' },
   reverting: { on: { reverted: 'idle', damaged: 'safe' }, powerCut: 'reverting' },
   closing: { on: { closed: 'idle' }, powerCut: 'closing' },

@@ -231,3 +231,14 @@ export const realFiles: Files = {
     return facts.bavail * facts.bsize;
   },
 };
+
+/**
+ * For a directory that nothing has to outlive, in a Node that may write nowhere else: under its permission model it
+ * refuses what works on what is open (`--permission`: fsync, fchmod).
+ */
+export const scratchFiles: Files = {
+  ...realFiles,
+  create: (path, mode) => openSync(path, 'wx+', mode),
+  sync: () => undefined,
+  syncDirectory: () => undefined,
+};

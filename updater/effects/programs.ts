@@ -4,12 +4,16 @@ export interface ProgramEnd {
   /** null: it was killed, or could not be started. */
   readonly code: number | null;
   readonly stdout: string;
+  readonly stderr: string;
   /** The first line that it complained with, or why it could not be started. */
   readonly complaint: string;
 }
 
 /** Runs a program of the operating system by its whole path, without a shell and without our environment. */
 export type RunProgram = (path: string, args: readonly string[], timeoutMs: number) => Promise<ProgramEnd>;
+
+/** The runtime that this program runs on: the operating system's. */
+export const ownRuntime = process.execPath;
 
 const outputBytesMax = 1024 * 1024;
 
@@ -20,6 +24,6 @@ export const runProgram: RunProgram = (path, args, timeoutMs) =>
     execFile(path, args, options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
       const complaint = stderr.trim().split('\n')[0] ?? '';
-      resolve({ code, stdout, complaint: complaint === '' && error !== null ? error.message : complaint });
+      resolve({ code, stdout, stderr, complaint: complaint === '' && error !== null ? error.message : complaint });
     });
   });

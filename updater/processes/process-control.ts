@@ -20,6 +20,8 @@ export interface ProcessControl {
   startAgent(): Promise<void>;
   /** @throws ProcessControlError `agent-not-gone` when anything of the agent is still there after its time to stop */
   stopAgent(): Promise<void>;
+  /** The last 16 KiB that the updater wrote that ended last before this one: evidence, and nothing depends on it. */
+  updaterOutput(): Promise<string>;
   /** Asks for one updater run soon. */
   requestRun(): Promise<void>;
 }

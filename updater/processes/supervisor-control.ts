@@ -19,10 +19,11 @@ const answerShape = z.object({
   code: z.string().optional(),
   message: z.string().optional(),
   agent: factsShape.optional(),
+  updaterOutput: z.string().optional(),
 });
 type Answer = z.infer<typeof answerShape>;
 
-export type SupervisorOperation = 'agent' | 'start-agent' | 'stop-agent' | 'run-updater';
+export type SupervisorOperation = 'agent' | 'start-agent' | 'stop-agent' | 'run-updater' | 'updater-output';
 
 /** One JSON line to the development supervisor's socket, one back. */
 function ask(socketPath: string, op: SupervisorOperation): Promise<Answer> {
@@ -73,6 +74,9 @@ export function supervisorControl(socketPath: string, isolation: 'users' | 'none
     },
     async stopAgent() {
       await order('stop-agent');
+    },
+    async updaterOutput() {
+      return (await order('updater-output')).updaterOutput ?? '';
     },
     async requestRun() {
       await order('run-updater');

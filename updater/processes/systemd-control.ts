@@ -3,7 +3,7 @@ import type { Clock } from '../effects/clock.ts';
 import { replaceFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import type { RunProgram } from '../effects/programs.ts';
-import { readEnds } from '../launch-end.ts';
+import { readEnds, readUpdaterEnds } from '../launch-end.ts';
 import type { User } from '../settings.ts';
 import { type AgentFacts, type ProcessControl, ProcessControlError } from './process-control.ts';
 
@@ -15,6 +15,7 @@ const unitsAtBoot = [
   agentUnit,
   updaterUnit,
   'holdfast-updater.timer',
+  'holdfast-overdue.timer',
   'holdfast-requests.path',
   'holdfast-hint.path',
   'holdfast-page.socket',
@@ -105,6 +106,9 @@ export function systemdControl(effects: SystemdEffects): ProcessControl {
       if (complaint !== null)
         throw new ProcessControlError('process-control-refused', `systemd did not stop the agent: ${complaint}`);
       await proveGone(effects);
+    },
+    async updaterOutput() {
+      return outputOf(readUpdaterEnds(effects.files, effects.layout)?.invocation ?? null);
     },
     async requestRun() {
       await order('start', '--no-block', updaterUnit);

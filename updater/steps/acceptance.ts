@@ -10,7 +10,11 @@ import { loadTrust } from '../release/trust-store.ts';
 import { readSeal } from '../release/verify-slot.ts';
 
 /** What this appliance takes now. */
-export function acceptanceOf(appliance: Appliance, state: StateBody, byPerson: boolean): Acceptance {
+export function acceptanceOf(
+  appliance: Pick<Appliance, 'version' | 'settings'>,
+  state: StateBody,
+  byPerson: boolean,
+): Acceptance {
   return {
     floor: state.floor,
     // A quarantined release is not taken by itself; a person who brings it knows what they do (I12).

@@ -1,16 +1,14 @@
-import { z } from 'zod';
 import { sha256 } from '../../protocol/digest.ts';
 import { startShape } from '../../protocol/health.ts';
 import type { Layout } from '../../protocol/layout.ts';
-import { launchBodyShape, type StateBody, type Transaction } from '../../protocol/state-record.ts';
+import type { StateBody, Transaction } from '../../protocol/state-record.ts';
 import { readHealth } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { readJson } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
-import { bootsMax, countStarts } from '../launch-table.ts';
 import type { MachineEvent } from '../machine-event.ts';
-import { knownRecord } from '../record-store.ts';
 import { transactionOf } from '../transitions.ts';
+import { triesOf } from '../tries.ts';
 import { beginTrial, judge, type Sample, type TrialRules } from '../verdict.ts';
 import { reportToServer } from './report.ts';
 
@@ -27,14 +25,6 @@ export function currentNonce(files: Files, layout: Layout): string | null {
   return parsed.success ? parsed.data.nonce : null;
 }
 
-function triesOf(appliance: Appliance, tx: number): Pick<Sample, 'tries' | 'outOfBoots'> & { isCounted: boolean } {
-  const record = knownRecord(appliance.files, appliance.layout.launchRecords);
-  const parsed = z.object({ app: launchBodyShape.shape.app }).safeParse(record?.body);
-  const starts = parsed.success && parsed.data.app?.tx === tx ? parsed.data.app.starts : [];
-  const { tries, boots } = countStarts(starts, appliance.clock.bootId());
-  return { tries, outOfBoots: boots >= bootsMax, isCounted: starts.length > 0 };
-}
-
 function rulesOf(appliance: Appliance, transaction: Transaction): TrialRules {
   const { stallMs, answerMs, graceMs } = appliance.settings;
   const { version, trial, baseline, baselineServer } = transaction;
@@ -46,7 +36,7 @@ async function takeSample(appliance: Appliance, memory: RunMemory, tx: number): 
   // First who is meant, then who answers: a start in between shows as another nonce, never as the right one.
   const nonce = currentNonce(files, layout);
   // And first the tries, then the process: a try that launch counts in between is not over when the process is not there.
-  const { isCounted, ...counted } = triesOf(appliance, tx);
+  const { isCounted, ...counted } = triesOf(appliance, 'app', tx);
   const facts = await processes.agent();
   const { answer } = facts.state === 'active' ? await readHealth(layout.agentSocket) : { answer: null };
   const now = clock.monoMs();

@@ -16,6 +16,7 @@ import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
 import { wayBack } from './acceptance.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
+import { givenUp } from './given-up.ts';
 import { keptOf } from './kept-trials.ts';
 import { troubleOf } from './refused.ts';
 import { stickLines } from './stick-notes.ts';
@@ -127,7 +128,7 @@ export function whyOf(appliance: Appliance, state: StateBody, agent: AgentFacts 
     crashes,
     reasons: desired?.reasons ?? [],
     serverError: error?.message ?? null,
-    trouble: holdReason(state, desired) ?? troubleOf(appliance, state, desired),
+    trouble: givenUp(appliance, state) ?? holdReason(state, desired) ?? troubleOf(appliance, state, desired),
     kept: keptOf(appliance, lastRollback(state)),
   });
 }

@@ -37,7 +37,7 @@ import { noteBelowFloor } from './wanted.ts';
 const reserveBytes = 64 * 1024 * 1024;
 
 /** What the network did to us says nothing about the release: the next run carries on where this one stopped. */
-const networkCodes = new Set<string>(['unreachable', 'stalled', 'timed-out', 'truncated', 'http-status']);
+export const networkCodes = new Set<string>(['unreachable', 'stalled', 'timed-out', 'truncated', 'http-status']);
 
 function resolved(appliance: Appliance, state: StateBody, transaction: Transaction): Promise<ResolvedRelease> {
   const { source, component, version, manifest, kind } = transaction;
@@ -48,7 +48,7 @@ function resolved(appliance: Appliance, state: StateBody, transaction: Transacti
 }
 
 /** A file that somebody brought lies where they have it, or in work/ when it was uploaded. */
-function broughtPath({ layout }: Appliance, { source }: Transaction): string {
+export function broughtPath({ layout }: Appliance, { source }: Transaction): string {
   return resolve(layout.work, source.path);
 }
 

@@ -3,6 +3,7 @@ import type { Appliance, RunMemory } from '../appliance.ts';
 import { type CheckInOutcome, checkIn, isDue, loadRemembered, type Remembered, type Report } from '../check-in.ts';
 import type { AgentFacts } from '../processes/process-control.ts';
 import { agentFacts, recentCrashes, reportCrashes } from './crashes.ts';
+import { reportGivenUp } from './given-up.ts';
 import { publishStatus, whyOf } from './publish-status.ts';
 
 function report(state: StateBody, agent: AgentFacts | null, why: string): Report {
@@ -41,8 +42,9 @@ export async function reportToServer(
 ): Promise<CheckInOutcome | null> {
   const agent = await agentFacts(appliance);
   const remembered = loadRemembered(appliance.files, appliance.layout);
-  // In a trial crashes belong to the verdict.
-  if (agent !== null && state.row !== 'trial' && state.row !== 'armed') reportCrashes(appliance, state, agent);
+  // In a trial of the agent crashes belong to the verdict.
+  if (agent !== null && state.trial?.component !== 'app') reportCrashes(appliance, state, agent);
+  reportGivenUp(appliance, state);
   const crashes = agent === null ? 0 : recentCrashes(appliance, agent);
   let outcome: CheckInOutcome | null = null;
   if (memory.forced || isDue(remembered, appliance.clock) || isUrgent(appliance, remembered)) {

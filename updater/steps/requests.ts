@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { SlotName } from '../../protocol/component.ts';
 import { manifestShape } from '../../protocol/manifest.ts';
@@ -10,24 +9,21 @@ import type { StateBody, Transaction } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
 import type { FileFacts } from '../effects/files.ts';
-import type { Choice, MachineEvent } from '../machine-event.ts';
+import type { MachineEvent } from '../machine-event.ts';
 import { ReleaseError, type ReleaseErrorCode } from '../release/release-error.ts';
-import { resolveFromFile } from '../release/resolve-release.ts';
 import { sourcesInUse, takeSources } from '../release/sources.ts';
 import { trialLength } from '../settings.ts';
-import { acceptanceOf, type NoReturnCode, wayBack } from './acceptance.ts';
+import { type NoReturnCode, wayBack } from './acceptance.ts';
+import { bringFile, chosenFile } from './bring-file.ts';
 import { forgetRefused } from './refused.ts';
 import { forgetSticks } from './stick-notes.ts';
-import { forgetBelowFloor } from './wanted.ts';
+import { forgetBelowFloor, whyNoNewUpdater } from './wanted.ts';
 
 /** Requests that one run looks at; more wait for the next one. */
 const requestsMax = 16;
-/** Characters of a path in the record. */
-const pathMax = 400;
-
 export type RequestOutcome = 'done' | 'begun' | 'refused';
 /** Beside what can be wrong with a bundle. */
-type RefusalCode = NoReturnCode | 'not-uploaded' | 'file-unreadable' | 'records-newer';
+type RefusalCode = NoReturnCode | 'not-uploaded' | 'file-unreadable' | 'records-newer' | 'updater-waits';
 
 /** Tells the person who asked; page and command line print it. */
 function answerRequest(
@@ -224,6 +220,12 @@ async function install(
   if (!mayInstall(appliance, waiting.byRoot, file, request.id)) return null;
   try {
     const choice = await bringFile(appliance, state, file, true);
+    const why = choice.component === 'updater' ? whyNoNewUpdater(state) : null;
+    if (why !== null) {
+      const text = `updater ${choice.version} is not installed now: ${why}. Install it again when that time is over.`;
+      answerRequest(appliance, request.id, 'refused', text, 'updater-waits');
+      return null;
+    }
     answerRequest(appliance, request.id, 'begun', `installing ${choice.component} ${choice.version} from a file`);
     return { kind: 'take', choice };
   } catch (error) {
@@ -232,33 +234,6 @@ async function install(
     return null;
   } finally {
     if (!waiting.byRoot) files.unlink(file);
-  }
-}
-
-/**
- * A bundle that somebody brought, looked at where it lies. It is not copied: of its chunks each is verified when it is
- * used, so whoever changes the file meanwhile only makes that fail. An upload becomes ours first.
- * @param byPerson somebody named this very file, so that quarantine does not count
- * @throws ReleaseError, and what reading the file throws; then nothing of an upload is left
- */
-export async function bringFile(
-  appliance: Appliance,
-  state: StateBody,
-  file: string,
-  byPerson: boolean,
-): Promise<Choice> {
-  const { files, layout } = appliance;
-  if (dirname(file) !== layout.uploads) return chosenFile(appliance, state, file, file, byPerson);
-  const name = `upload-${randomUUID()}.hfb`;
-  const own = join(layout.work, name);
-  try {
-    takeUpload(appliance, file, own);
-    return await chosenFile(appliance, state, own, name, byPerson);
-  } catch (error) {
-    files.removeTree(own);
-    if (!(error instanceof ReleaseError)) throw error;
-    // The person knows it by the name that they gave it.
-    throw new ReleaseError(error.code, error.message.replaceAll(own, file), { cause: error });
   }
 }
 
@@ -272,28 +247,4 @@ function whyUnreadable(error: unknown, file: string): { text: string; code: Refu
     text: `${file} can not be read (${String(error.code)}). Check its name, and that the stick is there.`,
     code,
   };
-}
-
-async function chosenFile(
-  appliance: Appliance,
-  state: StateBody,
-  file: string,
-  sourcePath: string,
-  byPerson: boolean,
-): Promise<Choice> {
-  if (sourcePath.length > pathMax) throw new ReleaseError('no-file', `the path ${file} is too long`);
-  const acceptance = acceptanceOf(appliance, state, byPerson);
-  const { manifest, manifestDigest, bundle } = await resolveFromFile(appliance, file, acceptance);
-  bundle.source.close();
-  const { component, version } = manifest;
-  const source = { kind: 'file', path: sourcePath } as const;
-  return { kind: 'install', component, version, manifest: manifestDigest, source, waits: false };
-}
-
-/** From the page's directory into ours, where the page can not take it away. */
-function takeUpload({ files, layout }: Appliance, from: string, to: string): void {
-  files.makeDirectory(layout.work, 0o700);
-  if (files.stat(from)?.kind !== 'file') throw new ReleaseError('no-file', `${from} is not there as a file`);
-  files.rename(from, to);
-  files.syncDirectory(layout.work);
 }

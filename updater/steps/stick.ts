@@ -9,7 +9,7 @@ import type { MachineEvent } from '../machine-event.ts';
 import { asReleaseError, ReleaseError } from '../release/release-error.ts';
 import { resolveFromFile } from '../release/resolve-release.ts';
 import { acceptanceOf, knownTrust } from './acceptance.ts';
-import { bringFile } from './requests.ts';
+import { bringFile } from './bring-file.ts';
 import { type Found, type FoundRelease, type Note, readNotes, whyLeft, writeNotes } from './stick-notes.ts';
 import { sourcesBytesMax, sourcesName, takeStickSources } from './stick-sources.ts';
 

@@ -4,30 +4,25 @@ import { committedName } from '../../protocol/seal.ts';
 import type { StateBody } from '../../protocol/state-record.ts';
 import { readHealth } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
-import { loadRemembered } from '../check-in.ts';
+import { forgetArmedState } from '../armed-state.ts';
 import { prepareFile, replacePreparedJson } from '../effects/durable.ts';
 import { next } from '../machine.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { ProcessControlError } from '../processes/process-control.ts';
 import { readRecord } from '../record-store.ts';
-import { ReleaseError } from '../release/release-error.ts';
 import { giveUpSpace, reserveSpace } from '../release/reserve.ts';
-import { keptManifest } from '../release/resolve-release.ts';
-import { readSeal, verifyInstalled } from '../release/verify-slot.ts';
-import { sealSlot } from '../release/write-slot.ts';
 import { transactionOf } from '../transitions.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { currentNonce } from './judge.ts';
-import { keepDeviceSlot } from './os-slot.ts';
 import { recordOutcome } from './outcome.ts';
-import { noteTrouble } from './refused.ts';
 import { reportToServer } from './report.ts';
+import { heldByServer, sealedOrWhyNot } from './sealed.ts';
 import { stateBytes, stateBytesMaxDefault, takeSnapshot } from './snapshot.ts';
 
 /** The steps of a switch that goes well: from the sealed slot to the commit. */
 
 /** More than `.committed` can have: it holds no more than the record does. */
-const markBytes = 8 * 1024;
+export const markBytes = 8 * 1024;
 
 function word(status: string | { readonly raw: string }): CheckStatus {
   return status === 'ok' || status === 'warn' || status === 'fail' ? status : 'unknown';
@@ -39,67 +34,22 @@ function word(status: string | { readonly raw: string }): CheckStatus {
  */
 export async function awaitWindow(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
   const transaction = transactionOf(state);
-  const { layout, files, processes } = appliance;
-  try {
-    const ended = sealAndProve(appliance, state, memory);
-    if (ended !== null) return ended;
+  const { layout, files, processes, log } = appliance;
+  const ended = await sealedOrWhyNot(appliance, state, memory, ({ tx, component }) => {
     // The agent's state may have grown since: without room for its copy the agent is not even stopped.
     const snapped = stateBytes(files, layout, stateBytesMaxDefault);
-    if (transaction.component !== 'os')
-      reserveSpace({ files, layout, tx: transaction.tx, log: appliance.log }, { snapped });
-  } catch (error) {
-    if (!(error instanceof ReleaseError)) throw error;
-    // A disk that refuses (ENOSPC, EROFS, EIO) is told of; the next run tries again.
-    noteTrouble(appliance, transaction.tx, `${error.message} (${error.code})`);
-    await reportToServer(appliance, state, memory, { fresh: false });
-    return { kind: 'nothing' };
-  }
+    if (component !== 'os') reserveSpace({ files, layout, tx, log }, { snapped });
+  });
+  if (ended !== null) return ended;
   await reportToServer(appliance, state, memory, { fresh: false });
   if ((await processes.agent()).state === 'inactive') await processes.startAgent();
   const { answer } = await readHealth(layout.agentSocket);
   const healthy = answer !== null && answer.nonce === currentNonce(files, layout);
-  if (transaction.waits && healthy) {
-    const { desired } = loadRemembered(files, layout);
-    if (desired !== null && desired.release?.manifest !== transaction.manifest) {
-      return refuse(
-        appliance,
-        state,
-        'superseded',
-        `${transaction.version} is not wanted any more: a newer decision came`,
-      );
-    }
-    if (desired === null || desired.openForS <= 0) return { kind: 'nothing' };
-  }
+  const held = transaction.waits && healthy ? heldByServer(appliance, state) : null;
+  if (held !== null) return held;
   if (!healthy) return { kind: 'clear', baseline: null, baselineServer: 'unknown' };
   const baseline = Object.fromEntries(Object.entries(answer.checks).map(([name, status]) => [name, word(status)]));
   return { kind: 'clear', baseline, baselineServer: word(answer.server) };
-}
-
-/** @returns how the transaction ends here; null: the slot is whole */
-function sealAndProve(appliance: Appliance, state: StateBody, memory: RunMemory): MachineEvent | null {
-  const transaction = transactionOf(state);
-  if (transaction.component === 'os') return keepDeviceSlot(appliance, state, transaction, memory);
-  if (transaction.slot === null) throw new RangeError('no slot to switch to');
-  const { layout, files } = appliance;
-  const { tx, component, slot, manifest } = transaction;
-  const unsealed = readSeal(files, layout.slot(component, slot)) === null;
-  const kept = unsealed ? keptManifest(files, layout, tx, manifest) : null;
-  if (kept !== null) sealSlot({ files, layout, slot, ...kept });
-  // The full hash, once more and as late as it can be: what was sealed may have rotted while it waited. What this very
-  // run wrote and read back did not wait.
-  const isFresh = memory.written?.tx === tx && memory.written.manifest === manifest;
-  const proven = isFresh ? null : verifyInstalled(files, layout, component, slot, manifest);
-  if (proven !== null && !proven.sound) {
-    const text = `slot ${slot} is not what was sealed: ${proven.reason} at ${proven.path}`;
-    return refuse(appliance, state, 'slot-damaged', text);
-  }
-  return null;
-}
-
-function refuse(appliance: Appliance, state: StateBody, reason: string, text: string): MachineEvent {
-  const transaction = transactionOf(state);
-  recordOutcome(appliance, state, transaction, { outcome: 'refused', reason, text, downMs: null, revertedMs: null });
-  return { kind: 'refused' };
 }
 
 export async function stopAgent(appliance: Appliance, memory: RunMemory): Promise<MachineEvent> {
@@ -157,6 +107,10 @@ export async function commit(appliance: Appliance, state: StateBody): Promise<Ma
     downMs: transaction.downMs,
     revertedMs: null,
   });
+  if (transaction.component === 'updater') {
+    forgetArmedState(appliance);
+    return { kind: 'committed' };
+  }
   const agent = await agentFacts(appliance);
   if (agent !== null) forgetCrashes(appliance, agent);
   pruneSnapshots(appliance, transaction.tx);
@@ -166,7 +120,8 @@ export async function commit(appliance: Appliance, state: StateBody): Promise<Ma
 function describe(state: StateBody): { from: string; text: string } {
   const { kind, component, version } = transactionOf(state);
   const from = component === 'os' ? '' : state[component].committed.version;
-  return { from, text: kind === 'return' ? `went back to ${version}` : `${version} passed its trial` };
+  const what = component === 'app' ? version : `${component} ${version}`;
+  return { from, text: kind === 'return' ? `went back to ${version}` : `${what} passed its trial` };
 }
 
 /** The snapshot of the newest switch is kept for going back; those before it are not needed any more. */

@@ -26,10 +26,29 @@ export function leftByHand(state: StateBody, version: Version): Quarantined | un
   );
 }
 
+/**
+ * Why no updater is replaced now; null: it may be. Whoever can still bring the version before the agent's back must be the
+ * one that knows how that was left.
+ */
+export function whyNoNewUpdater({ row, app }: StateBody): string | null {
+  if (row === 'safe') return 'an updater is not replaced in safe mode';
+  const { previous, committed } = app;
+  if (previous === null) return null;
+  return `an updater is not replaced while ${committed.version} can still be taken back to ${previous.version}`;
+}
+
 /** What to do about the server's decision (S26, S60: state is reconciled, not commanded). Pure. */
 export function wantedOf(state: StateBody, desired: Desired | null): Wanted {
   if (desired === null || desired.release === null) return { kind: 'nothing' };
   const { component, version, manifest } = desired.release;
+  const source = { kind: 'server', path: desired.path } as const;
+  if (component === 'updater') {
+    const isKnown = state.quarantine.some((entry) => entry.manifest === manifest);
+    if (manifest === state.updater.committed.manifest || isKnown) return { kind: 'nothing' };
+    const why = whyNoNewUpdater(state);
+    if (why !== null) return { kind: 'hold', reason: `updater ${version} waits: ${why}` };
+    return { kind: 'take', choice: { kind: 'update', component, version, manifest, source, waits: true } };
+  }
   if (component !== 'app') {
     const reason = `the server wants ${wordOf(component)} ${version}, which this updater can not install`;
     return { kind: 'hold', reason };
@@ -42,7 +61,6 @@ export function wantedOf(state: StateBody, desired: Desired | null): Wanted {
     const reason = `a person went back from ${left.version}, so ${version}, which is older, is not taken by itself`;
     return { kind: 'hold', reason };
   }
-  const source = { kind: 'server', path: desired.path } as const;
   return {
     kind: 'take',
     choice: { kind: 'update', component, version, manifest, source, waits: state.row !== 'safe' },

@@ -78,7 +78,7 @@ async function runTo(plan: Plan): Promise<number> {
   };
   const effects = { files: realFiles, stateRecords: layout.stateRecords, die, hold };
   const files = killingFiles(effects, plan, loadState(realFiles, layout).row);
-  const line = { files, clock: realClock, layout, version: options.version, builtAtS: 0 };
+  const line = { files, clock: realClock, layout, version: options.version, builtAtS: 0, home: layout.root };
   for (const endsAt = performance.now() + comesWithinMs; performance.now() < endsAt; await delay(betweenRunsMs)) {
     const appliance = openAppliance(line, (text) => process.stderr.write(`${realClock.monoMs()} ${text}\n`));
     const rested = await runUpdater(appliance, loadState(files, layout), true);

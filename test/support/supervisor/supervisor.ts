@@ -1,4 +1,5 @@
-import { chmodSync, chownSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -19,6 +20,8 @@ export const supervisorConfigShape = z.object({
   timerMs: z.int().nullable(),
   /** null: no field page. */
   page: z.object({ port: z.int() }).nullable(),
+  /** A run of an updater on trial that has lasted for so long hangs. */
+  overdueS: z.number().default(300),
   /** Directories that stay writable while all else is read-only, and one that must be closed; null: no sandbox. */
   sandbox: z
     .object({ writable: z.array(z.string()), closed: z.string() })
@@ -33,12 +36,14 @@ export function controlSocketOf(root: string): string {
 
 /**
  * How the updater's unit starts Node: what a transfer leaves behind is collected at once, which takes a third off its
- * memory and costs no time that can be measured.
+ * memory and costs no time that can be measured; and one that takes memory without end ends by itself.
  */
-export const updaterFlags = ['--max-semi-space-size=1'] as const;
+export const updaterFlags = ['--max-semi-space-size=1', '--max-old-space-size=256'] as const;
 
 /** How often hint and requests are looked at; a path unit is told by the kernel. */
 const watchMs = 200;
+/** How often a hanging updater is looked for, while one is on trial. */
+const overdueLookMs = 1_000;
 const lineBytesMax = 1_000;
 
 function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSpec; page: UnitSpec } {
@@ -65,6 +70,11 @@ function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSp
       name: 'updater',
       before: count('updater'),
       command: [node, ...updaterFlags, join(updater, 'slot', 'main.js'), 'run', '--root', config.root],
+      after: ({ code, signal }) => [
+        ...[node, join(config.os, 'launch.js'), 'ended', 'updater', '--root', config.root, '--invocation', 'dev'],
+        ...['--code', signal === null ? 'exited' : 'killed'],
+        ...['--status', signal === null ? String(code) : signal.replace(/^SIG/, '')],
+      ],
       ...(config.sandbox === null ? {} : { env: { PATH: '/nonexistent' } }),
       user: null,
       restart: 'on-failure',
@@ -140,6 +150,7 @@ export class Supervisor {
     if (this.#config.timerMs !== null) {
       this.#timers.push(setInterval(() => this.#runUpdater(), this.#config.timerMs));
       this.#timers.push(setInterval(() => this.#watch(), watchMs));
+      this.#timers.push(setInterval(() => this.#endOverdue(), overdueLookMs));
     }
   }
 
@@ -154,6 +165,16 @@ export class Supervisor {
     if (this.#config.timerMs === null) return;
     // One that waits for its restart after a failure keeps its second.
     if (this.updater.state === 'inactive' || this.updater.state === 'failed') this.updater.start();
+  }
+
+  /** `holdfast-overdue.service`. */
+  #endOverdue(): void {
+    const { root, os, overdueS } = this.#config;
+    if (!existsSync(layoutOf(root).updaterStart)) return;
+    const words = [join(os, 'launch.js'), 'overdue', 'updater', '--after-s', String(overdueS), '--root', root];
+    spawn(join(os, 'node'), words, { stdio: 'ignore' }).once('exit', (code) => {
+      if (code === 0) this.updater.kill();
+    });
   }
 
   #watched(): string {
@@ -199,11 +220,12 @@ export class Supervisor {
 
   async #answer(line: string): Promise<object> {
     const { op } = z
-      .object({ op: z.enum(['agent', 'start-agent', 'stop-agent', 'run-updater']) })
+      .object({ op: z.enum(['agent', 'start-agent', 'stop-agent', 'run-updater', 'updater-output']) })
       .parse(JSON.parse(line));
     if (op === 'start-agent') this.agent.start();
     if (op === 'stop-agent') await this.agent.stop();
     if (op === 'run-updater') this.#runUpdater();
+    if (op === 'updater-output') return { ok: true, updaterOutput: this.updater.lastOutput };
     const { state, pid, crashes, lastExit, lastOutput } = this.agent;
     return { ok: true, agent: { state, pid, crashes, lastExit, lastOutput } };
   }

@@ -9,6 +9,8 @@ export interface UnitSpec {
   /** `ExecStartPre=+`: run as ourselves before each start; a failure is a failed start. */
   readonly before: readonly string[] | null;
   readonly command: readonly string[];
+  /** `ExecStopPost=`: run as ourselves after each end. */
+  readonly after?: (exit: Exit) => readonly string[];
   readonly user: { readonly uid: number; readonly gid: number } | null;
   readonly restart: 'always' | 'on-failure';
   readonly restartAfterMs: number;
@@ -56,6 +58,12 @@ export class Unit {
 
   get pid(): number | null {
     return this.#state === 'active' ? (this.#child?.pid ?? null) : null;
+  }
+
+  /** `systemctl kill --signal=SIGKILL`. */
+  kill(): void {
+    const pid = this.#child?.pid;
+    if (this.#state === 'active' && pid !== undefined) signalGroup(pid, 'SIGKILL');
   }
 
   /** `systemctl reset-failed` and `start`: does nothing when it runs or is about to. */
@@ -130,6 +138,7 @@ export class Unit {
     // KillMode=control-group: what the main process leaves behind ends with it.
     const owner = this.#owner(child.pid ?? null);
     if (owner !== null) killAll(owner);
+    if (this.spec.after !== undefined) await this.#wait(this.#spawn(this.spec.after(exit), null));
     this.#over(exit, true);
   }
 

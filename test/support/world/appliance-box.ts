@@ -55,6 +55,7 @@ export class ApplianceBox {
       pageUser: page,
       timerMs,
       page: pagePort === null ? null : { port: pagePort },
+      overdueS: 300,
       sandbox: null,
     };
   }

@@ -39,6 +39,11 @@ export class Builder {
     return this.#build('updater', version, ['--version', version]);
   }
 
+  /** An updater as a directory of test/releases changes it. */
+  patchedUpdater(version: string): Promise<Built> {
+    return this.#build('updater', version, ['--release', join(checkout, 'test', 'releases', `updater-${version}`)]);
+  }
+
   /** Takes a release off the signed list; who has the next bundle of this repository knows it. */
   async revoke(component: string, version: string): Promise<void> {
     const places = ['--repository', join(this.dir, 'repository'), '--server-keys', this.#serverKeys];

@@ -155,7 +155,7 @@ describe('the records', () => {
         const places = [...layout.stateRecords, ...layout.launchRecords];
         for (const [index, bytes] of images.entries()) writeFileSync(places[index] ?? '', bytes);
         knownRecord(realFiles, layout.stateRecords);
-        const outcome = launchCount({ files: realFiles, bootId: () => 'boot' }, layout, 'app');
+        const outcome = launchCount({ files: realFiles, bootId: () => 'boot', monoMs: () => 0 }, layout, 'app');
         expect(['chosen', 'nothing']).toContain(outcome.outcome);
         expect(outside()).toBe(before);
       }),

@@ -53,6 +53,7 @@ export const events = {
   kept: { kind: 'kept' },
   written: { kind: 'written' },
   clear: { kind: 'clear', baseline: { disk: 'ok' }, baselineServer: 'ok' },
+  probed: { kind: 'probed', baselineServer: 'ok' },
   'agent-gone': { kind: 'agent-gone' },
   'agent-stays': { kind: 'agent-stays' },
   'snapshot-done': { kind: 'snapshot-done' },

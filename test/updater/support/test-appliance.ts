@@ -33,6 +33,10 @@ export class ObedientAgent implements ProcessControl {
     return Promise.resolve();
   }
 
+  updaterOutput(): Promise<string> {
+    return Promise.resolve('');
+  }
+
   requestRun(): Promise<void> {
     return Promise.resolve();
   }
@@ -66,7 +70,9 @@ export function testAppliance(layout: Layout, files: Files = realFiles) {
     counter: openCounter(files, layout),
     events: openEvents(files, layout, clock, identity.appliance),
     version: '1.0.0',
+    manifest: null,
     builtAtS: 0,
+    run: () => Promise.resolve({ code: null, stdout: '', stderr: '', complaint: 'nothing can be started here' }),
     log: (line) => lines.push(line),
   };
   return { appliance, clock, processes, lines };
