@@ -72,10 +72,11 @@ export class Site implements AsyncDisposable {
   }
 
   /** An appliance of this site, with trials of seconds and a look every second. */
-  async appliance(name: string, tree: string): Promise<Machine> {
+  async appliance(name: string, tree: string, more: (machine: Machine) => void = () => undefined): Promise<Machine> {
     const machine = await this.plainMachine(name);
     await machine.layOver(tree);
     lookEachSecond(machine);
+    more(machine);
     await machine.boot();
     await machine.command('systemd-sysusers');
     await shortenTrials(machine);

@@ -221,7 +221,7 @@ describe('the state of an appliance', () => {
     expect(statusOn(layout)).toMatchObject({
       row: 'safe',
       why: expect.stringMatching(
-        /^The state record has schema 2, this updater knows 1\. 1\.0\.49 runs on, and nothing is changed/,
+        /^The state record has schema 2, this updater knows 1; the factory agent runs on a state of its own\. Nothing/,
       ),
     });
     expect(processes.orders).toEqual(['start']);

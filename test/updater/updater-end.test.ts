@@ -119,6 +119,16 @@ describe('an updater on trial', () => {
     expect(isOverdue(effects, layout, 5_000)).toBe(false);
   });
 
+  it('is not overdue any more once that run has ended, however the next one is started', () => {
+    saveState(realFiles, layout, onTrial);
+    starts();
+    nowMs += 60_000;
+    ends('killed', 'KILL');
+    expect(isOverdue(effects, layout, 5_000)).toBe(false);
+    starts();
+    expect(isOverdue(effects, layout, 5_000)).toBe(false);
+  });
+
   it('never is once the one before it was started, whose runs may last', () => {
     saveState(realFiles, layout, onTrial);
     for (let tries = 0; tries < 3; tries += 1) expect(starts()).toBe('0');
