@@ -47,6 +47,7 @@ describe('the tree for a plain machine', () => {
     expect(atBoot.sort()).toEqual([
       'holdfast-agent.service',
       'holdfast-hint.path',
+      'holdfast-overdue.service',
       'holdfast-overdue.timer',
       'holdfast-page.socket',
       'holdfast-requests.path',

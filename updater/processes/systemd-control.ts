@@ -15,6 +15,7 @@ const unitsAtBoot = [
   agentUnit,
   updaterUnit,
   'holdfast-updater.timer',
+  'holdfast-overdue.service',
   'holdfast-overdue.timer',
   'holdfast-requests.path',
   'holdfast-hint.path',
