@@ -9,7 +9,7 @@ import type { Identity } from './identity.ts';
 import type { ProcessControl } from './processes/process-control.ts';
 import type { ResolvedRelease } from './release/resolve-release.ts';
 import type { Settings } from './settings.ts';
-import type { Trial } from './verdict.ts';
+import type { Trial } from './trial.ts';
 
 /** Everything that one updater run works with; built in main.ts, passed to every step. */
 export interface Appliance {

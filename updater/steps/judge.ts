@@ -5,13 +5,15 @@ import type { Layout } from '../../protocol/layout.ts';
 import { launchBodyShape, type StateBody, type Transaction } from '../../protocol/state-record.ts';
 import { readHealth } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
+import { loadRemembered } from '../check-in.ts';
 import { readJson } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import { bootsMax, countStarts } from '../launch-table.ts';
-import type { MachineEvent } from '../machine-event.ts';
+import type { EventOf, MachineEvent } from '../machine-event.ts';
 import { knownRecord } from '../record-store.ts';
 import { transactionOf } from '../transitions.ts';
-import { beginTrial, judge, type Sample, type TrialRules } from '../verdict.ts';
+import { beginTrial, type KeptTrial, type Sample, type Trial, type TrialRules } from '../trial.ts';
+import { judge } from '../verdict.ts';
 import { reportToServer } from './report.ts';
 
 /** Healthy time is put on disk about this often, so that a killed judge loses no more of it. */
@@ -38,10 +40,40 @@ function triesOf(appliance: Appliance, tx: number): Pick<Sample, 'tries' | 'outO
 function rulesOf(appliance: Appliance, transaction: Transaction): TrialRules {
   const { stallMs, answerMs, graceMs } = appliance.settings;
   const { version, trial, baseline, baselineServer } = transaction;
-  return { ...trial, version, stallMs, answerMs, graceMs, baseline, baselineServer };
+  const { migrationMs = null } = trial;
+  return { ...trial, migrationMs, version, stallMs, answerMs, graceMs, baseline, baselineServer };
 }
 
-async function takeSample(appliance: Appliance, memory: RunMemory, tx: number): Promise<Sample> {
+/** What of the trial an earlier run, or this one, has put on disk. */
+function keptOf({ healthyMs, usedMs, migratingMs, start }: Transaction): KeptTrial {
+  return { healthyMs, usedMs, migratingMs: migratingMs ?? 0, start: start ?? null };
+}
+
+/** What of it is put on disk now. */
+function timesOf({ healthyMs, usedMs, migratingMs, start }: Trial): Omit<EventOf<'time-passed'>, 'kind'> {
+  return {
+    healthyMs: Math.round(healthyMs),
+    usedMs: Math.round(usedMs),
+    ...(migratingMs === 0 ? {} : { migratingMs: Math.round(migratingMs) }),
+    ...(start === null ? {} : { start }),
+  };
+}
+
+/** What the updater knows of the server, and how old that is. */
+function serverSeen({ files, layout, clock }: Appliance, memory: RunMemory) {
+  const { boot, triedMs } = loadRemembered(files, layout);
+  const isOfThisBoot = boot === clock.bootId();
+  return {
+    serverReached: isOfThisBoot ? memory.serverReached : null,
+    serverTriedMs: isOfThisBoot ? Math.max(0, clock.monoMs() - triedMs) : 0,
+  };
+}
+
+async function takeSample(
+  appliance: Appliance,
+  memory: RunMemory,
+  { tx, version }: Pick<Transaction, 'tx' | 'version'>,
+): Promise<Sample> {
   const { clock, files, layout, processes, settings } = appliance;
   // First who is meant, then who answers: a start in between shows as another nonce, never as the right one.
   const nonce = currentNonce(files, layout);
@@ -64,8 +96,9 @@ async function takeSample(appliance: Appliance, memory: RunMemory, tx: number): 
     starting: facts.state === 'starting',
     nonce,
     answer,
-    serverReached: memory.serverReached,
-    seen: seen?.checkIns ?? 0,
+    ...serverSeen(appliance, memory),
+    // A start that called itself another version at the server is not the one that is on trial.
+    seen: seen?.version === version ? seen.checkIns : 0,
   };
 }
 
@@ -79,13 +112,13 @@ export async function judgeTrial(appliance: Appliance, state: StateBody, memory:
   const transaction = transactionOf(state);
   const rules = rulesOf(appliance, transaction);
   if (memory.trial === null) {
-    memory.trial = beginTrial(transaction.healthyMs, transaction.usedMs);
+    memory.trial = beginTrial(keptOf(transaction));
     memory.trialLookedMs = appliance.clock.monoMs();
   }
   for (;;) {
     await appliance.clock.delay(appliance.settings.sampleMs);
     await reportToServer(appliance, state, memory, { fresh: true });
-    const sample = await takeSample(appliance, memory, transaction.tx);
+    const sample = await takeSample(appliance, memory, transaction);
     const verdict = judge(rules, memory.trial, sample);
     memory.trial = verdict.trial;
     switch (verdict.verdict) {
@@ -95,10 +128,10 @@ export async function judgeTrial(appliance: Appliance, state: StateBody, memory:
         memory.verdictMs = appliance.clock.monoMs();
         return { kind: 'failed', reason: verdict.reason, text: verdict.text };
       case 'undecided': {
-        const { healthyMs, usedMs } = verdict.trial;
+        if (verdict.asksServer) memory.forced = true;
         // The deadline bounds this loop: every pass adds to the time used.
-        if (usedMs - transaction.usedMs >= persistEveryMs) {
-          return { kind: 'time-passed', healthyMs: Math.round(healthyMs), usedMs: Math.round(usedMs) };
+        if (verdict.trial.usedMs - transaction.usedMs >= persistEveryMs) {
+          return { kind: 'time-passed', ...timesOf(verdict.trial) };
         }
         if (!sample.alive) await restartWhereTriesAreLeft(appliance, sample, rules);
         break;

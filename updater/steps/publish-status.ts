@@ -14,6 +14,7 @@ import { readSources } from '../release/sources.ts';
 import { lastRollback, whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
+import { deadlineUsedMs } from '../trial.ts';
 import { wayBack } from './acceptance.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
 import { keptOf } from './kept-trials.ts';
@@ -73,7 +74,8 @@ function verdictWord(
 function trialLine(state: StateBody): StatusInput['trial'] {
   const { transaction } = state;
   if (state.row !== 'trial' || transaction === null) return null;
-  const leftMs = Math.max(0, transaction.trial.deadlineMs - transaction.usedMs);
+  const { migratingMs = 0, usedMs, trial } = transaction;
+  const leftMs = Math.max(0, trial.deadlineMs - deadlineUsedMs({ usedMs, migratingMs }, trial.migrationMs ?? null));
   return { healthyMs: transaction.healthyMs, needMs: transaction.trial.healthyMs, leftMs };
 }
 

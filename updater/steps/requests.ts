@@ -202,8 +202,8 @@ function rollBack(appliance: Appliance, state: StateBody, id: string): MachineEv
 export function trialOf(appliance: Appliance, slot: SlotName): Transaction['trial'] {
   const path = join(appliance.layout.slot('app', slot), manifestName);
   const manifest = manifestShape.safeParse(parseOrNull(appliance, path, manifestLimits.manifestBytesMax));
-  const { healthyMs, deadlineMs, tries } = trialLength(manifest.data?.trial, appliance.settings);
-  return { healthyMs, deadlineMs, tries };
+  const { shortened: _shortened, ...trial } = trialLength(manifest.data?.trial, appliance.settings);
+  return trial;
 }
 
 function mayInstall(appliance: Appliance, byRoot: boolean, file: string, id: string): boolean {
