@@ -28,6 +28,7 @@ export function layoutOf(root: string) {
     evidence: join(updater, 'evidence'),
     history: join(updater, 'history.jsonl'),
     refused: join(updater, 'refused.json'),
+    deferred: join(updater, 'deferred.json'),
     slots: join(root, 'slots'),
     /** The directory of one slot: slots/app/0, slots/factory/app. */
     slot: (component: string, name: string): string =>

@@ -5,7 +5,7 @@ import type { Sample, Trial, TrialRules } from './trial.ts';
 /** What counts in a trial only as a comparison: checks with the baseline, the agent's reach with the updater's. All pure. */
 
 /** What the updater found out about the server is compared with what the agent says for this long. */
-export const comparedMs = 10_000;
+const comparedMs = 10_000;
 /** The agent's pauses between two tries grow with the outage, up to this. */
 const pauseMsMax = 60_000;
 

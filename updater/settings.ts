@@ -34,7 +34,8 @@ export const settingsShape = z.object({
     .default(null),
   /** How often a trial is looked at, and how long work may stand still or an answer be missing in it. */
   sampleMs: z.int().min(50).default(1_000),
-  stallMs: z.int().min(500).default(60_000),
+  /** An agent makes a reading once a minute at the least: one that is late is no standstill. */
+  stallMs: z.int().min(500).default(150_000),
   answerMs: z.int().min(500).default(60_000),
   /** How long a check may fail in a trial before it counts as a regression. */
   graceMs: z.int().min(0).default(30_000),

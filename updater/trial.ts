@@ -47,8 +47,8 @@ export interface Trial {
   /** The start that the healthy time belongs to; null: none yet. */
   readonly start: string | null;
   readonly progress: number | null;
-  /** Healthy as far as one can see, but no work was seen since: it counts when the work moves. */
-  readonly unprovenMs: number;
+  /** Healthy in each look since, but no work was seen: it counts when the work moves. null: not healthy in the look before. */
+  readonly unprovenMs: number | null;
   /** How long work stood still, no answer came, a check failed, the server was missing: in a row. */
   readonly stillMs: number;
   readonly silentMs: number;
@@ -72,7 +72,7 @@ export function beginTrial(kept: Partial<KeptTrial> = {}): Trial {
     migratingMs,
     start,
     progress: null,
-    unprovenMs: 0,
+    unprovenMs: null,
     stillMs: 0,
     silentMs: 0,
     regressed: [],

@@ -32,7 +32,7 @@ function begun(before: Trial, sample: Sample): Trial {
   if (start === before.start) return { ...before, ...times };
   // A new start has nothing to show yet: its healthy time begins again.
   const healthyMs = before.start === null ? before.healthyMs : 0;
-  return { ...before, ...times, start, healthyMs, progress: null, unprovenMs: 0, stillMs: 0, silentMs: 0 };
+  return { ...before, ...times, start, healthyMs, progress: null, unprovenMs: null, stillMs: 0, silentMs: 0 };
 }
 
 /** Brings the counters forward by one sample. */
@@ -41,7 +41,7 @@ function look(rules: TrialRules, before: Trial, sample: Sample): Look {
   const { answer, sinceMs } = sample;
   const ours = answer !== null && sample.nonce !== null && answer.nonce === sample.nonce ? answer : null;
   const without = (obstacle: string, changes: Partial<Trial>): Look => {
-    return { trial: { ...trial, ...changes, unprovenMs: 0 }, obstacle, ours: null, loss: 'none' };
+    return { trial: { ...trial, ...changes, unprovenMs: null }, obstacle, ours: null, loss: 'none' };
   };
   if (!sample.alive) return without('the process does not live', {});
   if (ours === null) {
@@ -68,23 +68,19 @@ function look(rules: TrialRules, before: Trial, sample: Sample): Look {
     regressedMs: regressed.length > 0 ? trial.regressedMs + sinceMs : 0,
     cutOffMs: loss === 'none' ? 0 : trial.cutOffMs + (loss === 'cut-off' ? sinceMs : 0),
   };
-  // Work has a rhythm of its own, which need not be that of our looks.
-  const obstacle = firstObstacle(ours, stillMs * 2 >= rules.stallMs, regressed, loss);
-  if (obstacle !== null) return { trial: { ...after, unprovenMs: 0 }, obstacle, ours, loss };
-  // The first sample of a start shows nothing yet; after it, time counts once the work has moved.
-  const unprovenMs = isFirst ? 0 : trial.unprovenMs + sinceMs;
+  const obstacle = firstObstacle(ours, regressed, loss);
+  if (obstacle !== null) return { trial: { ...after, unprovenMs: null }, obstacle, ours, loss };
+  // Only the time between two healthy looks counts, and only once the work has moved: it has a rhythm of its own.
+  const unprovenMs = trial.unprovenMs === null ? 0 : trial.unprovenMs + sinceMs;
   const times = moved ? { healthyMs: trial.healthyMs + unprovenMs, unprovenMs: 0 } : { unprovenMs };
-  return { trial: { ...after, ...times, wasHealthy: true }, obstacle: null, ours, loss };
+  const isStill = stillMs * 2 >= rules.stallMs;
+  return { trial: { ...after, ...times, wasHealthy: true }, obstacle: isStill ? standsStill : null, ours, loss };
 }
 
-function firstObstacle(
-  answer: HealthAnswer,
-  isStill: boolean,
-  regressed: readonly string[],
-  loss: ServerLoss,
-): string | null {
+const standsStill = 'its work stands still';
+
+function firstObstacle(answer: HealthAnswer, regressed: readonly string[], loss: ServerLoss): string | null {
   if (!answer.state.migrated) return 'its state is not migrated yet';
-  if (isStill) return 'its work stands still';
   if (regressed.length > 0) return `worse than before: ${regressed.join(', ')}`;
   switch (loss) {
     case 'none':

@@ -17,6 +17,7 @@ import { headAndTail } from '../text.ts';
 import { deadlineUsedMs } from '../trial.ts';
 import { wayBack } from './acceptance.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
+import { deferralOf } from './deferral-note.ts';
 import { keptOf } from './kept-trials.ts';
 import { troubleOf } from './refused.ts';
 import { stickLines } from './stick-notes.ts';
@@ -79,6 +80,13 @@ function trialLine(state: StateBody): StatusInput['trial'] {
   return { healthyMs: transaction.healthyMs, needMs: transaction.trial.healthyMs, leftMs };
 }
 
+function deferralLine(appliance: Appliance, state: StateBody): Pick<StatusInput, 'deferral'> {
+  const deferral = deferralOf(appliance, state);
+  if (deferral === null) return {};
+  const { words, usedMs, leftMs } = deferral.look;
+  return { deferral: { words, usedMs, leftMs } };
+}
+
 async function agentLine(
   appliance: Appliance,
   agent: AgentFacts | null,
@@ -129,6 +137,7 @@ export function whyOf(appliance: Appliance, state: StateBody, agent: AgentFacts 
     crashes,
     reasons: desired?.reasons ?? [],
     serverError: error?.message ?? null,
+    deferral: deferralOf(appliance, state)?.sentence ?? null,
     trouble: holdReason(state, desired) ?? troubleOf(appliance, state, desired),
     kept: keptOf(appliance, lastRollback(state)),
   });
@@ -161,6 +170,7 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
     quarantine: state.quarantine,
     floor: state.floor,
     trial: trialLine(state),
+    ...deferralLine(appliance, state),
     settings: { trialHealthyMs: length.healthyMs, trialDeadlineMs: length.deadlineMs, shortened: length.shortened },
     transactions: readHistory(files, layout)
       .slice(-linesMax)

@@ -17,6 +17,7 @@ import { sourcesInUse, takeSources } from '../release/sources.ts';
 import { trialLength } from '../settings.ts';
 import { acceptanceOf, type NoReturnCode, wayBack } from './acceptance.ts';
 import { forgetRefused } from './refused.ts';
+import { requestName } from './request-name.ts';
 import { forgetSticks } from './stick-notes.ts';
 import { forgetBelowFloor } from './wanted.ts';
 
@@ -60,7 +61,7 @@ function nextRequest(appliance: Appliance): Waiting | null {
   const { files, layout } = appliance;
   for (const name of files.list(layout.requests).slice(0, requestsMax)) {
     const path = join(layout.requests, name);
-    if (!/^[0-9a-f-]{36}\.json$/.test(name)) continue; // half written, or nothing of ours
+    if (!requestName.test(name)) continue; // half written, or nothing of ours
     const facts = files.stat(path);
     if (facts === null) continue;
     const parsed = mayAsk(appliance, facts) ? requestShape.safeParse(parseOrNull(appliance, path)) : null;

@@ -15,8 +15,10 @@ import { giveUpSpace, reserveSpace } from '../release/reserve.ts';
 import { keptManifest } from '../release/resolve-release.ts';
 import { readSeal, verifyInstalled } from '../release/verify-slot.ts';
 import { sealSlot } from '../release/write-slot.ts';
+import { withoutBaseline } from '../sentences.ts';
 import { transactionOf } from '../transitions.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
+import { holdOf } from './defer.ts';
 import { currentNonce } from './judge.ts';
 import { keepDeviceSlot } from './os-slot.ts';
 import { recordOutcome } from './outcome.ts';
@@ -57,8 +59,8 @@ export async function awaitWindow(appliance: Appliance, state: StateBody, memory
   await reportToServer(appliance, state, memory, { fresh: false });
   if ((await processes.agent()).state === 'inactive') await processes.startAgent();
   const { answer } = await readHealth(layout.agentSocket);
-  const healthy = answer !== null && answer.nonce === currentNonce(files, layout);
-  if (transaction.waits && healthy) {
+  const ours = answer !== null && answer.nonce === currentNonce(files, layout) ? answer : null;
+  if (transaction.waits && ours !== null) {
     const { desired } = loadRemembered(files, layout);
     if (desired !== null && desired.release?.manifest !== transaction.manifest) {
       return refuse(
@@ -68,11 +70,12 @@ export async function awaitWindow(appliance: Appliance, state: StateBody, memory
         `${transaction.version} is not wanted any more: a newer decision came`,
       );
     }
-    if (desired === null || desired.openForS <= 0) return { kind: 'nothing' };
+    const hold = await holdOf(appliance, state, ours, desired?.openForS ?? 0);
+    if (hold !== 'go') return { kind: hold === 'wait' ? 'nothing' : 'refused' };
   }
-  if (!healthy) return { kind: 'clear', baseline: null, baselineServer: 'unknown' };
-  const baseline = Object.fromEntries(Object.entries(answer.checks).map(([name, status]) => [name, word(status)]));
-  return { kind: 'clear', baseline, baselineServer: word(answer.server) };
+  if (ours === null) return { kind: 'clear', baseline: null, baselineServer: 'unknown' };
+  const baseline = Object.fromEntries(Object.entries(ours.checks).map(([name, status]) => [name, word(status)]));
+  return { kind: 'clear', baseline, baselineServer: word(ours.server) };
 }
 
 /** @returns how the transaction ends here; null: the slot is whole */
@@ -166,7 +169,9 @@ export async function commit(appliance: Appliance, state: StateBody): Promise<Ma
 function describe(state: StateBody): { from: string; text: string } {
   const { kind, component, version } = transactionOf(state);
   const from = component === 'os' ? '' : state[component].committed.version;
-  return { from, text: kind === 'return' ? `went back to ${version}` : `${version} passed its trial` };
+  const text = kind === 'return' ? `went back to ${version}` : `${version} passed its trial`;
+  const without = withoutBaseline(state);
+  return { from, text: without === '' ? text : `${text}.${without}` };
 }
 
 /** The snapshot of the newest switch is kept for going back; those before it are not needed any more. */
