@@ -39,7 +39,7 @@ function begun(before: Trial, sample: Sample): Trial {
 function look(rules: TrialRules, before: Trial, sample: Sample): Look {
   const trial = begun(before, sample);
   const { answer, sinceMs } = sample;
-  const ours = answer !== null && sample.nonce !== null && answer.nonce === sample.nonce ? answer : null;
+  const ours = answer !== null && answer.nonce === sample.nonce ? answer : null;
   const without = (obstacle: string, changes: Partial<Trial>): Look => {
     return { trial: { ...trial, ...changes, unprovenMs: null }, obstacle, ours: null, loss: 'none' };
   };

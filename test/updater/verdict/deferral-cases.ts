@@ -46,7 +46,7 @@ export const deferralCases: Readonly<Record<string, readonly Case[]>> = {
     adds('is what lies between two looks that saw the agent ask', { usedMs: 6 * minute }, [], one, look, now),
     adds('adds up', { usedMs: 9 * minute, releases: [{ manifest: one, usedMs: 9 * minute }] }, before, one, look, now),
     adds(
-      'is kept over a reboot, and the time between is nobody‘s',
+      'is kept over a reboot, and the time between does not count',
       { usedMs: 3 * minute },
       before,
       one,

@@ -115,6 +115,11 @@ export const failingCases: Readonly<Record<string, readonly Case[]>> = {
     ),
     looks('that does not come ends the trial', [{ for: 3 }, { answer: null, for: 5 }], failed('no-answer')),
     looks('in time is enough', [{ for: 3 }, { answer: null, for: 4 }, { answer: {} }], needsTime),
+    looks(
+      'now and then is enough',
+      [{ for: 2 }, { answer: null, for: 3 }, {}, { answer: null, for: 3 }, {}],
+      needsTime,
+    ),
     looks('says nothing when nobody knows which start is meant', [{ nonce: null, for: 5 }], failed('no-answer')),
     looks(
       'of something else names no reason at the deadline',

@@ -30,9 +30,14 @@ export const healthyCases: Readonly<Record<string, readonly Case[]>> = {
         rules: { baseline: null, baselineServer: 'unknown' },
       },
     ),
-    looks('is none: the server word is needed all the same', [{ seen: 1, for: 60 }], failed('not-seen-by-server'), {
-      rules: { baseline: null, baselineServer: 'unknown' },
-    }),
+    looks(
+      'is none: the word of the server is needed all the same',
+      [{ seen: 1, for: 60 }],
+      failed('not-seen-by-server'),
+      {
+        rules: { baseline: null, baselineServer: 'unknown' },
+      },
+    ),
   ],
   'a check': [
     looks('that was good before may fail for its grace', [{ ...broken, for: 3 }], undecided('worse than before: disk')),
