@@ -40,6 +40,8 @@ export interface RunMemory {
   written: { readonly tx: number; readonly manifest: string } | null;
   trial: Trial | null;
   trialLookedMs: number;
+  /** A report of the judge that the server keeps waiting. */
+  reporting: { readonly done: Promise<unknown>; readonly giveUp: () => void } | null;
   serverReached: boolean | null;
   /** Check-ins of the start on trial that the server vouched for, by the start's digest. */
   seen: Readonly<Record<string, { readonly version: string; readonly checkIns: number }>>;
@@ -56,6 +58,7 @@ export function freshMemory(forced: boolean): RunMemory {
     written: null,
     trial: null,
     trialLookedMs: 0,
+    reporting: null,
     serverReached: null,
     seen: {},
     stoppedMs: null,

@@ -18,6 +18,8 @@ import { reportToServer } from './report.ts';
 
 /** Healthy time is put on disk about this often, so that a killed judge loses no more of it. */
 const persistEveryMs = 2_000;
+/** A look waits for the server for so long, and then goes on without. */
+const reportWaitMs = 2_000;
 const startBytesMax = 16 * 1024;
 /** Nobody looked for longer, because the judge or the whole machine stood still: more than this of it does not count. */
 const gapMost = { samples: 5, ms: 2_000 } as const;
@@ -107,6 +109,34 @@ function downMs(memory: RunMemory, fallbackMs: number): number {
   return Math.max(0, Math.round(memory.servingMs - memory.stoppedMs));
 }
 
+/**
+ * The report goes on beside the looks where the server keeps it waiting: a version that died must be noticed in seconds
+ * all the same.
+ */
+async function reportBeside(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<void> {
+  memory.reporting ??= startReport(appliance, state, memory);
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise((resolve) => {
+    timer = setTimeout(resolve, reportWaitMs);
+  });
+  await Promise.race([memory.reporting.done, patience]);
+  clearTimeout(timer);
+}
+
+function startReport(appliance: Appliance, state: StateBody, memory: RunMemory): NonNullable<RunMemory['reporting']> {
+  const stop = new AbortController();
+  const done = reportToServer(appliance, state, memory, { fresh: true, signal: stop.signal }).finally(() => {
+    memory.reporting = null;
+  });
+  return { done, giveUp: () => stop.abort() };
+}
+
+/** What follows a verdict writes what a report writes, too. */
+async function endReport({ reporting }: RunMemory): Promise<void> {
+  reporting?.giveUp();
+  await reporting?.done;
+}
+
 /** Looks again and again until there is a verdict, or healthy time that is worth putting on disk. */
 export async function judgeTrial(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
   const transaction = transactionOf(state);
@@ -117,15 +147,17 @@ export async function judgeTrial(appliance: Appliance, state: StateBody, memory:
   }
   for (;;) {
     await appliance.clock.delay(appliance.settings.sampleMs);
-    await reportToServer(appliance, state, memory, { fresh: true });
+    await reportBeside(appliance, state, memory);
     const sample = await takeSample(appliance, memory, transaction);
     const verdict = judge(rules, memory.trial, sample);
     memory.trial = verdict.trial;
     switch (verdict.verdict) {
       case 'passed':
+        await endReport(memory);
         return { kind: 'passed', downMs: downMs(memory, 0) };
       case 'failed':
         memory.verdictMs = appliance.clock.monoMs();
+        await endReport(memory);
         return { kind: 'failed', reason: verdict.reason, text: verdict.text };
       case 'undecided': {
         if (verdict.asksServer) memory.forced = true;
