@@ -8,6 +8,7 @@ import { CheckInLoop } from './check-in-loop.ts';
 import { Duty } from './duty.ts';
 import type { Effects, Log } from './effects/effects.ts';
 import { HealthSocket } from './health.ts';
+import { Inhibitor } from './inhibitor.ts';
 import { Ledger } from './ledger.ts';
 import { orderHandler } from './order-kinds.ts';
 import { OrderQueue } from './orders.ts';
@@ -68,8 +69,9 @@ async function runWithStores(
     checkInBell,
     signal,
   });
+  const inhibitor = new Inhibitor(effects.clock);
   const orders = new OrderQueue(
-    { log: effects.log, outbox, ledger, handle },
+    { log: effects.log, outbox, ledger, handle: inhibitor.whileIn(handle) },
     { added: new Bell(), finished: checkInBell },
   );
   const checkIns: CheckInLoop = new CheckInLoop({
@@ -93,7 +95,7 @@ async function runWithStores(
       state: { schema: state.schema, migrated: true },
       checks: duty.checks(),
       server: checkIns.server,
-      inhibit: null,
+      inhibit: inhibitor.words,
     }),
   );
 

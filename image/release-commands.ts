@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
+import { type TrialAsked, trialAskedShape } from '../protocol/manifest.ts';
 import { versionShape } from '../protocol/version.ts';
 import type { Bundle } from './bundle.ts';
 import { writeMetadataBundle } from './ceremony/metadata-bundle.ts';
@@ -24,6 +25,7 @@ const describedShape = z.object({
   version: versionShape,
   securityVersion: z.int().min(0).optional(),
   state: stateShape.optional(),
+  trial: trialAskedShape.optional(),
 });
 
 const dry = dryShape.shape;
@@ -39,6 +41,9 @@ const buildShape = repositoryShape.extend({
   sbom: z.string().optional(),
   trialStart: z.boolean(),
   securityVersion: z.int().optional(),
+  healthyS: z.int().optional(),
+  deadlineS: z.int().optional(),
+  migrationS: z.int().optional(),
   out: z.string(),
   source: z.string(),
 });
@@ -57,6 +62,9 @@ export function addReleaseCommands(program: Command, checkout: string, print: Pr
     .option('--image <file>', 'for os: what a device slot will hold')
     .option('--sbom <file>', 'for os: its bill of materials')
     .option('--security-version <number>', 'rises when older releases must not come back', wholeNumber)
+    .option('--healthy-s <seconds>', 'for app: a longer trial than the standard one, in healthy time', wholeNumber)
+    .option('--deadline-s <seconds>', 'for app: a later end of the trial', wholeNumber)
+    .option('--migration-s <seconds>', 'for app: how long it may migrate its state, beside the deadline', wholeNumber)
     .option('--source <dir>', 'the checkout', checkout)
     .option('--no-trial-start', 'do not start the agent against the frozen states first')
     .option('--dry-run', 'build and try it, but sign and write nothing')
@@ -85,6 +93,25 @@ async function describedIn(directory: string | undefined) {
   return { ...describedShape.parse(JSON.parse(text)), patch: join(directory, 'release.patch') };
 }
 
+/** What the release asks of its trial: the command line first, then what describes it. An appliance only lengthens by it. */
+function trialAsked(
+  { healthyS, deadlineS, migrationS }: z.infer<typeof buildShape>,
+  described: TrialAsked | undefined,
+): TrialAsked | undefined {
+  if (healthyS === undefined && deadlineS === undefined && migrationS === undefined) return described;
+  const ms = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1_000);
+  const healthyMs = ms(healthyS) ?? described?.healthyMs ?? 0;
+  const migrationMs = ms(migrationS) ?? described?.migrationMs;
+  const asked = {
+    healthyMs,
+    deadlineMs: ms(deadlineS) ?? described?.deadlineMs ?? healthyMs,
+    ...(migrationMs === undefined ? {} : { migrationMs }),
+  };
+  const parsed = trialAskedShape.safeParse(asked);
+  if (parsed.success) return parsed.data;
+  throw new InvalidArgumentError('a trial ends after its healthy time, and each of its times is a day at the most');
+}
+
 async function build(options: z.infer<typeof buildShape>, print: Print): Promise<void> {
   const described = await describedIn(options.release);
   const version = options.version ?? described?.version;
@@ -107,6 +134,7 @@ async function build(options: z.infer<typeof buildShape>, print: Print): Promise
     node: runtime ?? process.execPath,
     triesStarts: options.trialStart,
   };
+  const trial = trialAsked(options, described?.trial);
   if (dryRun) {
     await requireFitting(options);
     const tried = await rehearseRelease(source);
@@ -114,7 +142,13 @@ async function build(options: z.infer<typeof buildShape>, print: Print): Promise
     return print(json, { dryRun, component, version, ...tried }, text.join('\n'));
   }
   const repository = await openFrom(options);
-  const { bundle, ...tried } = await buildRelease({ ...source, ...signing, runtime, repository });
+  const { bundle, ...tried } = await buildRelease({
+    ...source,
+    ...signing,
+    ...(trial === undefined ? {} : { trial }),
+    runtime,
+    repository,
+  });
   print(json, { component, version, ...bundle, ...tried }, [...triedLines(tried), writtenLine(bundle)].join('\n'));
 }
 

@@ -7,6 +7,9 @@ import { wireEnum } from './wire-enum.ts';
 export const healthBytesMax = 64 * 1024;
 export const healthTimeoutMs = 2_000;
 
+/** Characters of what an agent says about why it should not be stopped now. */
+export const inhibitCharsMax = 200;
+
 export const checkStatuses = ['ok', 'warn', 'fail', 'unknown'] as const;
 export type CheckStatus = (typeof checkStatuses)[number];
 export const checkStatusShape = wireEnum(checkStatuses);
@@ -40,6 +43,6 @@ export const healthAnswerShape = z.object({
   /** Can the agent itself reach the server? */
   server: checkStatusShape,
   /** Why the agent asks not to be stopped now; null when it does not mind. */
-  inhibit: z.string().max(200).nullable().default(null),
+  inhibit: z.string().max(inhibitCharsMax).nullable().default(null),
 });
 export type HealthAnswer = z.infer<typeof healthAnswerShape>;

@@ -30,6 +30,7 @@ export function layoutOf(root: string) {
     refused: join(updater, 'refused.json'),
     /** The state as it was when an updater was armed: what that one makes of the record in its trial counts only when it is committed. */
     armedState: join(updater, 'state.armed'),
+    deferred: join(updater, 'deferred.json'),
     slots: join(root, 'slots'),
     /** The directory of one slot: slots/app/0, slots/factory/app. */
     slot: (component: string, name: string): string =>

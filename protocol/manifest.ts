@@ -19,6 +19,17 @@ const stateRangeShape = z
   .object({ reads: z.object({ min: z.int().min(0), max: z.int().min(0) }), writes: z.int().min(0) })
   .refine(({ reads, writes }) => reads.min <= writes && writes <= reads.max, 'a version can read what it writes');
 
+/** What a release asks of its trial; an appliance takes what is longer than its own standard. */
+export const trialAskedShape = z
+  .object({
+    healthyMs: z.int().min(0).max(manifestLimits.trialHealthyMsMax),
+    deadlineMs: z.int().min(0).max(manifestLimits.trialHealthyMsMax),
+    /** For a version that migrates its state for longer than work may stand still: the time for that, beside the deadline. */
+    migrationMs: z.int().min(0).max(manifestLimits.trialHealthyMsMax).optional(),
+  })
+  .refine(({ healthyMs, deadlineMs }) => healthyMs <= deadlineMs, 'a trial can be passed before its deadline');
+export type TrialAsked = z.infer<typeof trialAskedShape>;
+
 const manifestFields = z.object({
   format: z.literal(1),
   /** Names of what a reader must understand to install this; one that it does not know makes it refuse. */
@@ -48,13 +59,7 @@ const manifestFields = z.object({
     /** State schemas that this version can read, and the one that it writes. */
     state: stateRangeShape,
   }),
-  trial: z
-    .object({
-      healthyMs: z.int().min(0).max(manifestLimits.trialHealthyMsMax),
-      deadlineMs: z.int().min(0).max(manifestLimits.trialHealthyMsMax),
-    })
-    .refine(({ healthyMs, deadlineMs }) => healthyMs <= deadlineMs, 'a trial can be passed before its deadline')
-    .optional(),
+  trial: trialAskedShape.optional(),
   /** The agent's state that a snapshot may hold at the most. */
   stateBytesMax: bytesShape,
   source: z.object({ commit: z.string().max(80), builtBy: z.string().max(200) }),

@@ -101,7 +101,13 @@ const transactionShape = open({
   slot: slotShape.nullable(),
   /** A dead agent, a file and a person do not wait for window and inhibitor. */
   waits: z.boolean(),
-  trial: open({ healthyMs: z.int(), deadlineMs: z.int(), tries: z.int().min(1) }),
+  trial: open({
+    healthyMs: z.int(),
+    deadlineMs: z.int(),
+    tries: z.int().min(1),
+    /** How long it may say that its state is not migrated, beside the deadline; absent: the deadline holds for that too. */
+    migrationMs: z.int().min(0).optional(),
+  }),
   /** The agent's last health before the switch; null: it did not answer, so only the absolute conditions count. */
   baseline: z.record(z.string().max(40), z.enum(checkStatuses)).nullable(),
   /** Could the agent reach the server before the switch? */
@@ -109,6 +115,10 @@ const transactionShape = open({
   /** Healthy time so far and trial time used, monotonic, kept over restarts of the judge. */
   healthyMs: z.int().min(0),
   usedMs: z.int().min(0),
+  /** Of the time used, what it spent with a state that was not migrated; absent: none. */
+  migratingMs: z.int().min(0).optional(),
+  /** The start that the healthy time belongs to; absent: none yet. */
+  start: z.string().max(64).optional(),
   /** Facts for the report: durations of fetch, standstill and going back; 0 until known. */
   fetchedMs: z.int().min(0),
   downMs: z.int().min(0),

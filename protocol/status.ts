@@ -88,6 +88,15 @@ export const statusShape = z.object({
   quarantine: z.array(quarantinedShape),
   floor: z.object({ app: z.int(), updater: z.int() }),
   trial: z.object({ healthyMs: z.int(), needMs: z.int(), leftMs: z.int() }).nullable(),
+  /** The switch to a release is put off because the agent asks for it; absent: it is not. */
+  deferral: z
+    .object({
+      /** In the agent's own words; null: it has none. */
+      words: z.string().max(200).nullable(),
+      usedMs: z.int().min(0),
+      leftMs: z.int().min(0),
+    })
+    .optional(),
   /** Where the appliance's own settings shorten what a release asks for. */
   settings: z.object({ trialHealthyMs: z.int(), trialDeadlineMs: z.int(), shortened: z.boolean() }),
   transactions: z.array(transactionLineShape).max(20),

@@ -10,7 +10,7 @@ import type { Identity } from './identity.ts';
 import type { ProcessControl } from './processes/process-control.ts';
 import type { ResolvedRelease } from './release/resolve-release.ts';
 import type { Settings } from './settings.ts';
-import type { Trial } from './verdict.ts';
+import type { Trial } from './trial.ts';
 
 /** Everything that one updater run works with; built in main.ts, passed to every step. */
 export interface Appliance {
@@ -44,6 +44,8 @@ export interface RunMemory {
   written: { readonly tx: number; readonly manifest: string } | null;
   trial: Trial | null;
   trialLookedMs: number;
+  /** A report of the judge that the server keeps waiting. */
+  reporting: { readonly done: Promise<unknown>; readonly giveUp: () => void } | null;
   serverReached: boolean | null;
   /** Check-ins of the start on trial that the server vouched for, by the start's digest. */
   seen: Readonly<Record<string, { readonly version: string; readonly checkIns: number }>>;
@@ -60,6 +62,7 @@ export function freshMemory(forced: boolean): RunMemory {
     written: null,
     trial: null,
     trialLookedMs: 0,
+    reporting: null,
     serverReached: null,
     seen: {},
     stoppedMs: null,

@@ -169,7 +169,12 @@ async function verifiedByNewest(
   }
 }
 
-async function roundTrip(deps: CheckInDependencies, report: Report, etag: string | null): Promise<Verified> {
+async function roundTrip(
+  deps: CheckInDependencies,
+  report: Report,
+  etag: string | null,
+  signal: AbortSignal | undefined,
+): Promise<Verified> {
   const keys = answerKeysNow(deps);
   for (let attempt = 0; ; attempt += 1) {
     const body = requestBody(deps, report, etag);
@@ -177,7 +182,7 @@ async function roundTrip(deps: CheckInDependencies, report: Report, etag: string
     const url = new URL(checkInPath, deps.identity.url).href;
     const headers = { 'content-type': 'application/json', ...signed };
     const answer = await deps.http.fetch(
-      { method: 'POST', url, headers, body, totalMs: requestTotalMs },
+      { method: 'POST', url, headers, body, totalMs: requestTotalMs, ...(signal === undefined ? {} : { signal }) },
       answerBytesMax,
     );
     const trusted = await verifiedByNewest(answer, deps, keys, signed.signature);
@@ -239,10 +244,15 @@ function failed(
  * server for this request changes nothing but the time of the next try; whatever went wrong is remembered with its
  * reason and never stops the caller.
  */
-export async function checkIn(deps: CheckInDependencies, report: Report, fresh = false): Promise<CheckInOutcome> {
+export async function checkIn(
+  deps: CheckInDependencies,
+  report: Report,
+  fresh = false,
+  signal?: AbortSignal,
+): Promise<CheckInOutcome> {
   const before = loadRemembered(deps.files, deps.layout);
   try {
-    return accept(deps, before, await roundTrip(deps, report, fresh ? null : before.etag));
+    return accept(deps, before, await roundTrip(deps, report, fresh ? null : before.etag, signal));
   } catch (error) {
     if (error instanceof HttpError) {
       const next = 'check cable, name resolution and proxy; the appliance goes on trying';

@@ -56,7 +56,13 @@ export type MachineEvent =
   | { readonly kind: 'snapshot-done' }
   | { readonly kind: 'snapshot-failed' }
   | { readonly kind: 'started' }
-  | { readonly kind: 'time-passed'; readonly healthyMs: number; readonly usedMs: number }
+  | {
+      readonly kind: 'time-passed';
+      readonly healthyMs: number;
+      readonly usedMs: number;
+      readonly migratingMs?: number;
+      readonly start?: string;
+    }
   | { readonly kind: 'passed'; readonly downMs: number }
   | { readonly kind: 'failed'; readonly reason: FailureReason; readonly text: string }
   | { readonly kind: 'committed' }

@@ -105,7 +105,7 @@ export const table: Readonly<Record<Row, RowRules>> = {
   trial: {
     effect: 'judge',
     on: {
-      'time-passed': (state, { healthyMs, usedMs }) => change(state, { healthyMs, usedMs }),
+      'time-passed': (state, { kind: _kind, ...times }) => change(state, times),
       passed: (state, { downMs }) => ({ ...change(state, { downMs }), row: 'committing' }),
       failed: fail,
       nothing: stay,

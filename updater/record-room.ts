@@ -2,7 +2,7 @@ import { recordBodyBytesMax } from '../protocol/record.ts';
 import { failureTextMax, type StateBody } from '../protocol/state-record.ts';
 
 /** A record must always be written: what a trial still adds to one (its verdict, its times) is kept free, in bytes. */
-const reservedBytes = 300;
+const reservedBytes = 400;
 /** Characters that are left of a verdict's text at the least. */
 const failureTextLeast = 60;
 

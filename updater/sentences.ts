@@ -30,6 +30,8 @@ export interface Situation {
   readonly serverError: string | null;
   /** What stopped the transaction in flight, the last time; without one, why the wanted release was refused. */
   readonly trouble: string | null;
+  /** Why the switch waits for the agent; absent or null: it does not. */
+  readonly deferral?: string | null;
   /** Where what the newest failed trial left is kept; null: nowhere. */
   readonly kept: string | null;
 }
@@ -39,6 +41,12 @@ export function lastRollback(state: StateBody, component: 'app' | 'updater' = 'a
   const newest = state.quarantine.findLast((entry) => (entry.component ?? 'app') === component);
   const runs = state[component].committed.version;
   return newest !== undefined && compareVersions(newest.version, runs) > 0 ? newest : undefined;
+}
+
+/** Without an answer from before the switch nothing can be compared: then only what holds by itself counts. */
+export function withoutBaseline({ transaction }: StateBody): string {
+  if (transaction === null || transaction.component !== 'app' || transaction.baseline !== null) return '';
+  return ' Nothing answered before the switch, so no check is compared with before.';
 }
 
 function during(state: StateBody): string | null {
@@ -62,7 +70,7 @@ function during(state: StateBody): string | null {
     case 'trial':
       if (!isOfAgent)
         return `${version} is on trial: its first whole run decides; ${state.app.committed.version} runs.`;
-      return `${version} is on trial: healthy for ${seconds(healthyMs)} of ${seconds(trial.healthyMs)}.`;
+      return `${version} is on trial: healthy for ${seconds(healthyMs)} of ${seconds(trial.healthyMs)}.${withoutBaseline(state)}`;
     case 'committing':
       return `${version} passed its trial.`;
     case 'reverting':
@@ -130,7 +138,9 @@ export function whySentence(situation: Situation): string {
   const now = during(state);
   if (now !== null) {
     const trouble = situation.trouble === null ? [] : [sentence(`the last try stopped: ${situation.trouble}`)];
-    return [...safe, now, ...trouble].join(' ').slice(0, sentenceMax);
+    const { deferral = null } = situation;
+    const waits = deferral === null ? [] : [sentence(deferral)];
+    return [...safe, now, ...waits, ...trouble].join(' ').slice(0, sentenceMax);
   }
   const [crash, back] = [crashing(situation), rolledBack(state)];
   const kept = back === null || situation.kept === null ? null : sentence(situation.kept);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Layout } from '../protocol/layout.ts';
+import type { TrialAsked } from '../protocol/manifest.ts';
 import type { Transaction } from '../protocol/state-record.ts';
 import { readJson } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
@@ -24,6 +25,8 @@ export const settingsShape = z.object({
     .object({
       healthyMs: z.int().min(0),
       deadlineMs: z.int().min(1),
+      /** The longest migration that a release may ask for; absent: what it asks for. */
+      migrationMs: z.int().min(0).optional(),
       /** Below the floor of 5 minutes only where somebody says that this is a story or a soak. */
       belowFloor: z.boolean().default(false),
     })
@@ -31,10 +34,16 @@ export const settingsShape = z.object({
     .default(null),
   /** How often a trial is looked at, and how long work may stand still or an answer be missing in it. */
   sampleMs: z.int().min(50).default(1_000),
-  stallMs: z.int().min(500).default(60_000),
+  /** An agent makes a reading once a minute at the least: one that is late is no standstill. */
+  stallMs: z.int().min(500).default(150_000),
   answerMs: z.int().min(500).default(60_000),
   /** How long a check may fail in a trial before it counts as a regression. */
   graceMs: z.int().min(0).default(30_000),
+  /** How long in all a healthy agent may put off the switch to one release by asking not to be stopped, in time of running. */
+  deferMaxMs: z
+    .int()
+    .min(0)
+    .default(24 * 60 * 60 * 1000),
   /**
    * Directories below which removable media are mounted; what lies there may be installed by itself when its signatures
    * are right. The image has /media, /run/media and /mnt; nowhere by default.
@@ -89,7 +98,7 @@ export function loadSettings(files: Files, layout: Layout): Settings {
  * they say so.
  */
 export function trialLength(
-  asked: { healthyMs: number; deadlineMs: number } | undefined,
+  asked: TrialAsked | undefined,
   settings: Settings,
 ): Transaction['trial'] & { shortened: boolean } {
   const wanted = {
@@ -103,5 +112,14 @@ export function trialLength(
     Math.round(healthyMs * deadlineRatio),
     Math.min(wanted.deadlineMs, own?.deadlineMs ?? wanted.deadlineMs),
   );
-  return { healthyMs, deadlineMs, tries: defaultTrial.tries, shortened: healthyMs < wanted.healthyMs };
+  const migrationMs =
+    asked?.migrationMs === undefined ? undefined : Math.min(asked.migrationMs, own?.migrationMs ?? Infinity);
+  return {
+    healthyMs,
+    deadlineMs,
+    tries: defaultTrial.tries,
+    ...(migrationMs === undefined ? {} : { migrationMs }),
+    shortened:
+      healthyMs < wanted.healthyMs || deadlineMs < wanted.deadlineMs || (migrationMs ?? 0) < (asked?.migrationMs ?? 0),
+  };
 }

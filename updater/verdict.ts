@@ -1,163 +1,108 @@
-import { type CheckStatus, checkStatuses, type HealthAnswer } from '../protocol/health.ts';
+import type { HealthAnswer } from '../protocol/health.ts';
 import type { FailureReason } from '../protocol/state-record.ts';
-import type { UnknownWord } from '../protocol/wire-enum.ts';
-
-/** What must hold for the version on trial, and for how long. All times in milliseconds of the monotonic clock. */
-export interface TrialRules {
-  readonly version: string;
-  readonly tries: number;
-  readonly healthyMs: number;
-  readonly deadlineMs: number;
-  readonly stallMs: number;
-  readonly answerMs: number;
-  readonly graceMs: number;
-  readonly baseline: Readonly<Record<string, CheckStatus>> | null;
-  readonly baselineServer: CheckStatus;
-}
-
-/** What one look at the trial found. `sinceMs` is the monotonic time since the look before. */
-export interface Sample {
-  readonly sinceMs: number;
-  readonly alive: boolean;
-  /** Is a start under way? launch counts a try before the process is there, and that try is not over. */
-  readonly starting: boolean;
-  /** Starts that launch counted as tries, and power cycles. */
-  readonly tries: number;
-  readonly outOfBoots: boolean;
-  /** It lives, and no start of it is counted: the record of its tries is lost. */
-  readonly countLost: boolean;
-  /** The nonce of the newest start. */
-  readonly nonce: string | null;
-  readonly answer: HealthAnswer | null;
-  /** Does the updater itself reach the server now? null: not tried yet. */
-  readonly serverReached: boolean | null;
-  /** Check-ins of this start of this version that the server vouches for. */
-  readonly seen: number;
-}
-
-/** The trial so far; a pure value, so that the judge can be killed and go on. */
-export interface Trial {
-  readonly healthyMs: number;
-  readonly usedMs: number;
-  readonly nonce: string | null;
-  readonly progress: number | null;
-  /** How long work stood still, no answer came, a check failed: in a row. */
-  readonly stillMs: number;
-  readonly silentMs: number;
-  readonly regressedMs: number;
-  readonly cutOffMs: number;
-  /** Was any start of it healthy? Then a crash loop is a flap. */
-  readonly wasHealthy: boolean;
-}
-
-export function beginTrial(healthyMs: number, usedMs: number): Trial {
-  return {
-    healthyMs,
-    usedMs,
-    nonce: null,
-    progress: null,
-    stillMs: 0,
-    silentMs: 0,
-    regressedMs: 0,
-    cutOffMs: 0,
-    wasHealthy: false,
-  };
-}
+import { awayMs, reachedNow, regressions, type ServerLoss, serverLoss } from './comparison.ts';
+import { deadlineUsedMs, type Sample, startName, type Trial, type TrialRules } from './trial.ts';
 
 export type Verdict =
-  | { readonly verdict: 'undecided'; readonly trial: Trial; readonly obstacle: string }
+  | {
+      readonly verdict: 'undecided';
+      readonly trial: Trial;
+      readonly obstacle: string;
+      /** The verdict hangs on whether the updater reaches the server, and that is not known any more: it has to try now. */
+      readonly asksServer: boolean;
+    }
   | { readonly verdict: 'passed'; readonly trial: Trial }
   | { readonly verdict: 'failed'; readonly trial: Trial; readonly reason: FailureReason; readonly text: string };
 
 /** Check-ins of the new version that the server must have seen. */
 const seenNeeded = 2;
 
-function known(status: CheckStatus | UnknownWord | undefined): CheckStatus {
-  return checkStatuses.find((word) => word === status) ?? 'unknown';
-}
-
-/** Checks that were not failing before the switch and fail now: only a comparison counts. */
-function regressions(rules: Pick<TrialRules, 'baseline'>, answer: HealthAnswer): string[] {
-  const { baseline } = rules;
-  if (baseline === null) return [];
-  return Object.keys(baseline).filter((name) => {
-    const before = baseline[name];
-    return (before === 'ok' || before === 'warn') && known(answer.checks[name]) === 'fail';
-  });
-}
-
 interface Look {
   readonly trial: Trial;
   readonly obstacle: string | null;
-  readonly regressed: readonly string[];
+  /** The answer, when it is one of this very start. */
+  readonly ours: HealthAnswer | null;
+  readonly loss: ServerLoss;
+}
+
+/** The counters as this look finds them, before anything of the version is looked at. */
+function begun(before: Trial, sample: Sample): Trial {
+  const times = { usedMs: before.usedMs + sample.sinceMs, awayMs: awayMs(before, sample) };
+  const start = sample.nonce === null ? null : startName(sample.nonce);
+  if (start === before.start) return { ...before, ...times };
+  // A new start has nothing to show yet: its healthy time begins again.
+  const healthyMs = before.start === null ? before.healthyMs : 0;
+  return { ...before, ...times, start, healthyMs, progress: null, unprovenMs: null, stillMs: 0, silentMs: 0 };
 }
 
 /** Brings the counters forward by one sample. */
 function look(rules: TrialRules, before: Trial, sample: Sample): Look {
-  const usedMs = before.usedMs + sample.sinceMs;
-  // A new start has nothing to show yet: its healthy time begins again.
-  const restarted = sample.nonce !== before.nonce;
-  const trial: Trial = restarted
-    ? {
-        ...before,
-        usedMs,
-        nonce: sample.nonce,
-        progress: null,
-        stillMs: 0,
-        silentMs: 0,
-        healthyMs: before.nonce === null ? before.healthyMs : 0,
-      }
-    : { ...before, usedMs };
-  const { answer } = sample;
-  if (!sample.alive) return { trial, obstacle: 'the process does not live', regressed: [] };
-  const ours = answer !== null && sample.nonce !== null && answer.nonce === sample.nonce ? answer : null;
+  const trial = begun(before, sample);
+  const { answer, sinceMs } = sample;
+  const ours = answer !== null && answer.nonce === sample.nonce ? answer : null;
+  const without = (obstacle: string, changes: Partial<Trial>): Look => {
+    return { trial: { ...trial, ...changes, unprovenMs: null }, obstacle, ours: null, loss: 'none' };
+  };
+  if (!sample.alive) return without('the process does not live', {});
   if (ours === null) {
-    const silentMs = trial.silentMs + sample.sinceMs;
     const why = answer === null ? 'it does not answer' : 'what answers is not what launch started';
-    return { trial: { ...trial, silentMs }, obstacle: why, regressed: [] };
+    return without(why, { silentMs: trial.silentMs + sinceMs });
   }
-  const moved = trial.progress !== null && ours.progress > trial.progress;
-  const stillMs = moved || trial.progress === null ? 0 : trial.stillMs + sample.sinceMs;
-  const regressed = regressions(rules, ours);
-  const cutOff = rules.baselineServer === 'ok' && sample.serverReached === true && known(ours.server) === 'fail';
+  const { progress } = trial;
+  const isFirst = progress === null;
+  const moved = progress !== null && ours.progress > progress;
+  const migratingMs = trial.migratingMs + (ours.state.migrated ? 0 : sinceMs);
+  // Where a migration has a deadline of its own, the work need not move in it.
+  const isExcused = !ours.state.migrated && rules.migrationMs !== null;
+  const stillMs = moved || isFirst ? 0 : trial.stillMs + (isExcused ? 0 : sinceMs);
+  const regressed = regressions(rules, trial, ours);
+  const loss = serverLoss(rules, trial, sample, ours);
   const after: Trial = {
     ...trial,
-    progress: ours.progress,
+    // It only rises: what went back and came again is no work.
+    progress: Math.max(progress ?? 0, ours.progress),
+    migratingMs,
     stillMs,
     silentMs: 0,
-    regressedMs: regressed.length > 0 ? trial.regressedMs + sample.sinceMs : 0,
-    cutOffMs: cutOff ? trial.cutOffMs + sample.sinceMs : 0,
+    regressed,
+    regressedMs: regressed.length > 0 ? trial.regressedMs + sinceMs : 0,
+    cutOffMs: loss === 'none' ? 0 : trial.cutOffMs + (loss === 'cut-off' ? sinceMs : 0),
   };
-  // Work has a rhythm of its own, which need not be that of our looks.
-  const obstacle = firstObstacle(ours, stillMs * 2 >= rules.stallMs, regressed, cutOff);
-  if (obstacle !== null) return { trial: after, obstacle, regressed };
-  // Healthy until the sample before, and moving since: the time in between counts. The first sample of a start shows nothing yet.
-  const healthyMs = trial.progress === null ? trial.healthyMs : trial.healthyMs + sample.sinceMs;
-  return { trial: { ...after, healthyMs, wasHealthy: true }, obstacle: null, regressed };
+  const obstacle = firstObstacle(ours, regressed, loss);
+  if (obstacle !== null) return { trial: { ...after, unprovenMs: null }, obstacle, ours, loss };
+  // Only the time between two healthy looks counts, and only once the work has moved: it has a rhythm of its own.
+  const unprovenMs = trial.unprovenMs === null ? 0 : trial.unprovenMs + sinceMs;
+  const times = moved ? { healthyMs: trial.healthyMs + unprovenMs, unprovenMs: 0 } : { unprovenMs };
+  const isStill = stillMs * 2 >= rules.stallMs;
+  return { trial: { ...after, ...times, wasHealthy: true }, obstacle: isStill ? standsStill : null, ours, loss };
 }
 
-function firstObstacle(
-  answer: HealthAnswer,
-  isStill: boolean,
-  regressed: readonly string[],
-  cutOff: boolean,
-): string | null {
+const standsStill = 'its work stands still';
+
+function firstObstacle(answer: HealthAnswer, regressed: readonly string[], loss: ServerLoss): string | null {
   if (!answer.state.migrated) return 'its state is not migrated yet';
-  if (isStill) return 'its work stands still';
   if (regressed.length > 0) return `worse than before: ${regressed.join(', ')}`;
-  return cutOff ? 'it does not reach the server, which the updater reaches' : null;
+  switch (loss) {
+    case 'none':
+      return null;
+    case 'not-known':
+      return 'it does not reach the server, and whether the updater does is not known yet';
+    case 'cut-off':
+      return 'it does not reach the server, which the updater reaches';
+    default:
+      return loss satisfies never;
+  }
 }
 
 const seconds = (ms: number) => `${Math.round(ms / 100) / 10} s`;
 
 function failure(
   rules: TrialRules,
-  { trial, regressed }: Look,
+  { trial, ours }: Look,
   sample: Sample,
 ): { reason: FailureReason; text: string } | null {
-  const { answer } = sample;
-  if (answer !== null && answer.nonce === sample.nonce && answer.version !== rules.version) {
-    return { reason: 'wrong-version', text: `it says that it is ${answer.version}` };
+  if (ours !== null && ours.version !== rules.version) {
+    return { reason: 'wrong-version', text: `it says that it is ${ours.version}` };
   }
   if (sample.outOfBoots) return { reason: 'inconclusive', text: 'the power failed too often for a verdict' };
   if (sample.countLost) return { reason: 'inconclusive', text: 'the record of its tries was lost' };
@@ -166,12 +111,16 @@ function failure(
       ? { reason: 'flap', text: `it was healthy and then ended ${sample.tries} times` }
       : { reason: 'crash-loop', text: `it ended ${sample.tries} times in ${sample.tries} tries` };
   }
+  if (rules.migrationMs !== null && trial.migratingMs >= rules.migrationMs) {
+    const text = `its state was not migrated after ${seconds(trial.migratingMs)}, which is what its release asks for`;
+    return { reason: 'state-not-migrated', text };
+  }
   if (trial.stillMs >= rules.stallMs)
     return { reason: 'stalled', text: `its work stood still for ${seconds(trial.stillMs)} while it went on answering` };
   if (trial.silentMs >= rules.answerMs)
     return { reason: 'no-answer', text: `it gave no valid health answer for ${seconds(trial.silentMs)}` };
   if (trial.regressedMs > rules.graceMs)
-    return { reason: 'regression', text: `worse than before the switch: ${regressed.join(', ')}` };
+    return { reason: 'regression', text: `worse than before the switch: ${trial.regressed.join(', ')}` };
   if (trial.cutOffMs > rules.graceMs) {
     return {
       reason: 'server-not-reached',
@@ -191,21 +140,25 @@ const notSeen = 'the server has not seen two check-ins of it';
 /** One step of the judgement (DESIGN section 4, "The verdict of a trial"). Pure. */
 export function judge(rules: TrialRules, before: Trial, sample: Sample): Verdict {
   const looked = look(rules, before, sample);
-  const { trial } = looked;
+  const { trial, ours, loss } = looked;
   const failed = failure(rules, looked, sample);
   if (failed !== null) return { verdict: 'failed', trial, ...failed };
-  // Whether the server is reachable must be known before its word can be done without.
-  const vouched = sample.serverReached === false || (sample.serverReached === true && sample.seen >= seenNeeded);
+  const reached = reachedNow(sample);
+  // Whether the server is reachable must be known, and known now, before its word can be done without.
+  const vouched = sample.seen >= seenNeeded || reached === false;
   const obstacle = looked.obstacle ?? (vouched ? null : notSeen);
-  if (obstacle === null && trial.healthyMs >= rules.healthyMs) return { verdict: 'passed', trial };
-  if (trial.usedMs >= rules.deadlineMs) {
+  const wasLongEnough = trial.healthyMs >= rules.healthyMs;
+  if (obstacle === null && wasLongEnough) return { verdict: 'passed', trial };
+  if (deadlineUsedMs(trial, rules.migrationMs) >= rules.deadlineMs) {
     const because = obstacle ?? 'it was not healthy for long enough';
     return {
       verdict: 'failed',
       trial,
-      reason: deadlineReason(because, sample.answer),
+      reason: deadlineReason(because, ours),
       text: `after ${seconds(trial.usedMs)}: ${because}`,
     };
   }
-  return { verdict: 'undecided', trial, obstacle: obstacle ?? 'it needs more healthy time' };
+  const waitsForWord = obstacle === notSeen && wasLongEnough && sample.serverReached !== true;
+  const asksServer = reached === null && (loss === 'not-known' || waitsForWord);
+  return { verdict: 'undecided', trial, obstacle: obstacle ?? 'it needs more healthy time', asksServer };
 }

@@ -87,6 +87,19 @@ describe('an order', () => {
     expect(await endOf(forged.id)).toMatchObject({ state: 'succeeded' });
   });
 
+  it('asks by health not to be stopped while it runs', async () => {
+    appliance.server.healthStalls = true;
+    const order = orderOf('network-test');
+    appliance.server.order(order);
+    const run = appliance.run();
+    await until('the order to run', () => appliance.server.healthRequests === 1);
+    expect((await appliance.healthy()).inhibit).toBe('the order network-test runs');
+    // Stopped all the same, it does not wait for the order.
+    run.kill('SIGTERM');
+    expect(await run.exit()).toMatchObject({ code: 0 });
+    appliance.server.healthStalls = false;
+  });
+
   it('S22: that a SIGKILL interrupts is reported failed after the restart, and never runs a second time', async () => {
     appliance.server.healthStalls = true;
     const interrupted = orderOf('network-test');

@@ -22,6 +22,7 @@ async function setUp(directory: string) {
       note: 'a story',
       securityVersion: 2,
       state: { reads: { min: 1, max: 2 }, writes: 2 },
+      trial: { healthyMs: 0, deadlineMs: 0, migrationMs: 90_000 },
     }),
     'release/release.patch': [
       '--- a/protocol/greeting.ts',
@@ -84,6 +85,32 @@ describe('the command line of the builder', () => {
     expect((await run('revoke', 'app', '1.0.53', ...repository)).exitCode).toBe(0);
     expect(await names()).toEqual(['app-1.0.52.manifest.json']);
   });
+
+  it('puts into the manifest what a release asks of its trial: as described, or as the command line says', async () => {
+    await using directory = await temporaryDirectory();
+    const { build } = await setUp(directory.path);
+    const described = ['--release', join(directory.path, 'release')];
+    const trialOf = async (args: readonly string[]) => {
+      const { stdout, stderr } = await build(...args);
+      expect(stderr).toBe('');
+      return (await manifestIn(JSON.parse(stdout).path)).trial;
+    };
+    expect(await trialOf(['--version', '1.0.52'])).toBeUndefined();
+    expect(await trialOf(described)).toEqual({ healthyMs: 0, deadlineMs: 0, migrationMs: 90_000 });
+    const asked = ['--version', '1.0.54', '--healthy-s', '3600', '--deadline-s', '7200'];
+    expect(await trialOf([...described, ...asked])).toEqual({
+      healthyMs: 3_600_000,
+      deadlineMs: 7_200_000,
+      migrationMs: 90_000,
+    });
+    expect(await trialOf(['--version', '1.0.55', '--healthy-s', '60', '--migration-s', '5'])).toEqual({
+      healthyMs: 60_000,
+      deadlineMs: 60_000,
+      migrationMs: 5_000,
+    });
+    const { exitCode, stderr } = await build('--version', '1.0.56', '--healthy-s', '60', '--deadline-s', '59');
+    expect([exitCode !== 0, stderr.includes('a trial ends after its healthy time')]).toEqual([true, true]);
+  }, 60_000);
 
   it('builds an image of the operating system, with patches against the one before it', async () => {
     await using directory = await temporaryDirectory();

@@ -40,6 +40,8 @@ export interface HttpRequest {
   readonly body?: Buffer;
   /** For the whole exchange, redirects and body included: bounds a server that drips. */
   readonly totalMs: number;
+  /** Ends the exchange early, as if its time were over. */
+  readonly signal?: AbortSignal;
 }
 
 export interface HttpHead {
@@ -90,7 +92,8 @@ type Limits = Readonly<Record<keyof typeof httpLimits, number>>;
 export function makeHttp(changed: Partial<Limits> = {}, way: () => Way = () => direct): Http {
   const limits = { ...httpLimits, ...changed };
   const stream: Http['stream'] = async (request, consume) => {
-    const deadline = AbortSignal.timeout(request.totalMs);
+    const timeout = AbortSignal.timeout(request.totalMs);
+    const deadline = request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]);
     let url = new URL(request.url);
     for (let hops = 0; hops <= limits.redirectsMax; hops += 1) {
       const outcome = await exchange({ ...request, url: url.href }, limits, way(), deadline, consume);

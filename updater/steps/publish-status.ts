@@ -14,8 +14,10 @@ import { readSources } from '../release/sources.ts';
 import { lastRollback, whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
+import { deadlineUsedMs } from '../trial.ts';
 import { wayBack } from './acceptance.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
+import { deferralOf } from './deferral-note.ts';
 import { givenUp } from './given-up.ts';
 import { keptOf } from './kept-trials.ts';
 import { troubleOf } from './refused.ts';
@@ -74,8 +76,16 @@ function verdictWord(
 function trialLine(state: StateBody): StatusInput['trial'] {
   const { transaction } = state;
   if (state.row !== 'trial' || transaction === null) return null;
-  const leftMs = Math.max(0, transaction.trial.deadlineMs - transaction.usedMs);
+  const { migratingMs = 0, usedMs, trial } = transaction;
+  const leftMs = Math.max(0, trial.deadlineMs - deadlineUsedMs({ usedMs, migratingMs }, trial.migrationMs ?? null));
   return { healthyMs: transaction.healthyMs, needMs: transaction.trial.healthyMs, leftMs };
+}
+
+function deferralLine(appliance: Appliance, state: StateBody): Pick<StatusInput, 'deferral'> {
+  const deferral = deferralOf(appliance, state);
+  if (deferral === null) return {};
+  const { words, usedMs, leftMs } = deferral.look;
+  return { deferral: { words, usedMs, leftMs } };
 }
 
 async function agentLine(
@@ -128,6 +138,7 @@ export function whyOf(appliance: Appliance, state: StateBody, agent: AgentFacts 
     crashes,
     reasons: desired?.reasons ?? [],
     serverError: error?.message ?? null,
+    deferral: deferralOf(appliance, state)?.sentence ?? null,
     trouble: givenUp(appliance, state) ?? holdReason(state, desired) ?? troubleOf(appliance, state, desired),
     kept: keptOf(appliance, lastRollback(state)),
   });
@@ -160,6 +171,7 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
     quarantine: state.quarantine,
     floor: state.floor,
     trial: trialLine(state),
+    ...deferralLine(appliance, state),
     settings: { trialHealthyMs: length.healthyMs, trialDeadlineMs: length.deadlineMs, shortened: length.shortened },
     transactions: readHistory(files, layout)
       .slice(-linesMax)

@@ -28,6 +28,7 @@ import { keepAgentUp } from './keep-agent.ts';
 import { recordOutcome } from './outcome.ts';
 import { noteRefused, noteTrouble } from './refused.ts';
 import { reportToServer } from './report.ts';
+import { hasRequest } from './request-name.ts';
 import { stateBytes, stateBytesMaxDefault } from './snapshot.ts';
 import { noteBelowFloor } from './wanted.ts';
 
@@ -54,7 +55,7 @@ export function broughtPath({ layout }: Appliance, { source }: Transaction): str
 
 /** A person, or a newer decision of the server, goes before an update that has not been written yet (S60). */
 function isSuperseded(appliance: Appliance, transaction: Transaction): boolean {
-  if (appliance.files.list(appliance.layout.requests).length > 0) return transaction.kind === 'update';
+  if (hasRequest(appliance)) return transaction.kind === 'update';
   const wanted = loadRemembered(appliance.files, appliance.layout).desired?.release;
   return transaction.kind === 'update' && wanted !== undefined && wanted?.manifest !== transaction.manifest;
 }

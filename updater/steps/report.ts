@@ -38,7 +38,7 @@ export async function reportToServer(
   appliance: Appliance,
   state: StateBody,
   memory: RunMemory,
-  options: { fresh: boolean },
+  options: { fresh: boolean; signal?: AbortSignal },
 ): Promise<CheckInOutcome | null> {
   const agent = await agentFacts(appliance);
   const remembered = loadRemembered(appliance.files, appliance.layout);
@@ -49,7 +49,8 @@ export async function reportToServer(
   let outcome: CheckInOutcome | null = null;
   if (memory.forced || isDue(remembered, appliance.clock) || isUrgent(appliance, remembered)) {
     memory.forced = false;
-    outcome = await checkIn(appliance, report(state, agent, whyOf(appliance, state, agent, crashes)), options.fresh);
+    const said = report(state, agent, whyOf(appliance, state, agent, crashes));
+    outcome = await checkIn(appliance, said, options.fresh, options.signal);
     memory.serverReached = outcome.outcome === 'answered';
     if (outcome.outcome === 'answered') memory.seen = { ...memory.seen, ...outcome.seen };
     else appliance.log(`check-in: ${outcome.remembered.error?.message ?? outcome.outcome}`);

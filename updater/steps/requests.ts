@@ -16,6 +16,7 @@ import { trialLength } from '../settings.ts';
 import { type NoReturnCode, wayBack } from './acceptance.ts';
 import { bringFile, chosenFile } from './bring-file.ts';
 import { forgetRefused } from './refused.ts';
+import { requestName } from './request-name.ts';
 import { forgetSticks } from './stick-notes.ts';
 import { forgetBelowFloor, whyNoNewUpdater } from './wanted.ts';
 
@@ -56,7 +57,7 @@ function nextRequest(appliance: Appliance): Waiting | null {
   const { files, layout } = appliance;
   for (const name of files.list(layout.requests).slice(0, requestsMax)) {
     const path = join(layout.requests, name);
-    if (!/^[0-9a-f-]{36}\.json$/.test(name)) continue; // half written, or nothing of ours
+    if (!requestName.test(name)) continue; // half written, or nothing of ours
     const facts = files.stat(path);
     if (facts === null) continue;
     const parsed = mayAsk(appliance, facts) ? requestShape.safeParse(parseOrNull(appliance, path)) : null;
@@ -198,8 +199,8 @@ function rollBack(appliance: Appliance, state: StateBody, id: string): MachineEv
 export function trialOf(appliance: Appliance, slot: SlotName): Transaction['trial'] {
   const path = join(appliance.layout.slot('app', slot), manifestName);
   const manifest = manifestShape.safeParse(parseOrNull(appliance, path, manifestLimits.manifestBytesMax));
-  const { healthyMs, deadlineMs, tries } = trialLength(manifest.data?.trial, appliance.settings);
-  return { healthyMs, deadlineMs, tries };
+  const { shortened: _shortened, ...trial } = trialLength(manifest.data?.trial, appliance.settings);
+  return trial;
 }
 
 function mayInstall(appliance: Appliance, byRoot: boolean, file: string, id: string): boolean {

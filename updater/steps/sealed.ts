@@ -11,6 +11,7 @@ import { keepDeviceSlot } from './os-slot.ts';
 import { recordOutcome } from './outcome.ts';
 import { noteTrouble } from './refused.ts';
 import { reportToServer } from './report.ts';
+import { hasRequest } from './request-name.ts';
 
 /** What a written slot of any component waits for: its seal, its full hash, and the server's word. */
 
@@ -60,14 +61,25 @@ function sealAndProve(appliance: Appliance, state: StateBody, memory: RunMemory)
   return null;
 }
 
-/** @returns why it does not go on now; null: the server still wants it, and the window is open */
-export function heldByServer(appliance: Appliance, state: StateBody): MachineEvent | null {
+/** @returns how it ends, because the server wants another one by now; null: as far as is known, it still wants this one */
+export function supersededByServer(appliance: Appliance, state: StateBody): MachineEvent | null {
   const { manifest, version } = transactionOf(state);
   const { desired } = loadRemembered(appliance.files, appliance.layout);
-  if (desired !== null && desired.release?.manifest !== manifest) {
-    return refuse(appliance, state, 'superseded', `${version} is not wanted any more: a newer decision came`);
-  }
-  return desired === null || desired.openForS <= 0 ? { kind: 'nothing' } : null;
+  if (desired === null || desired.release?.manifest === manifest) return null;
+  return refuse(appliance, state, 'superseded', `${version} is not wanted any more: a newer decision came`);
+}
+
+/**
+ * What an updater waits for: the window, but no agent, because none is stopped for it.
+ * @returns why it does not go on now; null: it may
+ */
+export function heldByServer(appliance: Appliance, state: StateBody): MachineEvent | null {
+  const superseded = supersededByServer(appliance, state);
+  if (superseded !== null) return superseded;
+  const openForS = loadRemembered(appliance.files, appliance.layout).desired?.openForS ?? 0;
+  if (openForS > 0) return null;
+  // A person goes first.
+  return { kind: hasRequest(appliance) ? 'refused' : 'nothing' };
 }
 
 export function refuse(appliance: Appliance, state: StateBody, reason: string, text: string): MachineEvent {

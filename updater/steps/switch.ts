@@ -5,18 +5,21 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import { readHealth } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { forgetArmedState } from '../armed-state.ts';
+import { loadRemembered } from '../check-in.ts';
 import { prepareFile, replacePreparedJson } from '../effects/durable.ts';
 import { next } from '../machine.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { ProcessControlError } from '../processes/process-control.ts';
 import { readRecord } from '../record-store.ts';
 import { giveUpSpace, reserveSpace } from '../release/reserve.ts';
+import { withoutBaseline } from '../sentences.ts';
 import { transactionOf } from '../transitions.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
+import { holdOf } from './defer.ts';
 import { currentNonce } from './judge.ts';
 import { recordOutcome } from './outcome.ts';
 import { reportToServer } from './report.ts';
-import { heldByServer, sealedOrWhyNot } from './sealed.ts';
+import { sealedOrWhyNot, supersededByServer } from './sealed.ts';
 import { stateBytes, stateBytesMaxDefault, takeSnapshot } from './snapshot.ts';
 
 /** The steps of a switch that goes well: from the sealed slot to the commit. */
@@ -44,12 +47,16 @@ export async function awaitWindow(appliance: Appliance, state: StateBody, memory
   await reportToServer(appliance, state, memory, { fresh: false });
   if ((await processes.agent()).state === 'inactive') await processes.startAgent();
   const { answer } = await readHealth(layout.agentSocket);
-  const healthy = answer !== null && answer.nonce === currentNonce(files, layout);
-  const held = transaction.waits && healthy ? heldByServer(appliance, state) : null;
-  if (held !== null) return held;
-  if (!healthy) return { kind: 'clear', baseline: null, baselineServer: 'unknown' };
-  const baseline = Object.fromEntries(Object.entries(answer.checks).map(([name, status]) => [name, word(status)]));
-  return { kind: 'clear', baseline, baselineServer: word(answer.server) };
+  const ours = answer !== null && answer.nonce === currentNonce(files, layout) ? answer : null;
+  if (transaction.waits && ours !== null) {
+    const superseded = supersededByServer(appliance, state);
+    if (superseded !== null) return superseded;
+    const hold = await holdOf(appliance, state, ours, loadRemembered(files, layout).desired?.openForS ?? 0);
+    if (hold !== 'go') return { kind: hold === 'wait' ? 'nothing' : 'refused' };
+  }
+  if (ours === null) return { kind: 'clear', baseline: null, baselineServer: 'unknown' };
+  const baseline = Object.fromEntries(Object.entries(ours.checks).map(([name, status]) => [name, word(status)]));
+  return { kind: 'clear', baseline, baselineServer: word(ours.server) };
 }
 
 export async function stopAgent(appliance: Appliance, memory: RunMemory): Promise<MachineEvent> {
@@ -121,7 +128,9 @@ function describe(state: StateBody): { from: string; text: string } {
   const { kind, component, version } = transactionOf(state);
   const from = component === 'os' ? '' : state[component].committed.version;
   const what = component === 'app' ? version : `${component} ${version}`;
-  return { from, text: kind === 'return' ? `went back to ${version}` : `${what} passed its trial` };
+  const text = kind === 'return' ? `went back to ${version}` : `${what} passed its trial`;
+  const without = withoutBaseline(state);
+  return { from, text: without === '' ? text : `${text}.${without}` };
 }
 
 /** The snapshot of the newest switch is kept for going back; those before it are not needed any more. */

@@ -1,0 +1,69 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { clauses } from './clauses.ts';
+import type { Defect } from './defects/defect.ts';
+import { defects } from './defects/defects.ts';
+
+/**
+ * The clauses bite: each defect is planted in a copy of the pure sources, and the cases that are meant to see it do. The
+ * product has no switch for any of them.
+ */
+const root = join(import.meta.dirname, '../../..');
+const directory = mkdtempSync(join(tmpdir(), 'holdfast-clauses-'));
+const modules = ['verdict', 'trial', 'comparison', 'settings', 'deferral'];
+let found: string[][];
+
+/** A copy of what decides, with one patch; the rest is that of the checkout. @throws when the patch does not fit once */
+function plant(name: string, defect: Defect | null): string {
+  const place = join(directory, name);
+  mkdirSync(join(place, 'updater'), { recursive: true });
+  symlinkSync(join(root, 'protocol'), join(place, 'protocol'));
+  symlinkSync(join(root, 'node_modules'), join(place, 'node_modules'));
+  cpSync(join(root, 'package.json'), join(place, 'package.json'));
+  cpSync(join(root, 'updater', 'effects'), join(place, 'updater', 'effects'), { recursive: true });
+  for (const module of modules) cpSync(join(root, 'updater', `${module}.ts`), join(place, 'updater', `${module}.ts`));
+  if (defect !== null) {
+    const file = join(place, 'updater', `${defect.file}.ts`);
+    const text = readFileSync(file, 'utf8');
+    if (text.split(defect.from).length !== 2) throw new RangeError(`${file} does not have ${defect.from} exactly once`);
+    writeFileSync(
+      file,
+      text.replace(defect.from, () => defect.to),
+    );
+  }
+  return place;
+}
+
+beforeAll(async () => {
+  const places = [null, ...defects].map((defect, i) => plant(String(i), defect));
+  const { stdout } = await execa(process.execPath, [join(import.meta.dirname, 'run-cases.ts'), ...places]);
+  found = stdout.split('\n').map((line) => z.array(z.string()).parse(JSON.parse(line)));
+}, 120_000);
+afterAll(() => rmSync(directory, { recursive: true }));
+
+describe('a defect that is planted', () => {
+  it.each(defects.map((defect, i) => ({ ...defect, i })))('is seen: $name', ({ seenBy, i }) => {
+    expect(found[i + 1]).toContain(seenBy);
+  });
+
+  it('is not seen where none is planted', () => {
+    expect(found[0]).toEqual([]);
+  });
+});
+
+describe('every clause', () => {
+  it('is broken by at least one of the defects', () => {
+    const bitten = new Set(defects.map(({ seenBy }) => seenBy.slice(0, seenBy.indexOf(': '))));
+    expect(Object.keys(clauses).filter((clause) => !bitten.has(clause))).toEqual([]);
+  });
+
+  it('has no case that no defect can break', () => {
+    const names = Object.entries(clauses).flatMap(([clause, cases]) => cases.map(({ name }) => `${clause}: ${name}`));
+    const broken = new Set(found.flat());
+    expect(names.filter((name) => !broken.has(name))).toEqual([]);
+  });
+});

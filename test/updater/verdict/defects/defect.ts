@@ -1,0 +1,25 @@
+/** One change of the source, and the case that must see it. */
+export interface Defect {
+  readonly name: string;
+  readonly file: 'verdict' | 'trial' | 'comparison' | 'settings' | 'deferral';
+  readonly from: string;
+  readonly to: string;
+  /** `clause: case`. */
+  readonly seenBy: string;
+}
+
+export function inVerdict(name: string, from: string, to: string, seenBy: string): Defect {
+  return { name, file: 'verdict', from, to, seenBy };
+}
+export function inComparison(name: string, from: string, to: string, seenBy: string): Defect {
+  return { name, file: 'comparison', from, to, seenBy };
+}
+export function inTrial(name: string, from: string, to: string, seenBy: string): Defect {
+  return { name, file: 'trial', from, to, seenBy };
+}
+export function inSettings(name: string, from: string, to: string, seenBy: string): Defect {
+  return { name, file: 'settings', from, to, seenBy };
+}
+export function inDeferral(name: string, from: string, to: string, seenBy: string): Defect {
+  return { name, file: 'deferral', from, to, seenBy };
+}

@@ -1,0 +1,130 @@
+import { type Defect, inTrial, inVerdict } from './defect.ts';
+
+export const workDefects: readonly Defect[] = [
+  inVerdict(
+    'says nothing of a standstill',
+    'obstacle: isStill ? standsStill : null',
+    'obstacle: null',
+    'progress: that stops for half of the standstill is no healthy time',
+  ),
+  inVerdict(
+    'knows no standstill',
+    'trial.stillMs >= rules.stallMs',
+    'false',
+    'progress: that stops for the whole standstill ends the trial (S42, S43)',
+  ),
+  inVerdict(
+    'needs no baseline to look at work',
+    'trial.stillMs >= rules.stallMs',
+    'rules.baseline !== null && trial.stillMs >= rules.stallMs',
+    'the baseline: is none: work that stands still counts all the same',
+  ),
+  inVerdict(
+    'takes any change for work',
+    'progress !== null && ours.progress > progress',
+    'progress !== null && ours.progress !== progress',
+    'progress: that goes back and forth is a standstill',
+  ),
+  inVerdict(
+    'takes going backwards for work',
+    'progress !== null && ours.progress > progress',
+    'progress !== null && ours.progress < progress',
+    'progress: that goes backwards is a standstill',
+  ),
+  inVerdict(
+    'remembers the last count only',
+    'Math.max(progress ?? 0, ours.progress)',
+    'ours.progress',
+    'progress: that goes back and forth is a standstill',
+  ),
+  inVerdict(
+    'counts only looks that saw work',
+    'moved ? { healthyMs: trial.healthyMs + unprovenMs, unprovenMs: 0 } : { unprovenMs }',
+    'moved ? { healthyMs: trial.healthyMs + sinceMs, unprovenMs: 0 } : { unprovenMs }',
+    'progress: may have a slower rhythm than the looks',
+  ),
+  inVerdict(
+    'ends a slow rhythm',
+    'obstacle: isStill ? standsStill : null, ours, loss };',
+    'obstacle: isStill ? standsStill : null, ours, loss, ...(isStill ? { trial: { ...after, unprovenMs: null } } : {}) };',
+    'progress: may be as slow as the standstill allows',
+  ),
+  inVerdict(
+    'counts time without work',
+    'const times = moved ?',
+    'const times = moved || unprovenMs > 0 ?',
+    'progress: makes the time before it count, and nothing else does',
+  ),
+  inVerdict(
+    'compares a start with the one before',
+    'healthyMs, progress: null, unprovenMs: null, stillMs: 0',
+    'healthyMs, unprovenMs: null, stillMs: 9_000',
+    'progress: of a new start is compared with its own',
+  ),
+  inVerdict(
+    'does not look at the state',
+    "if (!answer.state.migrated) return 'its state is not migrated yet';",
+    '',
+    'a migration: is not over: that is not healthy',
+  ),
+  inVerdict(
+    'lets every migration stand still',
+    '!ours.state.migrated && rules.migrationMs !== null',
+    '!ours.state.migrated',
+    'a migration: without a deadline of its own must move',
+  ),
+  inVerdict(
+    'calls a late migration late',
+    "return answer?.state.migrated === false ? 'state-not-migrated' : 'deadline';",
+    "return 'deadline';",
+    'a migration: without a deadline of its own ends with the trial',
+  ),
+  inVerdict(
+    'lets no migration stand still',
+    '!ours.state.migrated && rules.migrationMs !== null',
+    'false',
+    'a migration: with one need not move',
+  ),
+  inTrial(
+    'takes a migration from the deadline',
+    'migrationMs === null ? usedMs : usedMs - migratingMs',
+    'usedMs',
+    'a migration: with one takes nothing from the deadline',
+  ),
+  inVerdict(
+    'gives a migration no end',
+    'rules.migrationMs !== null && trial.migratingMs >= rules.migrationMs',
+    'false',
+    'a migration: with one fails after it',
+  ),
+  inVerdict(
+    'waits for the deadline',
+    'rules.migrationMs !== null && trial.migratingMs >= rules.migrationMs',
+    'rules.migrationMs !== null && trial.migratingMs >= Math.max(60_000, rules.migrationMs)',
+    'a migration: with a short one fails before the deadline',
+  ),
+  inVerdict(
+    'lets a migration be silent',
+    'trial.silentMs >= rules.answerMs',
+    'rules.migrationMs === null && trial.silentMs >= rules.answerMs',
+    'a migration: with one must answer all the same',
+  ),
+  inVerdict(
+    'gives each start a migration of its own',
+    'progress: null, unprovenMs: null, stillMs: 0, silentMs: 0',
+    'progress: null, unprovenMs: null, stillMs: 0, silentMs: 0, migratingMs: 0',
+    'a migration: has one deadline for all of its starts',
+  ),
+  inTrial(
+    'gives each judge a migration of its own',
+    '    migratingMs,\n    start,',
+    '    migratingMs: 0,\n    start,',
+    'a migration: has one deadline over a restart of the judge',
+  ),
+  inVerdict(
+    'excuses whoever may migrate',
+    '!ours.state.migrated && rules.migrationMs !== null',
+    'rules.migrationMs !== null',
+    'a migration: must move again when it is over',
+  ),
+];
