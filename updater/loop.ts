@@ -7,6 +7,7 @@ import { saveState } from './state-store.ts';
 import { ask } from './steps/ask.ts';
 import { judgeTrial } from './steps/judge.ts';
 import { enterSafe, leaveSafe } from './steps/proof.ts';
+import { putBack } from './steps/put-back.ts';
 import { fetchRelease, resolveTransaction, writeRelease } from './steps/release.ts';
 import { revert, serveAgain } from './steps/revert.ts';
 import { awaitWindow, commit, snapshot, startTrial, stopAgent } from './steps/switch.ts';
@@ -36,6 +37,8 @@ function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
         return stopAgent(appliance, memory);
       case 'snapshot':
         return snapshot(appliance, state);
+      case 'put-back':
+        return putBack(appliance, state);
       case 'start-trial':
         return startTrial(appliance);
       case 'judge':

@@ -2,6 +2,7 @@ import type { Row, StateBody } from '../protocol/state-record.ts';
 import { type Effect, type EventKind, type EventOf, type MachineEvent, UnexpectedEventError } from './machine-event.ts';
 import { fitted } from './record-room.ts';
 import {
+  afterSnapshot,
   arm,
   begin,
   beginReturn,
@@ -92,9 +93,10 @@ export const table: Readonly<Record<Row, RowRules>> = {
   },
   snapped: {
     effect: 'snapshot',
-    on: { 'snapshot-done': arm, 'snapshot-failed': backToSealed },
+    on: { 'snapshot-done': afterSnapshot, 'snapshot-failed': backToSealed },
     afterCrash: backToSealed,
   },
+  returning: { effect: 'put-back', on: { 'data-back': arm, failed: fail } },
   armed: {
     effect: 'start-trial',
     on: { started: to('trial'), failed: fail },

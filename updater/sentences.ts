@@ -1,5 +1,6 @@
 import type { FailureReason, Quarantined, StateBody } from '../protocol/state-record.ts';
 import { compareVersions } from '../protocol/version.ts';
+import { ageWord } from './data-age.ts';
 import type { AgentFacts } from './processes/process-control.ts';
 
 /** What each named reason means, for people; the same words on page, command line and dashboard. */
@@ -32,6 +33,8 @@ export interface Situation {
   readonly trouble: string | null;
   /** Where what the newest failed trial left is kept; null: nowhere. */
   readonly kept: string | null;
+  /** What becomes of a crash loop of the committed version; absent or null: nothing was decided of one. */
+  readonly stays?: string | null;
 }
 
 /** The newest rollback, as long as nothing newer than what was left has been committed since. */
@@ -43,7 +46,7 @@ export function lastRollback(state: StateBody): Quarantined | undefined {
 function during(state: StateBody): string | null {
   const { transaction } = state;
   if (transaction === null) return null;
-  const { version, kind, healthyMs, trial } = transaction;
+  const { version, kind, healthyMs, trial, data } = transaction;
   const seconds = (ms: number) => `${Math.floor(ms / 1000)} s`;
   switch (state.row) {
     case 'resolved':
@@ -54,8 +57,10 @@ function during(state: StateBody): string | null {
       return `${version} is being prepared; ${state.app.committed.version} runs.`;
     case 'quiesced':
     case 'snapped':
+    case 'returning':
     case 'armed':
-      return kind === 'return' ? `Going back to ${version}.` : `Switching to ${version}.`;
+      if (kind !== 'return') return `Switching to ${version}.`;
+      return `Going back to ${version}${data === undefined ? '' : `, with its data of ${ageWord(data.ageH)} ago`}.`;
     case 'trial':
       return `${version} is on trial: healthy for ${seconds(healthyMs)} of ${seconds(trial.healthyMs)}.`;
     case 'committing':
@@ -121,7 +126,8 @@ export function whySentence(situation: Situation): string {
   }
   const [crash, back] = [crashing(situation), rolledBack(state)];
   const kept = back === null || situation.kept === null ? null : sentence(situation.kept);
-  const own = [crash, back, kept].filter((part) => part !== null);
+  const stays = crash === null || !situation.stays ? null : sentence(situation.stays);
+  const own = [crash, stays, back, kept].filter((part) => part !== null);
   if (own.length === 0 && safe.length === 0) own.push(`${state.app.committed.version} runs and is healthy.`);
   const [reason] = reasons;
   // What the server holds back because of that very rollback would only say it twice.

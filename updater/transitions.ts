@@ -46,7 +46,7 @@ export function begin(state: StateBody, { choice }: EventOf<'take'>): StateBody 
 }
 
 /** Back to the previous version: it was proven before, so it starts at `sealed`, with its slot as it is. */
-export function beginReturn(state: StateBody, { trial }: EventOf<'return'>): StateBody {
+export function beginReturn(state: StateBody, { kind: _, ...asked }: EventOf<'return'>): StateBody {
   const { previous } = state.app;
   if (previous === null) throw new UnexpectedEventError('there is no previous version to return to');
   const begun = newTransaction(state, {
@@ -58,7 +58,9 @@ export function beginReturn(state: StateBody, { trial }: EventOf<'return'>): Sta
     waits: false,
   });
   const { slot, securityVersion } = previous;
-  return { ...change(begun, { slot, securityVersion, trial }), row: 'sealed' };
+  const returning: StateBody = { ...change(begun, { slot, securityVersion, ...asked }), row: 'sealed' };
+  // The budget is used up in the same flip that begins: no crash gives it back.
+  return asked.cause === undefined ? returning : { ...returning, rescued: state.app.committed.manifest };
 }
 
 export function lift(state: StateBody, { manifest }: EventOf<'lift'>): StateBody {
@@ -92,6 +94,11 @@ function writeInto(state: StateBody, component: 'app' | 'updater', fetchedMs: nu
   return { ...change(state, { slot, fetchedMs }), [component]: { ...kept, previous }, row: 'writing' };
 }
 
+/** Where data of before was asked for, it is put back between the copy of today's and the flip. */
+export function afterSnapshot(state: StateBody): StateBody {
+  return transactionOf(state).data === undefined ? arm(state) : { ...state, row: 'returning' };
+}
+
 export function arm(state: StateBody): StateBody {
   const { tx, component, slot, trial } = transactionOf(state);
   if (slot === null) throw new UnexpectedEventError('nothing was written that could be armed');
@@ -109,7 +116,7 @@ function raisedFloor(floor: number, committed: Installed, previous: Installed | 
 }
 
 export function commit(state: StateBody): StateBody {
-  const { component, slot, version, manifest, securityVersion, kind } = transactionOf(state);
+  const { component, slot, version, manifest, securityVersion, kind, cause } = transactionOf(state);
   if (component === 'os' || slot === null) throw new UnexpectedEventError('no slot to commit');
   const committed: Installed = { slot, version, manifest, securityVersion };
   const before = state[component].committed;
@@ -121,8 +128,7 @@ export function commit(state: StateBody): StateBody {
   const left: Quarantined = {
     manifest: before.manifest,
     version: before.version,
-    reason: 'by hand',
-    verdict: 'by-hand',
+    ...(cause === undefined ? { reason: 'by hand', verdict: 'by-hand' } : { reason: 'trial', verdict: cause }),
   };
   return {
     ...state,
@@ -133,8 +139,10 @@ export function commit(state: StateBody): StateBody {
     [component]: { committed, previous },
     windowUsedMs: 0,
     safe: null,
+    // What is committed anew was wanted again by a person: it may be left by itself once more.
+    ...(kind !== 'return' && state.rescued === manifest ? { rescued: undefined } : {}),
     floor: { ...state.floor, [component]: raisedFloor(state.floor[component], committed, previous) },
-    // Whoever goes back by hand does not want to be brought forward again by itself (I12); out of safe mode nobody did.
+    // What was left, by hand or because it crash-looped, does not come again by itself (I12); out of safe mode nobody left it.
     quarantine: kind === 'return' && safe === null ? quarantined(quarantine, left) : quarantine,
   };
 }

@@ -15,6 +15,7 @@ import { lastRollback, whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
 import { wayBack } from './acceptance.ts';
+import { staysOf } from './bursts.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
 import { keptOf } from './kept-trials.ts';
 import { troubleOf } from './refused.ts';
@@ -99,7 +100,8 @@ async function agentLine(
 function backLine(appliance: Appliance, state: StateBody): NonNullable<StatusInput['back']> {
   const way = wayBack(appliance, state);
   const refused = way.kind === 'refused' ? { code: way.code, text: way.text } : null;
-  return { version: state.app.previous?.version ?? null, refused };
+  const data = way.kind === 'refused' && way.data !== null ? { data: way.data } : {};
+  return { version: state.app.previous?.version ?? null, refused, ...data };
 }
 
 function sourcesLine(appliance: Appliance): Pick<StatusInput, 'sources'> {
@@ -129,6 +131,7 @@ export function whyOf(appliance: Appliance, state: StateBody, agent: AgentFacts 
     serverError: error?.message ?? null,
     trouble: holdReason(state, desired) ?? troubleOf(appliance, state, desired),
     kept: keptOf(appliance, lastRollback(state)),
+    stays: staysOf(appliance, state),
   });
 }
 
