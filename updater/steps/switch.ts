@@ -181,7 +181,7 @@ function describe(appliance: Appliance, state: StateBody): { from: string; text:
   if (kind !== 'return') return { from, text: `${version} passed its trial` };
   if (cause !== undefined) return { from, text: `${from} crashed again and again; went back to ${version} by itself` };
   if (data === undefined) return { from, text: `went back to ${version}` };
-  const text = `went back to ${version} and its data of ${ageWord(data.ageH)} ago`;
+  const text = `went back to ${version} and its data of ${ageWord(data.ageH)} ago.`;
   const place = putAsideDirectory(appliance.layout, data.tx);
   const here = `The data of ${from} is kept in ${place}, for ${trialsKeptDays} days of running and until ${trialsKeptMax} more were kept.`;
   return { from, text, here: { here } };
