@@ -5,7 +5,7 @@ import type { Layout } from '../protocol/layout.ts';
 import type { Request } from '../protocol/request.ts';
 import { type Status, statusShape } from '../protocol/status.ts';
 import { wordOf } from '../protocol/wire-enum.ts';
-import { ageTyped } from './data-age.ts';
+import { ageTyped } from './age-word.ts';
 import type { Clock } from './effects/clock.ts';
 import { readFile, readJson, writeNewFile } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';

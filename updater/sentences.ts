@@ -1,6 +1,6 @@
 import type { FailureReason, Quarantined, StateBody } from '../protocol/state-record.ts';
 import { compareVersions } from '../protocol/version.ts';
-import { ageWord } from './data-age.ts';
+import { ageWord } from './age-word.ts';
 import type { AgentFacts } from './processes/process-control.ts';
 
 /** What each named reason means, for people; the same words on page, command line and dashboard. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { digestShape } from '../../protocol/digest.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import { type Request, requestShape } from '../../protocol/request.ts';
-import { ageTyped } from '../data-age.ts';
+import { ageTyped } from '../age-word.ts';
 import type { Attempt, Attempts } from './attempts.ts';
 import type { PageEffects } from './effects.ts';
 import { FormError, readForm } from './forms.ts';

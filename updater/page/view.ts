@@ -1,6 +1,6 @@
 import type { Status } from '../../protocol/status.ts';
 import { wordOf } from '../../protocol/wire-enum.ts';
-import { ageWord } from '../data-age.ts';
+import { ageWord } from '../age-word.ts';
 import { Html, html } from './html.ts';
 import { type Reading, statusOf } from './read-status.ts';
 import {

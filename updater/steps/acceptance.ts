@@ -3,14 +3,14 @@ import type { Installed, StateBody } from '../../protocol/state-record.ts';
 import type { Trusted } from '../../protocol/trust/tuf.ts';
 import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { findTarget } from '../../protocol/trust/tuf-targets.ts';
+import { ageWord } from '../age-word.ts';
 import type { Appliance } from '../appliance.ts';
-import { ageWord } from '../data-age.ts';
 import { ReleaseError } from '../release/release-error.ts';
 import type { Acceptance } from '../release/require-acceptable.ts';
 import { loadTrust } from '../release/trust-store.ts';
 import { readSeal } from '../release/verify-slot.ts';
+import { type FormerState, formerStateOf, readsSchema } from './former-state.ts';
 import { trialsKeptDays } from './kept-trials.ts';
-import { type OldData, oldDataOf, readsSchema } from './old-data.ts';
 
 /** What this appliance takes now. */
 export function acceptanceOf(appliance: Appliance, state: StateBody, byPerson: boolean): Acceptance {
@@ -42,13 +42,13 @@ export type NoReturnCode = 'no-previous' | 'revoked' | 'floor' | 'state-not-read
 export type WayBack =
   | { readonly kind: 'open'; readonly previous: Installed }
   /** `data`: of before the switch, which a person can go back to all the same, by naming its age. */
-  | { readonly kind: 'refused'; readonly code: NoReturnCode; readonly text: string; readonly data: OldData | null };
+  | { readonly kind: 'refused'; readonly code: NoReturnCode; readonly text: string; readonly data: FormerState | null };
 
 /**
  * What a trial reverts to is never asked this: the committed version stays launchable, whatever was revoked since (I7).
  */
 export function wayBack(appliance: Appliance, state: StateBody): WayBack {
-  const refused = (code: NoReturnCode, text: string, data: OldData | null = null): WayBack => {
+  const refused = (code: NoReturnCode, text: string, data: FormerState | null = null): WayBack => {
     return { kind: 'refused', code, text, data };
   };
   const { previous, committed } = state.app;
@@ -69,14 +69,14 @@ export function wayBack(appliance: Appliance, state: StateBody): WayBack {
     return refused('floor', text);
   }
   if (!canRead(appliance, previous.slot, committed.slot)) {
-    const data = oldDataOf(appliance, state);
+    const data = formerStateOf(appliance, state);
     return refused('state-not-readable', notReadableText(previous.version, committed.version, data), data);
   }
   return { kind: 'open', previous };
 }
 
 /** What a person is told first: what going back would cost, and what they must repeat to have it all the same. */
-function notReadableText(previous: string, committed: string, data: OldData | null): string {
+function notReadableText(previous: string, committed: string, data: FormerState | null): string {
   const start = `${previous} can not read the data that ${committed} writes`;
   if (data === null)
     return `${start}, and its own data of before is not there, so going back would lose all. Nothing was changed. Install a newer release instead.`;

@@ -5,13 +5,13 @@ import { manifestLimits } from '../../protocol/payload.ts';
 import type { Request } from '../../protocol/request.ts';
 import { manifestName } from '../../protocol/seal.ts';
 import type { StateBody, Transaction } from '../../protocol/state-record.ts';
+import { ageWord } from '../age-word.ts';
 import type { Appliance } from '../appliance.ts';
-import { ageWord } from '../data-age.ts';
 import { readJson } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { trialLength } from '../settings.ts';
 import { type NoReturnCode, wayBack } from './acceptance.ts';
-import { isOldDataSound, type OldData } from './old-data.ts';
+import { type FormerState, isFormerStateSound } from './former-state.ts';
 
 /** What a person who wants to go back is answered, and what the machine has to do for it. */
 
@@ -46,7 +46,7 @@ export function answerToRollback(appliance: Appliance, state: StateBody, named: 
   if (!isSame(named, data))
     return refused('data-age', `That is not the age of the data: nothing was changed. ${way.text}`);
   // Asked before the agent is stopped: a copy that has rotted would only be put back to be taken away again.
-  if (!isOldDataSound(appliance, state))
+  if (!isFormerStateSound(appliance, state))
     return refused(
       'data-damaged',
       `The data that ${there} left is damaged, so nobody can go back to it. ${here} runs on.`,
@@ -55,7 +55,7 @@ export function answerToRollback(appliance: Appliance, state: StateBody, named: 
   return { outcome: 'begun', text, event: { kind: 'return', trial: trialOf(appliance, previous.slot), data } };
 }
 
-function isSame(named: NonNullable<RollbackRequest['data']>, { tx, ageH }: OldData): boolean {
+function isSame(named: NonNullable<RollbackRequest['data']>, { tx, ageH }: FormerState): boolean {
   return named.tx === tx && named.ageH === ageH;
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { StateBody } from '../../protocol/state-record.ts';
+import { ageWord } from '../age-word.ts';
 import type { Appliance } from '../appliance.ts';
-import { ageWord } from '../data-age.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { transactionOf } from '../transitions.ts';
 import { RestoreError, restoreTwice } from './restore.ts';

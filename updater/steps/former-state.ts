@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { committedName, committedShape, type Seal } from '../../protocol/seal.ts';
 import type { StateBody } from '../../protocol/state-record.ts';
+import { ageHOf } from '../age-word.ts';
 import type { Appliance } from '../appliance.ts';
-import { ageHOf } from '../data-age.ts';
 import { readJson } from '../effects/durable.ts';
 import { readSeal } from '../release/verify-slot.ts';
 import { databaseName, digestFile, readSnapshot, type SnapshotIndex, snapshotDirectory } from './snapshot.ts';
@@ -13,14 +13,14 @@ import { windowAgeMs } from './window.ts';
 
 const markBytesMax = 256 * 1024;
 
-export interface OldData {
+export interface FormerState {
   /** The transaction that switched: its snapshot is the data. */
   readonly tx: number;
   /** Of running since then. */
   readonly ageH: number;
 }
 
-interface Found extends OldData {
+interface Found extends FormerState {
   readonly index: SnapshotIndex;
 }
 
@@ -74,13 +74,13 @@ function find(appliance: Appliance, state: StateBody): Found | null {
 }
 
 /** The data that the previous version left, where it could be put back now; null: there is none. */
-export function oldDataOf(appliance: Appliance, state: StateBody): OldData | null {
+export function formerStateOf(appliance: Appliance, state: StateBody): FormerState | null {
   const found = find(appliance, state);
   return found === null ? null : { tx: found.tx, ageH: found.ageH };
 }
 
 /** Every byte of it is what was copied. Asked before anything is stopped for it. */
-export function isOldDataSound(appliance: Appliance, state: StateBody): boolean {
+export function isFormerStateSound(appliance: Appliance, state: StateBody): boolean {
   const { files, layout } = appliance;
   const found = find(appliance, state);
   if (found === null) return false;

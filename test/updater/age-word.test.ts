@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ageHOf, ageTyped, ageWord } from '../../updater/data-age.ts';
+import { ageHOf, ageTyped, ageWord } from '../../updater/age-word.ts';
 
 const hourMs = 60 * 60_000;
 
