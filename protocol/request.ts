@@ -12,8 +12,16 @@ export const requestShape = z.discriminatedUnion('kind', [
   z.object({ v: z.literal(1), id: uuidShape, kind: z.literal('check') }),
   /** Lift the quarantine of a release (of every one when `manifest` is absent) and look again. */
   z.object({ v: z.literal(1), id: uuidShape, kind: z.literal('retry'), manifest: digestShape.optional() }),
-  /** Go back to the previous version of the agent. */
-  z.object({ v: z.literal(1), id: uuidShape, kind: z.literal('rollback') }),
+  /**
+   * Go back to the previous version of the agent. `data`: also where that loses sight of today's data, to the snapshot of
+   * this transaction and of this age in hours, as the person was told it.
+   */
+  z.object({
+    v: z.literal(1),
+    id: uuidShape,
+    kind: z.literal('rollback'),
+    data: z.object({ tx: z.int().min(0), ageH: z.int().min(0) }).optional(),
+  }),
   /** Install a bundle. The page may only name a file in its own uploads; root may name any path. */
   z.object({ v: z.literal(1), id: uuidShape, kind: z.literal('install'), file: z.string().min(1).max(400) }),
   /** Change where releases come from; what is not named stays as it is. */

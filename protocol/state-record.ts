@@ -31,6 +31,7 @@ export const rows = [
   'sealed',
   'quiesced',
   'snapped',
+  'returning',
   'armed',
   'trial',
   'committing',
@@ -123,6 +124,10 @@ const transactionShape = open({
   fetchedMs: z.int().min(0),
   downMs: z.int().min(0),
   failure: open({ reason: z.enum(failureReasons), text: z.string().max(failureTextMax) }).nullable(),
+  /** Of a return that no person asked for: what made the updater go back. */
+  cause: z.enum(['crash-loop']).optional(),
+  /** Of a return to data of before: the transaction whose snapshot is put back, and the age that a person named for it. */
+  data: open({ tx: z.int().min(1), ageH: z.int().min(0) }).optional(),
 });
 export type Transaction = Known<z.infer<typeof transactionShape>>;
 
@@ -158,6 +163,8 @@ export const stateBodyShape = statePrefixShape.extend({
   windowUsedMs: z.int().min(0).default(0),
   /** Why there is no proven version to run; kept through the transactions that are to end it. null: there is one. */
   safe: safeShape.nullable().default(null),
+  /** The committed manifest that the updater left by itself, or tried to leave: it does so once for each. */
+  rescued: digestShape.optional(),
   transaction: transactionShape.nullable(),
 });
 export type StateBody = Known<z.infer<typeof stateBodyShape>>;

@@ -115,6 +115,8 @@ export const statusShape = z.object({
     .object({
       version: z.string().max(64).nullable(),
       refused: z.object({ code: z.string().max(64), text: z.string().max(600) }).nullable(),
+      /** The data of before that a person can go back to all the same, by naming its age in hours of running. */
+      data: z.object({ tx: z.int().min(1), ageH: z.int().min(0) }).optional(),
     })
     .optional(),
   /** Where releases may come from, and the way out; absent where nobody has set any. */

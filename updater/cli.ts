@@ -5,11 +5,13 @@ import type { Layout } from '../protocol/layout.ts';
 import type { Request } from '../protocol/request.ts';
 import { type Status, statusShape } from '../protocol/status.ts';
 import { wordOf } from '../protocol/wire-enum.ts';
+import { ageTyped } from './age-word.ts';
 import type { Clock } from './effects/clock.ts';
 import { readFile, readJson, writeNewFile } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import { runProgram } from './effects/programs.ts';
 import { readHistory } from './history.ts';
+import { statusText } from './status-text.ts';
 
 /** What a command works with. */
 export interface CommandLine {
@@ -24,6 +26,7 @@ export interface CommandLine {
     readonly host?: string | undefined;
     readonly json: boolean;
     readonly wait: boolean;
+    readonly 'data-age'?: string | undefined;
     readonly help: boolean;
     readonly version: boolean;
   };
@@ -49,7 +52,8 @@ const help = `holdfast-updater: installs, tries and rolls back the agent of this
   status                            what runs, what is in the slots, what went on last
   why                               one sentence: why this appliance is on what it is on
   install FILE                      install a bundle from a file
-  rollback                          go back to the previous version of the agent
+  rollback [--data-age AGE]         go back to the previous version of the agent; AGE: where it can not read today's
+                                    data, to its data of before, of this age, e.g. 5d, as status says it
   retry                             let a release that was rolled back be tried again
   history                           the last transactions
   sources [FILE]                    where releases may come from; set them from a JSON file
@@ -86,6 +90,7 @@ export async function runCommand(line: CommandLine): Promise<number> {
       if (rest[0] === undefined) return usage(line, 'install needs a FILE');
       return request(line, { kind: 'install', file: resolve(rest[0]) });
     case 'rollback':
+      return rollback(line);
     case 'retry':
     case 'check':
       return request(line, { kind: command });
@@ -140,24 +145,15 @@ function noStatus(line: CommandLine): number {
 function status(line: CommandLine): number {
   const found = readStatus(line);
   if (found === null) return noStatus(line);
-  const slots = found.slots.map(
-    (slot) =>
-      `  ${slot.component.padEnd(8)} ${slot.slot.padEnd(8)} ${wordOf(slot.role).padEnd(10)} ${slot.version ?? '-'}`,
-  );
-  const trial = found.settings.shortened
-    ? [`trial: ${found.settings.trialHealthyMs / 1000} s of healthy time (shortened by this appliance's own settings)`]
-    : [];
-  const sticks = (found.sticks ?? []).map((stick) => `on a stick: ${stick.path}: ${stick.text}`);
-  const back = found.back?.refused ? [`no way back: ${found.back.refused.text}`] : [];
-  const text = [
-    `${found.name} (${found.appliance ?? 'not claimed'}): ${wordOf(found.verdict.word)}`,
-    found.why,
-    ...slots,
-    ...trial,
-    ...back,
-    ...sticks,
-  ];
-  return say(line, text.join('\n'), found);
+  return say(line, statusText(found), found);
+}
+
+function rollback(line: CommandLine): Promise<number> | number {
+  const typed = line.options['data-age'];
+  if (typed === undefined) return request(line, { kind: 'rollback' });
+  const ageH = ageTyped(typed);
+  if (ageH === null) return usage(line, `--data-age needs an age like 7h or 5d, not ${typed}`);
+  return request(line, { kind: 'rollback', data: { tx: readStatus(line)?.back?.data?.tx ?? 0, ageH } });
 }
 
 function why(line: CommandLine): number {

@@ -74,7 +74,7 @@ export function countStarts(starts: readonly CountedStart[], boot: string): { tr
 }
 
 /** The rows in which only the updater starts the agent. */
-const startNothing = new Set(['quiesced', 'snapped', 'reverting']);
+const startNothing = new Set(['quiesced', 'snapped', 'returning', 'reverting']);
 const startCommitted = new Set(['idle', 'resolved', 'fetching', 'writing', 'sealed', 'closing']);
 
 /** DESIGN section 4, "launch's table". */

@@ -8,6 +8,7 @@ import { ask } from './steps/ask.ts';
 import { judgeTrial } from './steps/judge.ts';
 import { enterSafe, leaveSafe } from './steps/proof.ts';
 import { proveUpdater } from './steps/prove-updater.ts';
+import { putBack } from './steps/put-back.ts';
 import { fetchRelease, resolveTransaction, writeRelease } from './steps/release.ts';
 import { revert, serveAgain } from './steps/revert.ts';
 import { awaitWindow, commit, snapshot, startTrial, stopAgent } from './steps/switch.ts';
@@ -39,6 +40,8 @@ function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
         return stopAgent(appliance, memory);
       case 'snapshot':
         return snapshot(appliance, state);
+      case 'put-back':
+        return putBack(appliance, state);
       case 'start-trial':
         return isOfUpdater ? startUpdaterTrial(appliance, state, memory) : startTrial(appliance);
       case 'judge':

@@ -12,6 +12,7 @@ export type Effect =
   | 'await-window'
   | 'stop-agent'
   | 'snapshot'
+  | 'put-back'
   | 'start-trial'
   | 'judge'
   | 'commit'
@@ -32,7 +33,7 @@ export interface Choice {
 export type MachineEvent =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'take'; readonly choice: Choice }
-  | { readonly kind: 'return'; readonly trial: Transaction['trial'] }
+  | ({ readonly kind: 'return' } & Pick<Transaction, 'trial' | 'cause' | 'data'>)
   | { readonly kind: 'lift'; readonly manifest: Digest | null }
   | { readonly kind: 'window-time'; readonly usedMs: number }
   | { readonly kind: 'window-ended' }
@@ -55,6 +56,8 @@ export type MachineEvent =
   | { readonly kind: 'agent-stays' }
   | { readonly kind: 'snapshot-done' }
   | { readonly kind: 'snapshot-failed' }
+  /** The data of before is where the agent finds it. */
+  | { readonly kind: 'data-back' }
   | { readonly kind: 'started' }
   | {
       readonly kind: 'time-passed';

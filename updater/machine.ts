@@ -2,6 +2,7 @@ import type { Row, StateBody } from '../protocol/state-record.ts';
 import { type Effect, type EventKind, type EventOf, type MachineEvent, UnexpectedEventError } from './machine-event.ts';
 import { fitted } from './record-room.ts';
 import {
+  afterSnapshot,
   arm,
   armUpdater,
   begin,
@@ -94,9 +95,10 @@ export const table: Readonly<Record<Row, RowRules>> = {
   },
   snapped: {
     effect: 'snapshot',
-    on: { 'snapshot-done': arm, 'snapshot-failed': backToSealed },
+    on: { 'snapshot-done': afterSnapshot, 'snapshot-failed': backToSealed },
     afterCrash: backToSealed,
   },
+  returning: { effect: 'put-back', on: { 'data-back': arm, failed: fail } },
   armed: {
     effect: 'start-trial',
     // `nothing`: the updater on trial has not been started yet; whoever armed it ends its run for that.

@@ -28,6 +28,7 @@ const options = {
   port: { type: 'string' },
   host: { type: 'string' },
   json: { type: 'boolean', default: false },
+  'data-age': { type: 'string' },
   wait: { type: 'boolean', default: true },
   help: { type: 'boolean', short: 'h', default: false },
   version: { type: 'boolean', default: false },

@@ -1,5 +1,6 @@
 import type { FailureReason, Quarantined, StateBody } from '../protocol/state-record.ts';
 import { compareVersions } from '../protocol/version.ts';
+import { ageWord } from './age-word.ts';
 import type { AgentFacts } from './processes/process-control.ts';
 
 /** What each named reason means, for people; the same words on page, command line and dashboard. */
@@ -34,6 +35,8 @@ export interface Situation {
   readonly deferral?: string | null;
   /** Where what the newest failed trial left is kept; null: nowhere. */
   readonly kept: string | null;
+  /** What becomes of a crash loop of the committed version; absent or null: nothing was decided of one. */
+  readonly stays?: string | null;
 }
 
 /** The newest rollback, as long as nothing newer than what was left has been committed since. */
@@ -52,7 +55,7 @@ export function withoutBaseline({ transaction }: StateBody): string {
 function during(state: StateBody): string | null {
   const { transaction } = state;
   if (transaction === null) return null;
-  const { component, kind, healthyMs, trial } = transaction;
+  const { component, kind, healthyMs, trial, data } = transaction;
   const isOfAgent = component === 'app';
   const version = isOfAgent ? transaction.version : `${component} ${transaction.version}`;
   const seconds = (ms: number) => `${Math.floor(ms / 1000)} s`;
@@ -65,8 +68,10 @@ function during(state: StateBody): string | null {
       return `${version} is being prepared; ${state.app.committed.version} runs.`;
     case 'quiesced':
     case 'snapped':
+    case 'returning':
     case 'armed':
-      return kind === 'return' ? `Going back to ${version}.` : `Switching to ${version}.`;
+      if (kind !== 'return') return `Switching to ${version}.`;
+      return `Going back to ${version}${data === undefined ? '' : `, with its data of ${ageWord(data.ageH)} ago`}.`;
     case 'trial':
       if (!isOfAgent)
         return `${version} is on trial: its first whole run decides; ${state.app.committed.version} runs.`;
@@ -144,7 +149,8 @@ export function whySentence(situation: Situation): string {
   }
   const [crash, back] = [crashing(situation), rolledBack(state)];
   const kept = back === null || situation.kept === null ? null : sentence(situation.kept);
-  const own = [crash, back, kept].filter((part) => part !== null);
+  const stays = crash === null || !situation.stays ? null : sentence(situation.stays);
+  const own = [crash, stays, back, kept].filter((part) => part !== null);
   if (own.length === 0 && safe.length === 0) own.push(`${state.app.committed.version} runs and is healthy.`);
   own.push(...[updaterRolledBack(state)].filter((part) => part !== null));
   const [reason] = reasons;

@@ -46,7 +46,7 @@ export function begin(state: StateBody, { choice }: EventOf<'take'>): StateBody 
 }
 
 /** Back to the previous version: it was proven before, so it starts at `sealed`, with its slot as it is. */
-export function beginReturn(state: StateBody, { trial }: EventOf<'return'>): StateBody {
+export function beginReturn(state: StateBody, { kind: _, ...asked }: EventOf<'return'>): StateBody {
   const { previous } = state.app;
   if (previous === null) throw new UnexpectedEventError('there is no previous version to return to');
   const begun = newTransaction(state, {
@@ -58,7 +58,9 @@ export function beginReturn(state: StateBody, { trial }: EventOf<'return'>): Sta
     waits: false,
   });
   const { slot, securityVersion } = previous;
-  return { ...change(begun, { slot, securityVersion, trial }), row: 'sealed' };
+  const returning: StateBody = { ...change(begun, { slot, securityVersion, ...asked }), row: 'sealed' };
+  // The budget is used up in the same flip that begins: no crash gives it back.
+  return asked.cause === undefined ? returning : { ...returning, rescued: state.app.committed.manifest };
 }
 
 export function lift(state: StateBody, { manifest }: EventOf<'lift'>): StateBody {
@@ -90,6 +92,11 @@ function writeInto(state: StateBody, component: 'app' | 'updater', fetchedMs: nu
   const kept = state[component];
   const previous = kept.previous?.slot === slot ? null : kept.previous;
   return { ...change(state, { slot, fetchedMs }), [component]: { ...kept, previous }, row: 'writing' };
+}
+
+/** Where data of before was asked for, it is put back between the copy of today's and the flip. */
+export function afterSnapshot(state: StateBody): StateBody {
+  return transactionOf(state).data === undefined ? arm(state) : { ...state, row: 'returning' };
 }
 
 export function arm(state: StateBody): StateBody {
@@ -135,7 +142,7 @@ function commitOf(state: StateBody, component: 'app' | 'updater', kept: Installe
 }
 
 export function commit(state: StateBody): StateBody {
-  const { component, kind } = transactionOf(state);
+  const { component, kind, manifest, cause } = transactionOf(state);
   if (component === 'os') throw new UnexpectedEventError('no slot to commit');
   const before = state[component].committed;
   // Of the agent, its data and its rollback window nothing changes with the updater.
@@ -146,15 +153,16 @@ export function commit(state: StateBody): StateBody {
   const left: Quarantined = {
     manifest: before.manifest,
     version: before.version,
-    reason: 'by hand',
-    verdict: 'by-hand',
+    ...(cause === undefined ? { reason: 'by hand', verdict: 'by-hand' } : { reason: 'trial', verdict: cause }),
   };
   return {
     ...after,
     row: 'idle',
     windowUsedMs: 0,
     safe: null,
-    // Whoever goes back by hand does not want to be brought forward again by itself (I12); out of safe mode nobody did.
+    // What is committed anew was wanted again by a person: it may be left by itself once more.
+    ...(kind !== 'return' && state.rescued === manifest ? { rescued: undefined } : {}),
+    // What was left, by hand or because it crash-looped, does not come again by itself (I12); out of safe mode nobody left it.
     quarantine: kind === 'return' && safe === null ? quarantined(after.quarantine, left) : after.quarantine,
   };
 }

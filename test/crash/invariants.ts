@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { slotShape } from '../../protocol/component.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import { launchBodyShape, type StateBody } from '../../protocol/state-record.ts';
@@ -7,9 +8,11 @@ import { launch, launchCount } from '../../updater/launch-count.ts';
 import { knownRecord, readRecord } from '../../updater/record-store.ts';
 import { readSeal, verifyInstalled } from '../../updater/release/verify-slot.ts';
 import { loadState } from '../../updater/state-store.ts';
+import { putAsideDirectory } from '../../updater/steps/snapshot.ts';
 import type { Kind } from './kinds.ts';
 import { type ModelAgent, readData } from './model-agent.ts';
 import { originalData, outboxText } from './model-appliance.ts';
+import { dataOfToday } from './scenes.ts';
 
 /** What was true before the power went. */
 export interface Before {
@@ -92,9 +95,20 @@ function readable({ files, kind, agent, state, holds }: Look): void {
   const reads = readSeal(files, layout.slot('app', committed.slot))?.state.reads;
   const isReadable = data !== null && reads !== undefined && data.schema <= reads.max;
   holds('I3', isReadable, `${committed.version} can not read schema ${data?.schema}`);
-  holds('I4', data?.data === originalData, `the data is ${data?.data ?? 'gone'}`);
-  const stops = data?.stops ?? 0;
+  const gaveUp = kind.givesUpFor === committed.version;
+  const expected = kind.givesUpFor === null || gaveUp ? originalData : dataOfToday;
+  holds('I4', data?.data === expected, `the data is ${data?.data ?? 'gone'}`);
+  // What a person gave up is not lost: it is where history says.
+  const kept = gaveUp ? putAsideData(files, layout) : data;
+  holds('I4', !gaveUp || kept?.data === dataOfToday, `what was put aside is ${kept?.data ?? 'gone'}`);
+  const stops = kept?.stops ?? 0;
   holds('I4', stops >= agent.stops, `of ${agent.stops} stops that were written down ${stops} are there`);
+}
+
+function putAsideData(files: Files, layout: Layout): ReturnType<typeof readData> {
+  const paths = files.list(layout.snapshots).map((name) => join(putAsideDirectory(layout, Number(name)), 'state.db'));
+  const found = paths.find((path) => files.stat(path) !== null);
+  return found === undefined ? null : readData(files, found);
 }
 
 /** I5: what never goes back. */

@@ -18,6 +18,8 @@ export interface Kind {
   readonly mayCommitUpdater: readonly string[];
   /** The disk of this kind lost what was synced: it may end in safe mode. */
   readonly maySafe: boolean;
+  /** A person may give up today's data for that of before: it goes with this version, and today's is put aside. */
+  readonly givesUpFor: string | null;
   act(appliance: ModelAppliance): void;
 }
 
@@ -37,8 +39,15 @@ interface Draft {
   readonly wants?: ReleaseName;
   readonly rollbackWindowMs?: number;
   readonly maySafe?: boolean;
+  readonly givesUpFor?: ReleaseName;
   act?(appliance: ModelAppliance, install: (name: ReleaseName) => object): void;
 }
+
+const backToData: Pick<Draft, 'on' | 'givesUpFor' | 'act'> = {
+  on: 'rewritten',
+  givesUpFor: 'good',
+  act: (appliance) => appliance.ask({ kind: 'rollback', data: { tx: appliance.lastTx, ageH: 0 } }),
+};
 
 /** Every kind that is enumerated; what is not is said in ARCHITECTURE.md. */
 const drafts: readonly Draft[] = [
@@ -82,6 +91,24 @@ const drafts: readonly Draft[] = [
     ends: 'good',
     broken: ['factory'],
     act: (appliance) => appliance.ask({ kind: 'rollback' }),
+  },
+  { name: 'back to data of before', ends: 'good', orEnds: ['rewriter'], quarantines: 'rewriter', ...backToData },
+  { name: 'back to data of before, and it fails', ends: 'rewriter', broken: ['good'], ...backToData },
+  {
+    name: 'out of a crash loop',
+    on: 'updated',
+    ends: 'factory',
+    orEnds: ['good'],
+    quarantines: 'good',
+    broken: ['good'],
+    wants: 'good',
+  },
+  {
+    name: 'a crash loop that nothing helps',
+    on: 'updated',
+    ends: 'good',
+    broken: ['good', 'factory'],
+    wants: 'good',
   },
   { name: 'closing', on: 'updated', ends: 'good', rollbackWindowMs: 0 },
   {
@@ -158,6 +185,7 @@ export function kindsOf(scenes: Scenes, layout: Layout, socket: HealthSocket): K
       wants,
       rollbackWindowMs = weekMs,
       maySafe = false,
+      givesUpFor,
       act,
     } = draft;
     const wanted = wants === undefined ? null : releases[wants];
@@ -172,6 +200,7 @@ export function kindsOf(scenes: Scenes, layout: Layout, socket: HealthSocket): K
         quarantined: quarantines === undefined ? null : releases[quarantines].version,
       },
       maySafe,
+      givesUpFor: givesUpFor === undefined ? null : releases[givesUpFor].version,
       around: {
         layout,
         socket,

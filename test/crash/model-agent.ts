@@ -19,6 +19,9 @@ export function readData(files: Files, path: string): z.infer<typeof dataShape> 
   return bytes === null ? null : dataShape.parse(JSON.parse(bytes.toString('utf8')));
 }
 
+/** Crashes after a start that somebody ordered, before process control gives up; more than a trial has tries. */
+const burst = 4;
+
 export interface AgentHabits {
   readonly broken: readonly string[];
   readonly diesAfter: number;
@@ -37,6 +40,7 @@ export class ModelAgent implements ProcessControl {
   #running: Start | null = null;
   #state: AgentFacts['state'] = 'inactive';
   #crashes = 0;
+  #sinceOrdered = 0;
   #progress = 0;
   /** Stops that a committed version wrote down: they must be there after a rollback (I4). */
   stops = 0;
@@ -71,13 +75,19 @@ export class ModelAgent implements ProcessControl {
     const start = startShape.parse(JSON.parse(readFile(this.#files, path, 100_000)?.toString('utf8') ?? 'null'));
     const works = this.#takesUp(start);
     if (!works || (this.#broken.includes(start.version) && this.#diesAfter === 0)) {
-      this.#crashes += 1;
-      this.#state = 'waiting';
+      this.#crash();
       return;
     }
     this.#running = start;
     this.#progress = 0;
     this.#state = 'active';
+  }
+
+  #crash(): void {
+    this.#running = null;
+    this.#crashes += 1;
+    this.#sinceOrdered += 1;
+    this.#state = this.#sinceOrdered < burst ? 'waiting' : 'failed';
   }
 
   /** Migrates what it finds; a broken version has done so too before it ended. */
@@ -101,9 +111,7 @@ export class ModelAgent implements ProcessControl {
     if (this.#running === null) return null;
     const { nonce, version } = this.#running;
     if (this.#broken.includes(version) && this.#progress >= this.#diesAfter) {
-      this.#running = null;
-      this.#crashes += 1;
-      this.#state = 'waiting';
+      this.#crash();
       return null;
     }
     this.#progress += 1;
@@ -131,7 +139,10 @@ export class ModelAgent implements ProcessControl {
   }
 
   startAgent(): Promise<void> {
-    if (this.#running === null) this.#start();
+    if (this.#running === null) {
+      this.#sinceOrdered = 0;
+      this.#start();
+    }
     return Promise.resolve();
   }
 

@@ -167,11 +167,35 @@ const defects: readonly Defect[] = [
   {
     name: 'a launch that starts the committed slot while reverting',
     patches: [
-      ['updater/launch-table.ts', "'snapped', 'reverting'", "'snapped'"],
+      ['updater/launch-table.ts', "'returning', 'reverting'", "'returning'"],
       ['updater/launch-table.ts', "'sealed', 'closing'", "'sealed', 'closing', 'reverting'"],
     ],
     seenBy: 'failed trial',
     says: /I3: 1\.0\.52 reads up to schema 1 and found 2/,
+  },
+  {
+    name: 'data of today that is not put aside',
+    patches: [
+      [
+        'updater/steps/switch.ts',
+        'if (transaction.data !== undefined) putAside(files, layout, transaction.data.tx);',
+        '',
+      ],
+    ],
+    seenBy: 'back to data of before',
+    says: /I4: what was put aside is gone/,
+  },
+  {
+    name: 'a copy of today that is made again when the data of before is half back',
+    patches: [
+      [
+        'updater/machine.ts',
+        "on: { 'data-back': arm, failed: fail } }",
+        "on: { 'data-back': arm, failed: fail }, afterCrash: backToSealed }",
+      ],
+    ],
+    seenBy: 'back to data of before, and it fails',
+    says: /I4: the data is/,
   },
 ];
 

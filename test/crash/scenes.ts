@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Layout } from '../../protocol/layout.ts';
 import { generateKeyPair, privateKeyToPem } from '../../protocol/trust/ed25519.ts';
+import { replaceFile } from '../../updater/effects/durable.ts';
 import { type BuiltRelease, makeReleaseFixture } from '../support/bundle-fixture.ts';
 import { type DiskState, imageOf, settledDisk } from './disk.ts';
 import { DiskFiles } from './disk-files.ts';
@@ -13,11 +14,22 @@ import { type Served, servedFiles } from './model-server.ts';
 export const volatile = ['hf/run'] as const;
 export const weekMs = 7 * 24 * 60 * 60_000;
 
-const releaseNames = ['factory', 'updater', 'good', 'newer', 'broken', 'new updater', 'broken updater'] as const;
+const releaseNames = [
+  'factory',
+  'updater',
+  'good',
+  'newer',
+  'broken',
+  'rewriter',
+  'new updater',
+  'broken updater',
+] as const;
 export type ReleaseName = (typeof releaseNames)[number];
 export type Releases = Readonly<Record<ReleaseName, Omit<BuiltRelease, 'path'>>>;
 
-const diskNames = ['fresh', 'updated', 'rotten', 'all rotten'] as const;
+const diskNames = ['fresh', 'updated', 'rotten', 'all rotten', 'rewritten'] as const;
+/** What the agent has stored since the switch, on the disk whose data only the newest version reads. */
+export const dataOfToday = 'of this day';
 export type DiskName = (typeof diskNames)[number];
 
 interface StoredDisk {
@@ -58,6 +70,15 @@ function rot(files: DiskFiles, layout: Layout, slot: string): void {
   files.close(handle);
 }
 
+const nothingBroken = {
+  rollbackWindowMs: weekMs,
+  broken: [],
+  selfUpdates: false,
+  diesAfter: 0,
+  released: [],
+  served: null,
+} as const;
+
 export async function makeScenes(layout: Layout, socket: HealthSocket): Promise<Scenes> {
   const [answer, own] = [generateKeyPair(), generateKeyPair()];
   const fixture = await makeReleaseFixture(answer.publicKey);
@@ -80,29 +101,26 @@ export async function makeScenes(layout: Layout, socket: HealthSocket): Promise<
       broken: await app('1.0.53', 2, 1),
       'new updater': await updater('1.1.0'),
       'broken updater': await updater('1.1.1'),
+      rewriter: await app('1.0.55', 2, 1),
     };
     const all = Object.values(releases);
     fixture.publish(all);
     const fresh = new DiskFiles();
     await setUpOn(fresh, layout, fixture, all);
     const key = privateKeyToPem(own.privateKey);
-    const surroundings = {
-      layout,
-      socket,
-      key,
-      rollbackWindowMs: weekMs,
-      broken: [],
-      selfUpdates: false,
-      diesAfter: 0,
-      released: [],
-      served: null,
-    };
-    const updated = new DiskFiles(settledDisk(fresh.disk.seen, fresh.disk.nextInode));
-    const appliance = new ModelAppliance(updated, 1, surroundings);
-    appliance.ask({ kind: 'install', file: stickPath(releases.good) });
-    const { app: after } = await appliance.comeToRest();
-    if (after.committed.version !== releases.good.version)
+    const surroundings = { layout, socket, key, ...nothingBroken };
+    const install = async (name: 'good' | 'rewriter', on: DiskFiles, boot: number) => {
+      const files = new DiskFiles(settledDisk(on.disk.seen, on.disk.nextInode));
+      const appliance = new ModelAppliance(files, boot, surroundings);
+      appliance.ask({ kind: 'install', file: stickPath(releases[name]) });
+      const { app: installed } = await appliance.comeToRest();
+      if (installed.committed.version === releases[name].version) return { files, after: installed };
       throw new Error(`the update is not committed: ${appliance.lines.join('\n')}`);
+    };
+    const { files: updated, after } = await install('good', fresh, 1);
+    const { files: rewritten } = await install('rewriter', updated, 2);
+    const data = Buffer.from(JSON.stringify({ schema: 2, data: dataOfToday }));
+    replaceFile(rewritten, layout.stateDb, data, 0o600);
     const rotten = new DiskFiles(updated.disk);
     rot(rotten, layout, after.committed.slot);
     const allRotten = new DiskFiles(rotten.disk);
@@ -115,6 +133,7 @@ export async function makeScenes(layout: Layout, socket: HealthSocket): Promise<
         updated: stored(updated),
         rotten: stored(rotten),
         'all rotten': stored(allRotten),
+        rewritten: stored(rewritten),
       },
       served: { answerKey: privateKeyToPem(answer.privateKey), files: servedFiles(fixture.servedDir) },
     };

@@ -34,6 +34,7 @@ const table: Readonly<Record<Row, { app: string; updater: string }>> = {
   sealed: { app: 'slot 1', updater: 'slot factory' },
   quiesced: { app: 'none', updater: 'slot factory' },
   snapped: { app: 'none', updater: 'slot factory' },
+  returning: { app: 'none', updater: 'slot factory' },
   armed: { app: 'slot 2, counted', updater: 'slot factory' },
   trial: { app: 'slot 2, counted', updater: 'slot factory' },
   committing: { app: 'slot 2', updater: 'slot factory' },

@@ -31,6 +31,7 @@ function outcome(effect: Effect, state: StateBody, isGood: boolean): MachineEven
     'await-window': events.clear,
     'stop-agent': events['agent-gone'],
     snapshot: events['snapshot-done'],
+    'put-back': events['data-back'],
     'start-trial': events.started,
     judge: isGood ? events.passed : events.failed,
     commit: events.committed,
@@ -124,12 +125,18 @@ describe('a run that is killed', () => {
   ];
   const moments = ['before the effect', 'after the effect', 'before it is on disk', 'after it is on disk'] as const;
   const cases = ends.flatMap((end) => {
-    const reached = rows.filter((row) => row !== (end.isGood ? 'reverting' : 'committing'));
+    // Only a person's way back leads through `returning`.
+    const reached = rows.filter((row) => row !== (end.isGood ? 'reverting' : 'committing') && row !== 'returning');
     return reached.flatMap((row) => moments.map((moment) => ({ ...end, row, moment })));
   });
 
   /** A run that dies once in a row; what was on disk then is all that is left. */
-  async function dies(row: Row, moment: (typeof moments)[number], isGood: boolean): Promise<boolean> {
+  async function dies(
+    row: Row,
+    moment: (typeof moments)[number],
+    isGood: boolean,
+    found: RunEffect = world(isGood),
+  ): Promise<boolean> {
     let hasDied = false;
     const die = () => {
       hasDied = true;
@@ -137,7 +144,7 @@ describe('a run that is killed', () => {
     };
     const run: RunEffect = async (effect, state) => {
       if (state.row === row && moment === 'before the effect') die();
-      const event = outcome(effect, state, isGood);
+      const event = await found(effect, state);
       if (state.row === row && moment === 'after the effect') die();
       return event;
     };
@@ -170,6 +177,29 @@ describe('a run that is killed', () => {
     expect(load()).toEqual(ended);
     // One release is one transaction, however often its run died; only one that never got to disk has no number.
     expect(ended.lastTx).toBe(7);
+  });
+
+  it.each(
+    ends.flatMap(({ isGood }) =>
+      (['before the effect', 'after the effect'] as const).map((moment) => ({
+        isGood,
+        moment,
+        version: isGood ? '1.0.48' : '1.0.49',
+      })),
+    ),
+  )('in returning $moment ends where it would have: $version', async ({ moment, isGood, version }) => {
+    save(stateIn('returning'));
+    const effects: Effect[] = [];
+    const found: RunEffect = async (effect, state) => {
+      effects.push(effect);
+      return effect === 'ask' ? events.nothing : outcome(effect, state, isGood);
+    };
+    expect(await dies('returning', moment, isGood, found)).toBe(true);
+    const ended = await runLoop(load(), found, save, nobodyLooks);
+    expect(ended).toMatchObject({ row: 'idle', transaction: null, trial: null, app: { committed: { version } } });
+    // It is repeated, and nothing before it is: the copy of today's data is not made again.
+    expect(effects).toContain('put-back');
+    expect(effects).not.toContain('snapshot');
   });
 
   it('starts from what the table says, and has that on disk before it does anything', async () => {

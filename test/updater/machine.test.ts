@@ -30,6 +30,7 @@ const expected: Readonly<Record<Row, Expected>> = {
   sealed: { on: { clear: 'quiesced', nothing: 'sealed', refused: 'idle', kept: 'idle' }, powerCut: 'sealed' },
   quiesced: { on: { 'agent-gone': 'snapped', 'agent-stays': 'sealed' }, powerCut: 'sealed' },
   snapped: { on: { 'snapshot-done': 'armed', 'snapshot-failed': 'sealed' }, powerCut: 'sealed' },
+  returning: { on: { 'data-back': 'armed', failed: 'reverting' }, powerCut: 'returning' },
   armed: { on: { started: 'trial', failed: 'reverting', nothing: 'armed' }, powerCut: 'armed' },
   trial: {
     on: { 'time-passed': 'trial', passed: 'committing', failed: 'reverting', nothing: 'trial' },

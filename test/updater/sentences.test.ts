@@ -33,6 +33,12 @@ describe('why an appliance is on what it is on', () => {
     ).toBe('1.0.49 crashed 4 times (last exit: SIGSEGV).');
   });
 
+  it('says what becomes of a crash loop, for as long as it is one', () => {
+    const stays = 'It stays, because there is no version before it to go back to';
+    expect(why({ crashes: 12, stays })).toBe(`1.0.49 crashed 12 times. ${stays}.`);
+    expect(why({ stays })).toBe('1.0.49 runs and is healthy.');
+  });
+
   it('never calls healthy what does not run or is not known', () => {
     expect(why({ agent: { ...active, state: 'inactive', pid: null } })).toBe('1.0.49 is not running.');
     expect(why({ agent: null })).toContain('is not known');
@@ -61,7 +67,10 @@ describe('why an appliance is on what it is on', () => {
   it.each(rows.filter((row) => stateIn(row).transaction !== null))(
     'names both versions or the one in question in %s',
     (row) => {
-      expect(why({ state: stateIn(row) })).toMatch(/1\.0\.52/);
+      // Back is to 1.0.48.
+      expect(why({ state: stateIn(row) })).toMatch(
+        row === 'returning' ? /1\.0\.48, with its data of 5d ago/ : /1\.0\.52/,
+      );
     },
   );
 

@@ -9,7 +9,7 @@ import {
 } from '../../protocol/state-record.ts';
 import { next } from '../../updater/machine.ts';
 import { incomingSlot } from '../../updater/transitions.ts';
-import { digestOf, events, idleState, installed, stateIn } from './support/states.ts';
+import { digestOf, events, idleState, installed, returnToData, stateIn } from './support/states.ts';
 
 const quarantined = (letter: string, version = '1.0.50') =>
   ({ manifest: digestOf(letter), version, reason: 'trial', verdict: 'stalled' }) as const;
@@ -156,6 +156,67 @@ describe('going back by hand', () => {
     const there = goBack(goBack(idleState()));
     expect(there.app.committed.version).toBe('1.0.49');
     expect(there.quarantine.map(({ version }) => version)).toEqual(['1.0.48']);
+  });
+});
+
+describe('going back to data of before', () => {
+  const toCopy = ['clear', 'agent-gone', 'snapshot-done'] as const;
+  const onward = ['data-back', 'started', 'passed', 'committed'] as const;
+
+  it('puts it back between the copy of the data of today and the flip, and nothing else does', () => {
+    const returning = toCopy.reduce((state, kind) => next(state, events[kind]), next(idleState(), returnToData));
+    expect(returning).toMatchObject({ row: 'returning', trial: null, transaction: { data: { tx: 3, ageH: 120 } } });
+    expect(next(returning, events['data-back'])).toMatchObject({ row: 'armed', trial: { slot: '0' } });
+    const kept = toCopy.reduce((state, kind) => next(state, events[kind]), next(idleState(), events.return));
+    expect(kept.row).toBe('armed');
+  });
+
+  it('ends as a return by hand does', () => {
+    const after = onward.reduce((state, kind) => next(state, events[kind]), stateIn('returning'));
+    expect(after).toMatchObject({ row: 'idle', committed: { app: '0' }, transaction: null });
+    expect(after.quarantine).toMatchObject([{ version: '1.0.49', reason: 'by hand' }]);
+  });
+
+  it('is rolled back where it can not be done, which says nothing about the version', () => {
+    const failed = next(stateIn('returning'), {
+      kind: 'failed',
+      reason: 'inconclusive',
+      text: 'a byte is another one',
+    });
+    expect(failed).toMatchObject({ row: 'reverting', trial: null });
+    expect(next(failed, events.reverted)).toEqual({ ...idleState(), lastTx: 7 });
+  });
+});
+
+describe('going back out of a crash loop', () => {
+  const fromLoop = { ...events.return, cause: 'crash-loop' } as const;
+  const wayBack = ['clear', 'agent-gone', 'snapshot-done', 'started', 'passed', 'committed'] as const;
+  const left = idleState().app.committed.manifest;
+
+  it('uses its one try up in the flip that begins it, whatever comes of it', () => {
+    const begun = next(idleState(), fromLoop);
+    expect(begun).toMatchObject({ row: 'sealed', rescued: left, transaction: { kind: 'return', cause: 'crash-loop' } });
+    expect(next(begun, events.refused)).toMatchObject({ row: 'idle', rescued: left });
+    const failing = ['clear', 'agent-gone', 'snapshot-done', 'started', 'failed', 'reverted'] as const;
+    const after = failing.reduce((state, kind) => next(state, events[kind]), begun);
+    expect(after).toMatchObject({ row: 'idle', rescued: left, app: idleState().app });
+  });
+
+  it('quarantines what was left as a trial that failed does: it does not come again by itself', () => {
+    const after = wayBack.reduce((state, kind) => next(state, events[kind]), next(idleState(), fromLoop));
+    expect(after.quarantine).toEqual([{ manifest: left, version: '1.0.49', reason: 'trial', verdict: 'crash-loop' }]);
+    expect(after.app).toMatchObject({ committed: { version: '1.0.48' }, previous: { version: '1.0.49' } });
+  });
+
+  it('by hand uses nothing up', () => {
+    expect(next(idleState(), events.return).rescued).toBeUndefined();
+  });
+
+  it('may be done once more for a version that was committed anew, and for that one only', () => {
+    const again = stateIn('committing', idleState({ rescued: digestOf('c') }));
+    expect(next(again, events.committed).rescued).toBeUndefined();
+    const other = stateIn('committing', idleState({ rescued: left }));
+    expect(next(other, events.committed).rescued).toBe(left);
   });
 });
 

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { digestShape } from '../../protocol/digest.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import { type Request, requestShape } from '../../protocol/request.ts';
+import { ageTyped } from '../age-word.ts';
 import type { Attempt, Attempts } from './attempts.ts';
 import type { PageEffects } from './effects.ts';
 import { FormError, readForm } from './forms.ts';
@@ -121,10 +122,21 @@ function releasesOf(cache: string | null, others: string | null): unknown[] {
 
 function requestOf(kind: Form, id: string, form: URLSearchParams): Request {
   if (kind === 'set-sources') return sourcesOf(id, form);
+  if (kind === 'rollback') return rollbackOf(id, form);
   const manifest = form.get('manifest');
   if (kind !== 'retry' || manifest === null || manifest === '') return { v: 1, id, kind };
   if (!digestShape.safeParse(manifest).success) throw new FormError('form-malformed', 'the form names no release');
   return { v: 1, id, kind, manifest };
+}
+
+/** The page sends a `tx` only where today's data would be lost from view: then the age must be there too. @throws FormError */
+function rollbackOf(id: string, form: URLSearchParams): Request {
+  const [tx, typed] = [form.get('tx') ?? '', form.get('age') ?? ''];
+  if (tx === '' && typed === '') return { v: 1, id, kind: 'rollback' };
+  const ageH = ageTyped(typed);
+  if (!/^\d{1,9}$/.test(tx) || ageH === null)
+    throw new FormError('form-malformed', 'to go back to data of before, type its age as the page says it, e.g. 5d');
+  return { v: 1, id, kind: 'rollback', data: { tx: Number(tx), ageH } };
 }
 
 async function ask(context: ActionContext, kind: Form, form: URLSearchParams): Promise<ActionResult> {

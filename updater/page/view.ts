@@ -1,5 +1,6 @@
 import type { Status } from '../../protocol/status.ts';
 import { wordOf } from '../../protocol/wire-enum.ts';
+import { ageWord } from '../age-word.ts';
 import { Html, html } from './html.ts';
 import { type Reading, statusOf } from './read-status.ts';
 import {
@@ -82,7 +83,11 @@ function action(path: string, title: string, text: string, fields: Html, button:
 /** What would be refused is said before anybody asks for it; the updater decides when they do. */
 function goBack(status: Status | null): Html {
   const text = status?.back?.refused?.text ?? `Goes back to ${previousOf(status)}, where its data can be kept.`;
-  return action('/rollback', 'Go back', text, html``, 'Go back');
+  const data = status?.back?.data;
+  if (data === undefined) return action('/rollback', 'Go back', text, html``, 'Go back');
+  const age = ageWord(data.ageH);
+  const fields = html`<input name="tx" type="hidden" value="${data.tx}"><label>Age of the data <input name="age" required autocomplete="off" maxlength="10" placeholder="as it is told above"></label>`;
+  return action('/rollback', 'Go back', text, fields, `Go back to the data of ${age} ago`);
 }
 
 function actions(status: Status | null): Html {

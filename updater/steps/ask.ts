@@ -2,6 +2,8 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
 import type { MachineEvent } from '../machine-event.ts';
+import { isCrashLooping } from './bursts.ts';
+import { leaveLoop, lookAtLoop } from './crash-loop.ts';
 import { takeHint } from './hint.ts';
 import { keepAgentUp } from './keep-agent.ts';
 import { ageTrials } from './kept-trials.ts';
@@ -20,6 +22,20 @@ function choose(appliance: Appliance, state: StateBody): MachineEvent {
   if (wanted.kind !== 'take') return { kind: 'nothing' };
   const { manifest } = wanted.choice;
   return isBackingOff(appliance, manifest) || isBelowFloor(appliance, manifest) ? { kind: 'nothing' } : wanted;
+}
+
+/**
+ * Out of a crash loop of what is committed: to something newer, which the server is asked for first, else back.
+ * @returns null: it stays, and is started again
+ */
+async function leaveCrashLoop(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent | null> {
+  if (!(await isCrashLooping(appliance, state)) || lookAtLoop(appliance, state).kind === 'stay') return null;
+  memory.forced = true;
+  await reportToServer(appliance, state, memory, { fresh: false });
+  const newer = choose(appliance, state);
+  if (newer.kind !== 'nothing') return newer;
+  // Its answer may also have closed the window.
+  return lookAtLoop(appliance, state).kind === 'stay' ? null : leaveLoop(appliance, state);
 }
 
 /** What an idle updater does: people first, then what they brought, then the server, then the agent is started where nobody else would. */
@@ -54,6 +70,8 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
   const event = choose(appliance, state);
   if (event.kind !== 'nothing') return event;
   // A newer release would have come first.
+  const left = await leaveCrashLoop(appliance, state, memory);
+  if (left !== null) return left;
   await keepAgentUp(appliance, state);
   return event;
 }

@@ -6,11 +6,14 @@ import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import { readHistory } from '../history.ts';
-import { quarantineDirectory } from './snapshot.ts';
+import { putAsideDirectory, quarantineDirectory, snapshotDirectory } from './snapshot.ts';
 
-/** What failed trials made of the agent's state: kept for people to look at, bounded in number and in age. */
+/**
+ * What failed trials made of the agent's state, and what a person put aside for older data: kept for people to look at,
+ * bounded in number and in age.
+ */
 
-/** What is older goes, and all of it when a rollback window ends. */
+/** What is older goes; what trials made goes also with a commit, and when a rollback window ends. */
 export const trialsKeptMax = 3;
 /** Days of running: there is no clock here that could tell days of the calendar. */
 export const trialsKeptDays = 30;
@@ -23,25 +26,43 @@ const bytesMax = 4_000;
 const lookShape = z.object({ boot: z.string(), atMs: z.number() });
 const agesShape = z.record(z.string(), z.number());
 
-/** Transactions whose trial left something, the oldest first. */
-function failedTrials(files: Files, layout: Layout): string[] {
+const isNumber = (name: string) => /^\d+$/.test(name);
+
+/** Was this snapshot used up by a person who went back to it? Then what it holds is the data that was put aside for it. */
+export function isPutAside(files: Files, layout: Layout, name: string): boolean {
+  return isNumber(name) && files.list(putAsideDirectory(layout, Number(name))).length > 0;
+}
+
+/** Transactions that left something to look at, the oldest first. */
+function kept(files: Files, layout: Layout): string[] {
+  const isTrial = (name: string) => files.list(quarantineDirectory(layout, Number(name))).length > 0;
   return files
     .list(layout.snapshots)
-    .filter((name) => /^\d+$/.test(name) && files.list(quarantineDirectory(layout, Number(name))).length > 0)
+    .filter((name) => isNumber(name) && (isTrial(name) || isPutAside(files, layout, name)))
     .sort((a, b) => Number(a) - Number(b));
 }
 
-/** Removes the state of older failed trials. A snapshot that something may still go back to has no trial's state in it. */
+/**
+ * At the commit of a return to data of before: what was in its place is nothing that a trial made, and stays longer. By
+ * rename, so that it needs no space; may be repeated.
+ */
+export function putAside(files: Files, layout: Layout, tx: number): void {
+  const [from, to] = [quarantineDirectory(layout, tx), putAsideDirectory(layout, tx)];
+  if (files.stat(to) !== null || files.list(from).length === 0) return;
+  files.rename(from, to);
+  files.syncDirectory(snapshotDirectory(layout, tx));
+}
+
+/** Removes the oldest of what is kept. A snapshot that something may still go back to has no trial's state in it. */
 export function pruneTrials(files: Files, layout: Layout): void {
-  for (const name of failedTrials(files, layout).slice(0, -trialsKeptMax))
-    files.removeTree(join(layout.snapshots, name));
+  for (const name of kept(files, layout).slice(0, -trialsKeptMax)) files.removeTree(join(layout.snapshots, name));
 }
 
 /** Counts how long each is kept, by time in which this appliance ran, and removes what is too old. */
 export function ageTrials({ files, layout, clock, log }: Appliance): void {
-  const failed = failedTrials(files, layout);
+  const names = kept(files, layout);
   const path = join(layout.updater, 'trial-ages.json');
-  if (failed.length === 0) {
+  if (names.length === 0) {
     files.unlink(path);
     return;
   }
@@ -52,26 +73,37 @@ export function ageTrials({ files, layout, clock, log }: Appliance): void {
   if (look?.boot === now.boot && passedMs < saveEveryMs) return;
   replaceJson(files, lookPath, now, 0o600);
   const before = agesShape.safeParse(readJson(files, path, bytesMax)).data ?? {};
-  const ages = Object.fromEntries(failed.map((name) => [name, (before[name] ?? 0) + passedMs]));
+  const ages = Object.fromEntries(names.map((name) => [name, (before[name] ?? 0) + passedMs]));
   whereThereIsRoom(() => replaceJson(files, path, ages, 0o600));
   for (const [name, ageMs] of Object.entries(ages)) {
     if (ageMs < trialsKeptDays * dayMs) continue;
-    log(`the data of the failed trial ${name} is ${trialsKeptDays} days old: removed`);
+    const what = isPutAside(files, layout, name) ? `that was put aside in ${name}` : `of the failed trial ${name}`;
+    log(`the data ${what} is ${trialsKeptDays} days old: removed`);
     files.removeTree(join(layout.snapshots, name));
   }
 }
 
-/** Where a person finds what a rolled back version left: its data, and what was seen and said at the end. */
-export function keptOf({ files, layout }: Appliance, rolledBack: Quarantined | undefined): string | null {
-  const line = readHistory(files, layout).findLast(({ to, outcome }) => {
-    return to === rolledBack?.version && outcome === 'rolled-back';
-  });
-  if (rolledBack?.reason !== 'trial' || line === undefined) return null;
+/** Where a person finds what a version left that was rolled back or gone back from: its data, and what it said at the end. */
+export function keptOf(appliance: Appliance, left: Quarantined | undefined): string | null {
+  if (left === undefined) return null;
+  return left.reason === 'trial' ? keptOfTrial(appliance, left) : keptAside(appliance);
+}
+
+function keptOfTrial({ files, layout }: Appliance, { version }: Quarantined): string | null {
+  const line = readHistory(files, layout).findLast(({ to, outcome }) => to === version && outcome === 'rolled-back');
+  if (line === undefined) return null;
   const evidence = join(layout.evidence, String(line.tx));
   const data = quarantineDirectory(layout, line.tx);
-  const kept = [
+  const places = [
     ...(files.list(data).length > 0 ? [`its data is kept in ${data}`] : []),
     ...(files.stat(evidence) === null ? [] : [`what it said last in ${evidence}`]),
   ];
-  return kept.length === 0 ? null : kept.join(', ');
+  return places.length === 0 ? null : places.join(', ');
+}
+
+function keptAside({ files, layout }: Appliance): string | null {
+  const newest = kept(files, layout).findLast((name) => isPutAside(files, layout, name));
+  return newest === undefined
+    ? null
+    : `the data that was put aside is kept in ${putAsideDirectory(layout, Number(newest))}`;
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { type Safe, type StateBody, safeTextMax } from '../../protocol/state-record.ts';
+import { type Installed, type Safe, type StateBody, safeTextMax } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { looksSealed, type SlotVerdict, verifyInstalled } from '../release/verify-slot.ts';
 import { wayBack } from './acceptance.ts';
-import { trialOf } from './requests.ts';
+import { trialOf } from './going-back.ts';
 import { RestoreError, verifyRestored } from './restore.ts';
 import { untilServes } from './revert.ts';
 import { readSnapshot } from './snapshot.ts';
@@ -58,21 +58,25 @@ function damaged(
 
 /** What the updater does by itself in safe mode: out of it when all is whole again, or back to a version that is. */
 export function lookForAWayOut(appliance: Appliance, state: StateBody): MachineEvent | null {
-  const { files, layout } = appliance;
   const { safe, app } = state;
   if (safe === null || isWholeAgain(appliance, state, safe)) return { kind: 'sound' };
   if (safe.reason !== 'slot-damaged') return null;
   const way = wayBack(appliance, state);
   if (way.kind !== 'open' || state.quarantine.some(({ manifest }) => manifest === way.previous.manifest)) return null;
-  const { slot, manifest, version } = way.previous;
-  if (!asVerdict(() => verifyInstalled(files, layout, 'app', slot, manifest)).sound) return null;
+  const { slot, version } = way.previous;
+  if (!isWhole(appliance, way.previous)) return null;
   appliance.log(`${app.committed.version} is damaged: going back to ${version}, which is whole`);
   return { kind: 'return', trial: trialOf(appliance, slot) };
 }
 
-function isWholeAgain({ files, layout }: Appliance, { app }: StateBody, { reason, tx }: Safe): boolean {
-  const { slot, manifest } = app.committed;
-  if (!asVerdict(() => verifyInstalled(files, layout, 'app', slot, manifest)).sound) return false;
+/** Every byte of an installed version of the agent. */
+export function isWhole({ files, layout }: Appliance, { slot, manifest }: Installed): boolean {
+  return asVerdict(() => verifyInstalled(files, layout, 'app', slot, manifest)).sound;
+}
+
+function isWholeAgain(appliance: Appliance, { app }: StateBody, { reason, tx }: Safe): boolean {
+  const { files, layout } = appliance;
+  if (!isWhole(appliance, app.committed)) return false;
   if (reason === 'slot-damaged') return true;
   const index = readSnapshot(files, layout, tx);
   if (index === null) return false;

@@ -16,6 +16,7 @@ import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
 import { deadlineUsedMs } from '../trial.ts';
 import { wayBack } from './acceptance.ts';
+import { staysOf } from './bursts.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
 import { deferralOf } from './deferral-note.ts';
 import { givenUp } from './given-up.ts';
@@ -110,7 +111,8 @@ async function agentLine(
 function backLine(appliance: Appliance, state: StateBody): NonNullable<StatusInput['back']> {
   const way = wayBack(appliance, state);
   const refused = way.kind === 'refused' ? { code: way.code, text: way.text } : null;
-  return { version: state.app.previous?.version ?? null, refused };
+  const data = way.kind === 'refused' && way.data !== null ? { data: way.data } : {};
+  return { version: state.app.previous?.version ?? null, refused, ...data };
 }
 
 function sourcesLine(appliance: Appliance): Pick<StatusInput, 'sources'> {
@@ -141,6 +143,7 @@ export function whyOf(appliance: Appliance, state: StateBody, agent: AgentFacts 
     deferral: deferralOf(appliance, state)?.sentence ?? null,
     trouble: givenUp(appliance, state) ?? holdReason(state, desired) ?? troubleOf(appliance, state, desired),
     kept: keptOf(appliance, lastRollback(state)),
+    stays: staysOf(appliance, state),
   });
 }
 

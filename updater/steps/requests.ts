@@ -1,20 +1,15 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import type { SlotName } from '../../protocol/component.ts';
-import { manifestShape } from '../../protocol/manifest.ts';
-import { manifestLimits } from '../../protocol/payload.ts';
 import { type Request, requestBytesMax, requestShape } from '../../protocol/request.ts';
-import { manifestName } from '../../protocol/seal.ts';
 import { noSources } from '../../protocol/sources.ts';
-import type { StateBody, Transaction } from '../../protocol/state-record.ts';
+import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
 import type { FileFacts } from '../effects/files.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { ReleaseError, type ReleaseErrorCode } from '../release/release-error.ts';
 import { sourcesInUse, takeSources } from '../release/sources.ts';
-import { trialLength } from '../settings.ts';
-import { type NoReturnCode, wayBack } from './acceptance.ts';
 import { bringFile, chosenFile } from './bring-file.ts';
+import { answerToRollback, type RollbackCode, type RollbackRequest } from './going-back.ts';
 import { forgetRefused } from './refused.ts';
 import { requestName } from './request-name.ts';
 import { forgetSticks } from './stick-notes.ts';
@@ -24,7 +19,7 @@ import { forgetBelowFloor, whyNoNewUpdater } from './wanted.ts';
 const requestsMax = 16;
 export type RequestOutcome = 'done' | 'begun' | 'refused';
 /** Beside what can be wrong with a bundle. */
-type RefusalCode = NoReturnCode | 'not-uploaded' | 'file-unreadable' | 'records-newer' | 'updater-waits';
+type RefusalCode = RollbackCode | 'not-uploaded' | 'file-unreadable' | 'records-newer' | 'updater-waits';
 
 /** Tells the person who asked; page and command line print it. */
 function answerRequest(
@@ -70,9 +65,9 @@ function nextRequest(appliance: Appliance): Waiting | null {
   return null;
 }
 
-function parseOrNull(appliance: Appliance, path: string, bytesMax = requestBytesMax): unknown {
+function parseOrNull(appliance: Appliance, path: string): unknown {
   try {
-    return readJson(appliance.files, path, bytesMax);
+    return readJson(appliance.files, path, requestBytesMax);
   } catch (error) {
     if (error instanceof SyntaxError || (error instanceof Error && 'code' in error)) return null;
     throw error;
@@ -95,7 +90,7 @@ export async function takeRequest(appliance: Appliance, state: StateBody): Promi
       case 'retry':
         return retry(appliance, state, request.id, request.manifest ?? null);
       case 'rollback':
-        return rollBack(appliance, state, request.id);
+        return rollBack(appliance, state, request);
       case 'install':
         return await install(appliance, state, waiting, request);
       case 'set-sources':
@@ -178,29 +173,10 @@ function retry(appliance: Appliance, state: StateBody, id: string, manifest: str
   return { kind: 'lift', manifest: lifted.manifest };
 }
 
-function rollBack(appliance: Appliance, state: StateBody, id: string): MachineEvent | null {
-  const way = wayBack(appliance, state);
-  if (way.kind === 'refused') {
-    answerRequest(appliance, id, 'refused', way.text, way.code);
-    return null;
-  }
-  const { previous } = way;
-  const { committed } = state.app;
-  answerRequest(
-    appliance,
-    id,
-    'begun',
-    `going back from ${committed.version} to ${previous.version}; the data is kept`,
-  );
-  return { kind: 'return', trial: trialOf(appliance, previous.slot) };
-}
-
-/** A return is tried like any other switch, for as long as that version's manifest asks. */
-export function trialOf(appliance: Appliance, slot: SlotName): Transaction['trial'] {
-  const path = join(appliance.layout.slot('app', slot), manifestName);
-  const manifest = manifestShape.safeParse(parseOrNull(appliance, path, manifestLimits.manifestBytesMax));
-  const { shortened: _shortened, ...trial } = trialLength(manifest.data?.trial, appliance.settings);
-  return trial;
+function rollBack(appliance: Appliance, state: StateBody, request: RollbackRequest): MachineEvent | null {
+  const { outcome, text, code, event } = answerToRollback(appliance, state, request.data);
+  answerRequest(appliance, request.id, outcome, text, code);
+  return event;
 }
 
 function mayInstall(appliance: Appliance, byRoot: boolean, file: string, id: string): boolean {

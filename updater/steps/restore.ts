@@ -114,3 +114,25 @@ export function verifyRestored(files: Files, layout: Layout, index: SnapshotInde
   }
   return restored;
 }
+
+/** What lies in the way is taken away by the first try; what is damaged is so in the second one too. */
+const restoreTries = 2;
+
+/** @returns what is back, or why the state can not come back */
+export function restoreTwice(
+  files: Files,
+  layout: Layout,
+  tx: number,
+  owner: User | null,
+  log: (line: string) => void,
+): readonly Restored[] | RestoreError {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return restoreSnapshot(files, layout, tx, owner);
+    } catch (error) {
+      if (!(error instanceof RestoreError)) throw error;
+      if (tries === restoreTries) return error;
+      log(`${error.message} (${error.code}); once more`);
+    }
+  }
+}

@@ -10,8 +10,9 @@ import { agentFacts, forgetCrashes } from './crashes.ts';
 import { currentNonce } from './judge.ts';
 import { pruneTrials, trialsKeptDays, trialsKeptMax } from './kept-trials.ts';
 import { recordOutcome } from './outcome.ts';
+import { giveUpUsed } from './put-back.ts';
 import { noteRefused } from './refused.ts';
-import { type Restored, RestoreError, restoreSnapshot } from './restore.ts';
+import { type Restored, RestoreError, restoreTwice } from './restore.ts';
 import { quarantineDirectory } from './snapshot.ts';
 
 /** Evidence of the newest failed trials that is kept. */
@@ -46,24 +47,6 @@ async function keepEvidence(appliance: Appliance, state: StateBody): Promise<voi
   for (const name of old.slice(0, -evidenceMax)) files.removeTree(join(layout.evidence, name));
 }
 
-/** What lies in the way is taken away by the first try; what is damaged is so in the second one too. */
-const restoreTries = 2;
-
-/** @returns what is back, or why the state of before can not come back */
-function restore(appliance: Appliance, state: StateBody): readonly Restored[] | RestoreError {
-  const { files, layout, settings } = appliance;
-  const { tx } = transactionOf(state);
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return restoreSnapshot(files, layout, tx, settings.agentUser);
-    } catch (error) {
-      if (!(error instanceof RestoreError)) throw error;
-      if (tries === restoreTries) return error;
-      appliance.log(`${error.message} (${error.code}); once more`);
-    }
-  }
-}
-
 /**
  * Stop; keep the evidence; the trial's state to quarantine and the snapshot back, verified. May be repeated; never goes
  * forward to the version that failed.
@@ -71,9 +54,12 @@ function restore(appliance: Appliance, state: StateBody): readonly Restored[] | 
 export async function revert(appliance: Appliance, state: StateBody): Promise<MachineEvent> {
   await keepEvidence(appliance, state);
   await appliance.processes.stopAgent();
-  const found = restore(appliance, state);
+  const { files, layout, settings, log } = appliance;
+  const { tx, data } = transactionOf(state);
+  const found = restoreTwice(files, layout, tx, settings.agentUser, log);
   const restored = found instanceof RestoreError ? [] : found;
-  pruneTrials(appliance.files, appliance.layout);
+  if (data !== undefined && !(found instanceof RestoreError)) giveUpUsed(appliance, data.tx);
+  pruneTrials(files, layout);
   report(appliance, state, restored);
   const agent = await agentFacts(appliance);
   if (agent !== null) forgetCrashes(appliance, agent);
@@ -81,7 +67,7 @@ export async function revert(appliance: Appliance, state: StateBody): Promise<Ma
   const text = `${found.message} (${found.code})`;
   return {
     kind: 'damaged',
-    safe: { reason: 'state-lost', tx: transactionOf(state).tx, text: text.slice(0, safeTextMax) },
+    safe: { reason: 'state-lost', tx, text: text.slice(0, safeTextMax) },
   };
 }
 

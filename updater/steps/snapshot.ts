@@ -20,7 +20,12 @@ const entryShape = z.discriminatedUnion('found', [
   /** Not a regular file of the agent's own, or larger than its release may keep: recorded, and left alone. */
   z.object({ name: z.string(), found: z.literal('odd'), why: z.string() }),
 ]);
-const indexShape = z.object({ tx: z.int(), entries: z.array(entryShape) });
+const indexShape = z.object({
+  tx: z.int(),
+  entries: z.array(entryShape),
+  /** Schema of the state that the version writes that ran before the switch; null: nobody noted it. */
+  writes: z.int().nullable().default(null),
+});
 export type SnapshotIndex = z.infer<typeof indexShape>;
 type Entry = SnapshotIndex['entries'][number];
 
@@ -31,6 +36,11 @@ export function snapshotDirectory(layout: Layout, tx: number): string {
 /** Where the state of a trial goes that was rolled back; made with the snapshot, so that going back needs no space. */
 export function quarantineDirectory(layout: Layout, tx: number): string {
   return join(snapshotDirectory(layout, tx), 'trial');
+}
+
+/** Where the state is kept that a person put aside for older data: it was good, and nobody looks at it any more. */
+export function putAsideDirectory(layout: Layout, tx: number): string {
+  return join(snapshotDirectory(layout, tx), 'put-aside');
 }
 
 /** The index is the `done` mark: it is written last, after every copy is synced. */
@@ -149,6 +159,7 @@ function isLogOfOdd(name: string, before: readonly Entry[]): boolean {
  * Copies the fixed list of state files, syncs them, and marks the copy done. The agent must be gone. An incomplete
  * copy of an earlier run is deleted first. What is missing or odd is recorded and never stops a transaction.
  * @param bytesMax what the release that is leaving may keep as state
+ * @param writes the schema that the release that is leaving writes
  */
 export function takeSnapshot(
   files: Files,
@@ -156,6 +167,7 @@ export function takeSnapshot(
   tx: number,
   bytesMax: number,
   owner: User | null,
+  writes: number | null = null,
 ): SnapshotIndex {
   const directory = snapshotDirectory(layout, tx);
   files.removeTree(directory);
@@ -173,7 +185,7 @@ export function takeSnapshot(
   }
   files.syncDirectory(directory);
   files.syncDirectory(layout.snapshots);
-  const index = { tx, entries };
+  const index = { tx, entries, writes };
   replaceJson(files, join(directory, indexName), index, 0o600);
   return index;
 }

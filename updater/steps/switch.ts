@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { CheckStatus } from '../../protocol/health.ts';
 import { committedName } from '../../protocol/seal.ts';
-import type { StateBody } from '../../protocol/state-record.ts';
+import type { StateBody, Transaction } from '../../protocol/state-record.ts';
+import { ageWord } from '../age-word.ts';
 import { readHealth } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { forgetArmedState } from '../armed-state.ts';
@@ -12,15 +13,17 @@ import type { MachineEvent } from '../machine-event.ts';
 import { ProcessControlError } from '../processes/process-control.ts';
 import { readRecord } from '../record-store.ts';
 import { giveUpSpace, reserveSpace } from '../release/reserve.ts';
-import { withoutBaseline } from '../sentences.ts';
+import { readSeal } from '../release/verify-slot.ts';
+import { reasonTexts, withoutBaseline } from '../sentences.ts';
 import { transactionOf } from '../transitions.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { holdOf } from './defer.ts';
 import { currentNonce } from './judge.ts';
+import { isPutAside, pruneTrials, putAside, trialsKeptDays, trialsKeptMax } from './kept-trials.ts';
 import { recordOutcome } from './outcome.ts';
 import { reportToServer } from './report.ts';
 import { sealedOrWhyNot, supersededByServer } from './sealed.ts';
-import { stateBytes, stateBytesMaxDefault, takeSnapshot } from './snapshot.ts';
+import { putAsideDirectory, stateBytes, stateBytesMaxDefault, takeSnapshot } from './snapshot.ts';
 
 /** The steps of a switch that goes well: from the sealed slot to the commit. */
 
@@ -78,7 +81,7 @@ export function snapshot(appliance: Appliance, state: StateBody): MachineEvent {
     // All that the commit will write: from `armed` on nothing needs space.
     if (slot !== null) prepareFile(files, join(layout.slot(component, slot), committedName), markBytes, 0o644);
     giveUpSpace({ files, layout, tx }, 'snapped');
-    takeSnapshot(files, layout, tx, stateBytesMaxDefault, settings.agentUser);
+    takeSnapshot(files, layout, tx, stateBytesMaxDefault, settings.agentUser, schemaOf(appliance, state));
     return { kind: 'snapshot-done' };
   } catch (error) {
     // What the disk refuses (ENOSPC, EROFS, EIO) must not stop and start a healthy agent without end.
@@ -86,6 +89,11 @@ export function snapshot(appliance: Appliance, state: StateBody): MachineEvent {
     appliance.log(`the state can not be copied: ${error.message}`);
     return { kind: 'snapshot-failed' };
   }
+}
+
+/** What the agent's state is written as; in safe mode the state that is copied is not one that a proven version serves. */
+function schemaOf({ files, layout }: Appliance, { app, safe }: StateBody): number | null {
+  return safe === null ? (readSeal(files, layout.slot('app', app.committed.slot))?.state.writes ?? null) : null;
 }
 
 export async function startTrial(appliance: Appliance): Promise<MachineEvent> {
@@ -105,12 +113,14 @@ export async function commit(appliance: Appliance, state: StateBody): Promise<Ma
   const seq = readRecord(files, layout.stateRecords)?.seq ?? 0;
   // Of factory too: whoever goes back to it must find it again when the records are lost.
   replacePreparedJson(files, join(directory, committedName), { seq, tx, version, manifest, floor, quarantine }, 0o644);
-  const { from, text } = describe(state);
+  const { from, text, here } = describe(appliance, state);
   appliance.log(text);
+  if (transaction.cause !== undefined) reportLeft(appliance, state, transaction);
   recordOutcome(appliance, state, transaction, {
     outcome: 'committed',
-    reason: null,
+    reason: transaction.cause ?? null,
     text: `${from} → ${transaction.version}: ${text}`,
+    ...here,
     downMs: transaction.downMs,
     revertedMs: null,
   });
@@ -120,24 +130,49 @@ export async function commit(appliance: Appliance, state: StateBody): Promise<Ma
   }
   const agent = await agentFacts(appliance);
   if (agent !== null) forgetCrashes(appliance, agent);
-  pruneSnapshots(appliance, transaction.tx);
+  if (transaction.data !== undefined) putAside(files, layout, transaction.data.tx);
+  // Of the agent's switches: what another component's leaves has nothing to do with the way back.
+  if (transaction.component === 'app') pruneSnapshots(appliance, transaction.tx);
   return { kind: 'committed' };
 }
 
-function describe(state: StateBody): { from: string; text: string } {
-  const { kind, component, version } = transactionOf(state);
+function describe(appliance: Appliance, state: StateBody): { from: string; text: string; here?: { here: string } } {
+  const { kind, component, version, cause, data } = transactionOf(state);
   const from = component === 'os' ? '' : state[component].committed.version;
-  const what = component === 'app' ? version : `${component} ${version}`;
-  const text = kind === 'return' ? `went back to ${version}` : `${what} passed its trial`;
   const without = withoutBaseline(state);
-  return { from, text: without === '' ? text : `${text}.${without}` };
+  const after = (text: string) => (without === '' ? text : `${text}.${without}`);
+  const what = component === 'app' ? version : `${component} ${version}`;
+  if (kind !== 'return') return { from, text: after(`${what} passed its trial`) };
+  if (cause !== undefined) return { from, text: `${from} crashed again and again; went back to ${version} by itself` };
+  if (data === undefined) return { from, text: after(`went back to ${version}`) };
+  const text = `went back to ${version} and its data of ${ageWord(data.ageH)} ago.${without}`;
+  const place = putAsideDirectory(appliance.layout, data.tx);
+  const here = `The data of ${from} is kept in ${place}, for ${trialsKeptDays} days of running and until ${trialsKeptMax} more were kept.`;
+  return { from, text, here: { here } };
 }
 
-/** The snapshot of the newest switch is kept for going back; those before it are not needed any more. */
-function pruneSnapshots(appliance: Appliance, tx: number): void {
-  const { files, layout } = appliance;
+/**
+ * The server hears of the version that was left by itself as of one that was rolled back: its rollout stops for all. Before
+ * the commit, which ends what was tried and failed.
+ */
+function reportLeft(appliance: Appliance, state: StateBody, { tx, component, version, cause }: Transaction): void {
+  const { committed } = state.app;
+  const reason = cause ?? 'crash-loop';
+  appliance.events.add(`left ${tx}`, {
+    kind: 'release-rolled-back',
+    text: `${committed.version} was left after its commit, because ${reasonTexts[reason]} (${reason}); ${version} runs again`,
+    release: { tx, component, manifest: committed.manifest, version: committed.version, from: version, reason },
+  });
+}
+
+/**
+ * The snapshot of the newest switch is kept for going back; those before it are not needed any more. What a person put
+ * aside has bounds of its own.
+ */
+function pruneSnapshots({ files, layout }: Appliance, tx: number): void {
   for (const name of files.list(layout.snapshots)) {
-    if (name !== String(tx)) files.removeTree(join(layout.snapshots, name));
+    if (name !== String(tx) && !isPutAside(files, layout, name)) files.removeTree(join(layout.snapshots, name));
   }
   if (files.stat(layout.snapshots) !== null) files.syncDirectory(layout.snapshots);
+  pruneTrials(files, layout);
 }

@@ -5,6 +5,7 @@ import type { Installed, StateBody } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
+import { isPutAside } from './kept-trials.ts';
 
 /** The rollback window: for how long the version before the commit is kept, and how that ends. */
 
@@ -16,6 +17,13 @@ const saveEveryMs = 10 * 60_000;
 
 function lookPath(appliance: Appliance): string {
   return join(appliance.layout.run, 'window.json');
+}
+
+/** Time of running since the commit, as far as anybody saw it: what is in the record, and what is not saved yet. */
+export function windowAgeMs({ files, layout, clock }: Appliance, { app, windowUsedMs }: StateBody): number {
+  const look = lookShape.safeParse(readJson(files, join(layout.run, 'window.json'), 1_000)).data;
+  if (look?.boot !== clock.bootId() || look.committed !== app.committed.manifest) return windowUsedMs;
+  return windowUsedMs + look.unsavedMs + Math.max(0, clock.monoMs() - look.atMs);
 }
 
 /** Adds the time since the run before. @returns what the machine has to know of it; null: nothing yet */
@@ -56,7 +64,8 @@ export function closeWindow(appliance: Appliance, state: StateBody): MachineEven
     files.unlink(join(directory, sealName));
     files.syncDirectory(directory);
   }
-  for (const name of files.list(layout.snapshots)) files.removeTree(join(layout.snapshots, name));
+  for (const name of files.list(layout.snapshots))
+    if (!isPutAside(files, layout, name)) files.removeTree(join(layout.snapshots, name));
   if (files.stat(layout.snapshots) !== null) files.syncDirectory(layout.snapshots);
   return { kind: 'closed' };
 }

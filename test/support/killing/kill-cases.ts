@@ -1,8 +1,11 @@
 import type { Row } from '../../../protocol/state-record.ts';
 import type { Moment, Plan } from './killing-files.ts';
 
-/** What the appliance was doing: a release that is good, going back by hand, a release that fails its trial. */
-export type Flow = 'update' | 'return' | 'failing';
+/**
+ * What the appliance was doing: a release that is good, going back by hand, a release that fails its trial, going back by
+ * hand to data of before.
+ */
+export type Flow = 'update' | 'return' | 'failing' | 'data';
 
 /** One transaction, in which the updater dies at each of these moments, one after the other. */
 export interface KillCase {
@@ -15,6 +18,7 @@ const flowWords: Readonly<Record<Flow, string>> = {
   update: 'a good update',
   return: 'a rollback by hand',
   failing: 'an update that fails',
+  data: 'a rollback to data of before',
 };
 
 function momentWords({ row, moment, operation }: Plan): string {
@@ -73,3 +77,6 @@ export const failingCases: readonly KillCase[] = [
   killCase('failing', at('trial', 'done'), at('reverting', 'done')),
   killCase('failing', at('reverting', 'persisted'), at('reverting', 'operation', 12), at('idle', 'persisted')),
 ];
+
+/** The row that only a way back to data of before leads through. */
+export const dataCase: KillCase = killCase('data', ...both('returning'), at('returning', 'operation', 4));

@@ -24,7 +24,10 @@ export function statusOf(box: ApplianceBox): Status {
 /** Asks as a person does: what `holdfast-updater rollback`, `retry` and `install` leave for the updater. */
 export function askUpdater(
   box: ApplianceBox,
-  wanted: { kind: 'rollback' | 'retry' } | { kind: 'install'; file: string },
+  wanted:
+    | { kind: 'rollback'; data?: { tx: number; ageH: number } }
+    | { kind: 'retry' }
+    | { kind: 'install'; file: string },
 ): string {
   const id = randomUUID();
   const path = join(box.layout.requests, id);

@@ -58,6 +58,7 @@ export const events = {
   'agent-stays': { kind: 'agent-stays' },
   'snapshot-done': { kind: 'snapshot-done' },
   'snapshot-failed': { kind: 'snapshot-failed' },
+  'data-back': { kind: 'data-back' },
   started: { kind: 'started' },
   'time-passed': { kind: 'time-passed', healthyMs: 2_000, usedMs: 3_000 },
   passed: { kind: 'passed', downMs: 900 },
@@ -69,8 +70,11 @@ export const events = {
   sound: { kind: 'sound' },
 } as const satisfies { [Kind in MachineEvent['kind']]: Extract<MachineEvent, { kind: Kind }> };
 
+/** Back to the data of before, which only a person asks for. */
+export const returnToData = { ...events.return, data: { tx: 3, ageH: 120 } } as const;
+
 /** What happened before a row, from idle on. */
-const ways: Readonly<Record<Row, readonly (keyof typeof events)[]>> = (() => {
+const ways: Readonly<Record<Exclude<Row, 'returning'>, readonly (keyof typeof events)[]>> = (() => {
   const sealed = ['take', 'resolved', 'fetched', 'written'] as const;
   const trial = [...sealed, 'clear', 'agent-gone', 'snapshot-done', 'started'] as const;
   return {
@@ -92,5 +96,12 @@ const ways: Readonly<Record<Row, readonly (keyof typeof events)[]>> = (() => {
 
 /** The state that a transaction has in a row, as the machine itself leads there. */
 export function stateIn(row: Row, from: StateBody = idleState()): StateBody {
+  if (row === 'returning') {
+    const begun = next(from, returnToData);
+    return (['clear', 'agent-gone', 'snapshot-done'] as const).reduce(
+      (state, kind) => next(state, events[kind]),
+      begun,
+    );
+  }
   return ways[row].reduce((state, kind) => next(state, events[kind]), from);
 }

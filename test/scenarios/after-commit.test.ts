@@ -1,0 +1,185 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { realFiles } from '../../updater/effects/files.ts';
+import { loadState, saveState } from '../../updater/state-store.ts';
+import { putAsideDirectory } from '../../updater/steps/snapshot.ts';
+import { highestOf } from '../story/checks.ts';
+import type { ReadingsSeen } from '../story/observations.ts';
+import { acknowledged, readings, whyOf } from '../story/outside.ts';
+import { dataCase } from '../support/killing/kill-cases.ts';
+import { Killing } from '../support/killing/killing.ts';
+import { askUpdater, lostEvents, stateOf, wakeUpdater } from '../support/killing/look.ts';
+import type { ApplianceBox } from '../support/world/appliance-box.ts';
+import type { Built } from '../support/world/builder.ts';
+import { until } from '../support/world/wait.ts';
+import { committed, endWorld, makeWorld, paceS, told } from './scene.ts';
+
+/**
+ * Days after their commit: 1.0.91 crashes at each start from some day on, and 1.0.90, which made a table of its own, is not
+ * wanted any more.
+ */
+const world = makeWorld();
+const trial = { healthyMs: 500, deadlineMs: 60_000 };
+const loopMs = 240_000;
+const dayMs = 24 * 60 * 60_000;
+const [loop, data] = ['loop', 'data'];
+const boxes = new Map<string, ApplianceBox>();
+let [crashing, rewriting]: Built[] = [];
+
+function boxOf(name: string): ApplianceBox {
+  const box = boxes.get(name);
+  if (box === undefined) throw new RangeError(`${name} is not set up`);
+  return box;
+}
+
+async function addBox(name: string): Promise<ApplianceBox> {
+  const box = await world.addAppliance(name, { trial, settings: { sampleMs: 100 } });
+  boxes.set(name, box);
+  await box.powerOn();
+  return box;
+}
+
+/** At rest as a version that answers. Bursts take time. */
+function comesBack(box: ApplianceBox, version: string) {
+  return until(`${box.options.name} serves ${version}`, loopMs / 2, async () => {
+    const status = await box.status();
+    return status.row === 'idle' && status.agent.version === version ? status : null;
+  });
+}
+
+async function readingsOf(name: string): Promise<ReadingsSeen> {
+  const records = await until(`${name} has acknowledged rows`, 60_000, async () => {
+    const found = await acknowledged(world, name);
+    return found.length > 3 ? found : null;
+  });
+  return readings(world, name, highestOf(records));
+}
+
+const refusalShape = z.object({ code: z.string(), message: z.string() });
+
+/** What the command line says to somebody whom it refuses. */
+async function refusal(box: ApplianceBox, args: readonly string[]): Promise<z.infer<typeof refusalShape>> {
+  const { os, root } = box.options;
+  const words = [join(os, 'updater', 'main.js'), ...args, '--json', '--root', root];
+  const { stderr, exitCode } = await execa(join(os, 'node'), words, { reject: false });
+  expect(exitCode).toBe(1);
+  return refusalShape.parse(JSON.parse(stderr));
+}
+
+function counterOf(box: ApplianceBox, name: string): number {
+  const database = new DatabaseSync(box.layout.outboxDb, { readOnly: true });
+  try {
+    return Number(database.prepare('SELECT value FROM counters WHERE name = ?').get(name)?.value);
+  } finally {
+    database.close();
+  }
+}
+
+beforeAll(async () => {
+  await world.found('1.0.52', paceS);
+  await addBox(loop);
+  crashing = await world.builder.app('1.0.91');
+  await world.publish(crashing);
+  rewriting = await world.builder.app('1.0.90');
+  await world.publish(rewriting);
+}, 180_000);
+
+afterAll(() => endWorld(world), 60_000);
+
+describe('an agent that crash-loops days after its commit', () => {
+  it(
+    'is left for the version before by itself, with the data of today, and its rollout stops for all',
+    async () => {
+      const box = boxOf(loop);
+      await world.server.startRollout('1.0.91', [loop]);
+      await committed(world, loop, '1.0.91');
+      await comesBack(box, '1.0.91');
+      const before = await readingsOf(loop);
+      writeFileSync(join(box.layout.agent, 'fault'), '');
+      const status = await comesBack(box, '1.0.52');
+      expect(told(status.transactions)).toEqual([
+        '1.0.52 -> 1.0.91 committed',
+        '1.0.91 -> 1.0.52 committed crash-loop',
+      ]);
+      expect(status.quarantine).toMatchObject([{ version: '1.0.91', reason: 'trial', verdict: 'crash-loop' }]);
+      expect(await readings(world, loop, before.upTo)).toEqual(before);
+      const told91 = await until('the server hears of it', 60_000, async () => {
+        const [event] = await world.server.events(loop, 'release-rolled-back');
+        return event ?? null;
+      });
+      expect(told91.text).toContain('1.0.91 was left after its commit');
+      const [rollout] = await world.server.rollouts();
+      expect(rollout).toMatchObject({ version: '1.0.91', state: 'paused' });
+      expect(await whyOf(box)).toMatch(/^1\.0\.52 runs: 1\.0\.91 was rolled back, because it crashed/);
+    },
+    loopMs,
+  );
+});
+
+describe('going back by hand after five days, to a version that can not read the data', () => {
+  let before: ReadingsSeen;
+  let upTo: number;
+  let counter: number;
+
+  beforeAll(async () => {
+    // Now, when no rollout is under way any more: this is about what a person does.
+    const box = await addBox(data);
+    before = await readingsOf(data);
+    if (rewriting === undefined) throw new Error('1.0.90 was not built');
+    await box.updaterProgram(['install', rewriting.path]);
+    await comesBack(box, '1.0.90');
+    // Five days of running pass.
+    await box.powerOff();
+    saveState(realFiles, box.layout, { ...loadState(realFiles, box.layout), windowUsedMs: 5 * dayMs });
+    await box.powerOn();
+    await comesBack(box, '1.0.90');
+    upTo = highestOf(await acknowledged(world, data));
+    expect((await readings(world, data, upTo)).count).toBeGreaterThan(before.count);
+    counter = counterOf(box, 'reading');
+  }, loopMs);
+
+  it('tells the person first, on page and command line, and does nothing', async () => {
+    const box = boxOf(data);
+    const { back } = await box.status();
+    expect(back).toMatchObject({ version: '1.0.52', refused: { code: 'state-not-readable' }, data: { ageH: 120 } });
+    expect(back?.refused?.text).toContain('is 5d of running old');
+    expect(await refusal(box, ['rollback'])).toMatchObject({
+      code: 'state-not-readable',
+      message: back?.refused?.text,
+    });
+    expect(await refusal(box, ['rollback', '--data-age', '4d'])).toMatchObject({ code: 'data-age' });
+    expect(told((await box.status()).transactions)).toEqual(['1.0.52 -> 1.0.90 committed']);
+  }, 60_000);
+
+  it(
+    'does it for who names the age, however often the updater is killed meanwhile; today is put aside, and nothing else goes back',
+    async () => {
+      const box = boxOf(data);
+      const killing = await Killing.start(box, dataCase.deaths);
+      askUpdater(box, { kind: 'rollback', data: { tx: stateOf(box).lastTx, ageH: 120 } });
+      await killing.killed();
+      expect(stateOf(box).row).toBe('returning');
+      wakeUpdater(box);
+      const status = await comesBack(box, '1.0.52');
+      expect(told(status.transactions)).toEqual(['1.0.52 -> 1.0.90 committed', '1.0.90 -> 1.0.52 committed']);
+      expect(await readings(world, data, before.upTo)).toEqual(before);
+      expect((await readings(world, data, upTo)).count).toBeLessThan(upTo);
+      const aside = putAsideDirectory(box.layout, 1);
+      const database = new DatabaseSync(join(aside, 'state.db'), { readOnly: true });
+      expect(database.prepare('SELECT schema FROM meta').get()).toEqual({ schema: 2 });
+      expect(Number(database.prepare('SELECT max(n) AS n FROM readings').get()?.n)).toBeGreaterThanOrEqual(upTo);
+      database.close();
+      expect(await whyOf(box)).toContain(`The data that was put aside is kept in ${aside}`);
+      // No number is used twice, and nothing that was reported is lost.
+      await until('it goes on', 30_000, () => (counterOf(box, 'reading') > counter + 2 ? true : null));
+      const names = (await acknowledged(world, data)).map(({ name }) => name);
+      expect(new Set(names).size).toBe(names.length);
+      expect(await lostEvents(world, data, 'agent')).toEqual([]);
+    },
+    loopMs,
+  );
+});

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import type { StateBody } from '../../protocol/state-record.ts';
+import type { Appliance } from '../appliance.ts';
+import { readJson, replaceJson } from '../effects/durable.ts';
+import { crashLoop, recentBursts } from '../rescue.ts';
+import { agentFacts } from './crashes.ts';
+
+/** Bursts of crashes of the committed version: seen over runs of the updater, within one boot. */
+
+/** In run/, as the counts of process control are: a boot begins anew. */
+const shape = z.object({
+  boot: z.string(),
+  manifest: z.string(),
+  burstsMs: z.array(z.number()),
+  /** When the loop was one; null: it is none. */
+  sinceMs: z.number().nullable(),
+  /** Why it stays; null: nothing was decided, or it is not needed any more. */
+  stays: z.string().nullable(),
+});
+type Bursts = z.infer<typeof shape>;
+const bytesMax = 4_000;
+
+function pathOf({ layout }: Appliance): string {
+  return `${layout.run}/crash-loop.json`;
+}
+
+/** Of the version that is committed now, and of this boot. */
+export function knownBursts(appliance: Appliance, { app }: StateBody): Bursts {
+  const { manifest } = app.committed;
+  const boot = appliance.clock.bootId();
+  const found = shape.safeParse(readJson(appliance.files, pathOf(appliance), bytesMax)).data;
+  if (found?.boot === boot && found.manifest === manifest) return found;
+  return { boot, manifest, burstsMs: [], sinceMs: null, stays: null };
+}
+
+export function keepBursts(appliance: Appliance, bursts: Bursts): void {
+  replaceJson(appliance.files, pathOf(appliance), bursts, 0o600);
+}
+
+/** Called before the agent is started again: what process control gave up is one burst more. */
+export async function isCrashLooping(appliance: Appliance, state: StateBody): Promise<boolean> {
+  if (state.row !== 'idle' || (await agentFacts(appliance))?.state !== 'failed') return false;
+  const nowMs = appliance.clock.monoMs();
+  const before = knownBursts(appliance, state);
+  const burstsMs = recentBursts([...before.burstsMs, nowMs], nowMs);
+  const isLoop = burstsMs.length >= crashLoop.bursts;
+  const sinceMs = isLoop ? (before.sinceMs ?? nowMs) : null;
+  keepBursts(appliance, { ...before, burstsMs, sinceMs, stays: isLoop ? before.stays : null });
+  return isLoop;
+}
+
+/** The sentence for whoever asks why; null: there is no crash loop, or nothing holds what becomes of it. */
+export function staysOf(appliance: Appliance, state: StateBody): string | null {
+  return state.row === 'idle' ? knownBursts(appliance, state).stays : null;
+}
