@@ -2,7 +2,7 @@ import { type AnswerKeys, answerKeysBytesMax, answerKeysShape } from '../protoco
 import { releasesPath } from '../protocol/check-in.ts';
 import type { Digest } from '../protocol/digest.ts';
 import type { PublicKey } from '../protocol/trust/ed25519.ts';
-import { TrustError } from '../protocol/trust/tuf-metadata.ts';
+import { TrustError } from '../protocol/trust/trust-error.ts';
 import { holdfastFields } from '../protocol/trust/tuf-targets.ts';
 import { FileTooLargeError, readFile, replaceJson } from './effects/durable.ts';
 import type { Http } from './effects/http.ts';

@@ -1,4 +1,4 @@
-import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { HttpError } from '../effects/http.ts';
 import type { ByteSource } from './byte-source.ts';
 import type { Bundle } from './open-bundle.ts';

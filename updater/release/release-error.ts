@@ -1,4 +1,4 @@
-import { TrustError, type TrustErrorCode } from '../../protocol/trust/tuf-metadata.ts';
+import { TrustError, type TrustErrorCode } from '../../protocol/trust/trust-error.ts';
 import { HttpError, type HttpErrorCode } from '../effects/http.ts';
 
 type OwnCode =

@@ -7,8 +7,8 @@ import { bundleName, type Manifest, manifestTargetName } from '../../protocol/ma
 import { endOfFrames, type Frame } from '../../protocol/manifest-rules.ts';
 import { manifestLimits, treeDigestInput } from '../../protocol/payload.ts';
 import { parseManifestJson, readManifest } from '../../protocol/read-manifest.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import type { Trusted } from '../../protocol/trust/tuf.ts';
-import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { findTarget, holdfastFields } from '../../protocol/trust/tuf-targets.ts';
 import { versionShape } from '../../protocol/version.ts';
 import { readFile, replaceFile } from '../effects/durable.ts';

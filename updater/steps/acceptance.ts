@@ -1,7 +1,7 @@
 import { manifestTargetName } from '../../protocol/manifest.ts';
 import type { Installed, StateBody } from '../../protocol/state-record.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import type { Trusted } from '../../protocol/trust/tuf.ts';
-import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { findTarget } from '../../protocol/trust/tuf-targets.ts';
 import type { Appliance } from '../appliance.ts';
 import { ReleaseError } from '../release/release-error.ts';

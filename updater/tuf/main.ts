@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { sha256 } from '../../protocol/digest.ts';
 import { layoutOf } from '../../protocol/layout.ts';
-import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { realClock } from '../effects/clock.ts';
 import { readFile, replaceFile } from '../effects/durable.ts';
 import { realFiles } from '../effects/files.ts';
