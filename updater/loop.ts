@@ -5,11 +5,6 @@ import type { Effect, MachineEvent } from './machine-event.ts';
 import { prune } from './release/prune.ts';
 import { saveState } from './state-store.ts';
 import { ask } from './steps/ask.ts';
-import { judgeTrial } from './steps/judge.ts';
-import { enterSafe, leaveSafe } from './steps/proof.ts';
-import { fetchRelease, resolveTransaction, writeRelease } from './steps/release.ts';
-import { revert, serveAgain } from './steps/revert.ts';
-import { awaitWindow, commit, snapshot, startTrial, stopAgent } from './steps/switch.ts';
 import { closeWindow } from './steps/window.ts';
 
 /** Steps of one run: far more than one transaction has, a trial of 30 minutes with its notes of time included. */
@@ -21,34 +16,10 @@ export type Persist = (state: StateBody) => void;
 /** The effects of the table, wired to this appliance. */
 function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
   return async (effect, state) => {
-    switch (effect) {
-      case 'ask':
-        return ask(appliance, state, memory);
-      case 'resolve':
-        return resolveTransaction(appliance, state, memory);
-      case 'fetch':
-        return fetchRelease(appliance, state, memory);
-      case 'write':
-        return writeRelease(appliance, state, memory);
-      case 'await-window':
-        return awaitWindow(appliance, state, memory);
-      case 'stop-agent':
-        return stopAgent(appliance, memory);
-      case 'snapshot':
-        return snapshot(appliance, state);
-      case 'start-trial':
-        return startTrial(appliance);
-      case 'judge':
-        return judgeTrial(appliance, state, memory);
-      case 'commit':
-        return commit(appliance, state);
-      case 'revert':
-        return revert(appliance, state);
-      case 'close':
-        return closeWindow(appliance, state);
-      default:
-        return effect satisfies never;
-    }
+    if (effect === 'ask') return ask(appliance, state, memory);
+    if (effect === 'close') return closeWindow(appliance, state);
+    const { transactionEffect } = await import('./transaction-effects.ts');
+    return transactionEffect(effect, appliance, state, memory);
   };
 }
 
@@ -110,9 +81,13 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
     );
     // A switch that was given up before it began: the run ends here, and nobody else would start what was stopped.
     if (after.row === 'sealed' && startsNothing.has(before.row)) await appliance.processes.startAgent();
-    if (after.row === 'safe' && before.row !== 'safe') await enterSafe(appliance, after);
-    if (before.row === 'safe' && after.row === 'idle') await leaveSafe(appliance);
-    if (before.row === 'reverting' && after.row === 'idle') await serveAgain(appliance, before, memory);
+    if (after.row === 'safe' && before.row !== 'safe')
+      await (await import('./steps/proof.ts')).enterSafe(appliance, after);
+    if (before.row === 'safe' && after.row === 'idle') await (await import('./steps/proof.ts')).leaveSafe(appliance);
+    if (before.row === 'reverting' && after.row === 'idle') {
+      const { serveAgain } = await import('./steps/revert.ts');
+      await serveAgain(appliance, before, memory);
+    }
     if ((after.row !== 'idle' && after.row !== 'safe') || before.row === 'closing') return;
     // However it ended, what it fetched or was brought is not needed any more: a bad stick must not fill the disk.
     tidy(appliance, after);

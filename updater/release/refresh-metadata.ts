@@ -20,15 +20,8 @@ import {
 import { issuedAtOf } from '../../protocol/trust/tuf-targets.ts';
 import type { Http } from '../effects/http.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
-import {
-  loadTrust,
-  promote,
-  raiseTrustedTime,
-  storedRole,
-  storeRole,
-  type TrustPlace,
-  trustedTime,
-} from './trust-store.ts';
+import type { TrustPlace } from './trust-files.ts';
+import { loadTrust, promote, raiseTrustedTime, storedRole, storeRole, trustedTime } from './trust-store.ts';
 
 type FoundTarget = NonNullable<ReturnType<TargetSearch['look']>>;
 

@@ -23,7 +23,8 @@ import { refreshMetadata } from './refresh-metadata.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
 import { type Acceptance, refuseQuarantined, requireAcceptable } from './require-acceptable.ts';
 import { inOrder, sourcesInUse, takeSources } from './sources.ts';
-import { loadTrust, type TrustPlace } from './trust-store.ts';
+import type { TrustPlace } from './trust-files.ts';
+import { loadTrust } from './trust-store.ts';
 
 /** A release that is trusted, fits, and whose bytes can be read. Close `bundle.source` when done. */
 export interface ResolvedRelease {

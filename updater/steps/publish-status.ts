@@ -14,12 +14,13 @@ import { readSources } from '../release/sources.ts';
 import { lastRollback, whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
-import { wayBack } from './acceptance.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
 import { keptOf } from './kept-trials.ts';
 import { troubleOf } from './refused.ts';
+import { isRevokedAsNoted } from './revoked-note.ts';
 import { stickLines } from './stick-notes.ts';
 import { holdReason } from './wanted.ts';
+import { wayBackOf } from './way-back.ts';
 
 /** Lines of history that the page shows. */
 const linesMax = 10;
@@ -96,8 +97,9 @@ async function agentLine(
   };
 }
 
-function backLine(appliance: Appliance, state: StateBody): NonNullable<StatusInput['back']> {
-  const way = wayBack(appliance, state);
+async function backLine(appliance: Appliance, state: StateBody): Promise<NonNullable<StatusInput['back']>> {
+  const { previous } = state.app;
+  const way = wayBackOf(appliance, state, previous !== null && (await isRevokedAsNoted(appliance, previous)));
   const refused = way.kind === 'refused' ? { code: way.code, text: way.text } : null;
   return { version: state.app.previous?.version ?? null, refused };
 }
@@ -164,7 +166,7 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
       .slice(-linesMax)
       .map((line) => ({ ...line, outcome: typeof line.outcome === 'string' ? line.outcome : line.outcome.raw })),
     lastRequest: lastRequestShape.nullable().parse(readJson(files, `${layout.run}/last-request.json`, 16_000)),
-    ...(mayAsk ? { back: backLine(appliance, state) } : {}),
+    ...(mayAsk ? { back: await backLine(appliance, state) } : {}),
     sticks: stickLines(appliance, state),
     ...sourcesLine(appliance),
     wallS: clock.wallS(),

@@ -15,10 +15,11 @@ import { ReleaseError, type ReleaseErrorCode } from '../release/release-error.ts
 import { resolveFromFile } from '../release/resolve-release.ts';
 import { sourcesInUse, takeSources } from '../release/sources.ts';
 import { trialLength } from '../settings.ts';
-import { acceptanceOf, type NoReturnCode, wayBack } from './acceptance.ts';
+import { acceptanceOf, wayBack } from './acceptance.ts';
 import { forgetRefused } from './refused.ts';
 import { forgetSticks } from './stick-notes.ts';
 import { forgetBelowFloor } from './wanted.ts';
+import type { NoReturnCode } from './way-back.ts';
 
 /** Requests that one run looks at; more wait for the next one. */
 const requestsMax = 16;

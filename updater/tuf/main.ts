@@ -7,10 +7,12 @@ import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { realClock } from '../effects/clock.ts';
 import { readFile, replaceFile } from '../effects/durable.ts';
 import { realFiles } from '../effects/files.ts';
-import { HttpError, makeHttp } from '../effects/http.ts';
+import { makeHttp } from '../effects/http.ts';
+import { HttpError } from '../effects/http-error.ts';
 import { refreshMetadata, searchTarget } from '../release/refresh-metadata.ts';
 import { ReleaseError } from '../release/release-error.ts';
-import { installFirstRoot, loadTrust, type TrustPlace } from '../release/trust-store.ts';
+import type { TrustPlace } from '../release/trust-files.ts';
+import { installFirstRoot, loadTrust } from '../release/trust-store.ts';
 
 /**
  * The updater's TUF client as a command, for the public conformance suite: `init ROOT`, `refresh`, `download`. It is the
