@@ -9,6 +9,7 @@ const help = `holdfast-updater: installs, tries and rolls back the agent of this
   run                               one run: carry on or look for a release, then end
   status                            what runs, what is in the slots, what went on last
   why                               one sentence: why this appliance is on what it is on
+  plan [FILE]                       what would be done now, or with a bundle; changes nothing
   install FILE                      install a bundle from a file
   rollback                          go back to the previous version of the agent
   retry                             let a release that was rolled back be tried again
@@ -46,6 +47,8 @@ export async function runCommand(line: CommandLine): Promise<number> {
     case 'retry':
     case 'check':
       return ask(line, command, rest[0]);
+    case 'plan':
+      return (await import('./commands/plan.ts')).plan(line, rest[0]);
     case 'sources': {
       if (rest[0] === undefined) return (await import('./commands/show.ts')).sources(line);
       return (await import('./commands/request.ts')).setSources(line, rest[0]);

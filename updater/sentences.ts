@@ -40,7 +40,8 @@ export function lastRollback(state: StateBody): Quarantined | undefined {
   return newest !== undefined && compareVersions(newest.version, state.app.committed.version) > 0 ? newest : undefined;
 }
 
-function during(state: StateBody): string | null {
+/** What goes on now; null: nothing does. */
+export function during(state: StateBody): string | null {
   const { transaction } = state;
   if (transaction === null) return null;
   const { version, kind, healthyMs, trial } = transaction;
@@ -83,7 +84,11 @@ function crashing({ state, agent, crashes }: Situation): string | null {
 
 function rolledBack(state: StateBody): string | null {
   const entry = lastRollback(state);
-  if (entry === undefined) return null;
+  return entry === undefined ? null : quarantinedSentence(state, entry);
+}
+
+/** Why a release is not taken by itself any more. */
+export function quarantinedSentence(state: StateBody, entry: Quarantined): string {
   const runs = `${state.app.committed.version} runs`;
   if (entry.reason === 'by hand') return `${runs}: a person went back from ${entry.version}.`;
   const verdict = entry.verdict as FailureReason;
