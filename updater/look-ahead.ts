@@ -12,7 +12,7 @@ import { plannedChunks } from './release/fetch-chunks.ts';
 import { ReleaseError } from './release/release-error.ts';
 import type { ResolvedRelease } from './release/resolve-release.ts';
 import { verifyRuntime } from './release/verify-slot.ts';
-import { during, quarantinedSentence } from './sentences.ts';
+import { sentence as asSentence, during, quarantinedSentence } from './sentences.ts';
 import { loadState, StateError } from './state-store.ts';
 import { currentNonce } from './steps/judge.ts';
 import { isBackingOff, troubleOf } from './steps/refused.ts';
@@ -53,7 +53,8 @@ export async function lookAhead(appliance: Appliance, file: string | null): Prom
     const found = await look(appliance, state, chosen.choice);
     return planOf(state, chosen.choice, found, await waitsFor(appliance, chosen.choice));
   } catch (error) {
-    return whyNot(error, `${chosen.choice.component} ${chosen.choice.version}`);
+    const { component, version, source } = chosen.choice;
+    return whyNot(error, `${component} ${version}`, source.kind);
   }
 }
 
@@ -70,11 +71,12 @@ function stateOrWhy({ files, layout }: Appliance): StateBody | Reason {
   }
 }
 
-function whyNot(error: unknown, subject: string): Plan {
+/** @param source what the network did says nothing about a release, and what is wrong with a file says that it is refused */
+function whyNot(error: unknown, subject: string, source: Choice['source']['kind']): Plan {
   if (error instanceof ReleaseError) {
     const { code, message, next: then } = error;
     const reason = { code, sentence: `${message}.`, next: then };
-    const isUnknown = networkCodes.has(code);
+    const isUnknown = source === 'server' && networkCodes.has(code);
     const text = isUnknown
       ? `What ${subject} takes is unknown: it can not be looked at now.`
       : `${subject} is refused.`;
@@ -90,7 +92,7 @@ async function broughtFile(appliance: Appliance, state: StateBody, file: string)
   try {
     return { kind: 'choice', choice: await bringFile(appliance, state, file, true) };
   } catch (error) {
-    return { kind: 'none', plan: whyNot(error, file) };
+    return { kind: 'none', plan: whyNot(error, file, 'file') };
   }
 }
 
@@ -116,8 +118,12 @@ function wantedByServer(appliance: Appliance, state: StateBody): Chosen {
         const sentence = quarantinedSentence(state, left);
         return none('refused', sentence, { code: 'quarantined', sentence, next: retryIt });
       }
-      const reasons = (desired?.reasons ?? []).map((sentence) => {
-        return { code: 'held', sentence, next: 'The server decides that: holdfast fleet tells more.' };
+      const reasons = (desired?.reasons ?? []).map((text) => {
+        return {
+          code: 'held',
+          sentence: asSentence(text),
+          next: 'The server decides that: holdfast fleet tells more.',
+        };
       });
       return none('nothing', `Nothing to do: the server wants no release here; ${runs} runs.`, ...reasons);
     }
@@ -136,7 +142,8 @@ function wantedByServer(appliance: Appliance, state: StateBody): Chosen {
 
 function notYet(appliance: Appliance, state: StateBody, { version, manifest }: Choice): Chosen | null {
   const { desired } = loadRemembered(appliance.files, appliance.layout);
-  const why = troubleOf(appliance, state, desired);
+  const trouble = troubleOf(appliance, state, desired);
+  const why = trouble === null || trouble === '' ? null : asSentence(trouble);
   if (isBelowFloor(appliance, manifest)) {
     const sentence = why ?? `${version} has a security version below the floor here.`;
     return none('refused', sentence, { code: 'floor', sentence, next: new ReleaseError('floor', '').next });

@@ -95,7 +95,8 @@ export function quarantinedSentence(state: StateBody, entry: Quarantined): strin
   return `${runs}: ${entry.version} was rolled back, because ${reasonTexts[verdict] ?? entry.verdict} (${entry.verdict}).`;
 }
 
-function sentence(text: string): string {
+/** With a capital at its begin and a full stop at its end. */
+export function sentence(text: string): string {
   const trimmed = text.trim().replace(/\.$/, '');
   return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}.`;
 }
