@@ -6,6 +6,7 @@ import { prune } from './release/prune.ts';
 import { saveState } from './state-store.ts';
 import { ask } from './steps/ask.ts';
 import { closeWindow } from './steps/window.ts';
+import { markRow } from './timeline.ts';
 
 /** Steps of one run: far more than one transaction has, a trial of 30 minutes with its notes of time included. */
 const stepsMax = 100_000;
@@ -79,6 +80,7 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
     appliance.log(
       `${before.row} -> ${after.row}${after.transaction === null ? '' : ` (${after.transaction.version})`}`,
     );
+    markRow(appliance, after);
     // A switch that was given up before it began: the run ends here, and nobody else would start what was stopped.
     if (after.row === 'sealed' && startsNothing.has(before.row)) await appliance.processes.startAgent();
     if (after.row === 'safe' && before.row !== 'safe')
@@ -98,5 +100,7 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
     saveState(appliance.files, appliance.layout, state);
   };
   if (loaded.transaction === null && appliance.files.list(appliance.layout.work).length > 0) tidy(appliance, loaded);
+  // Whoever carries on after a crash or a reboot is part of the story.
+  markRow(appliance, loaded);
   return runLoop(loaded, effectsOf(appliance, memory), persist, onRow);
 }

@@ -1,11 +1,15 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { evidenceSummary } from '../../protocol/evidence.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import type { Quarantined } from '../../protocol/state-record.ts';
+import type { TransactionLine } from '../../protocol/status.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import { readHistory } from '../history.ts';
+import { sentence } from '../sentences.ts';
+import { keptEvidence } from './kept-evidence.ts';
 import { quarantineDirectory } from './snapshot.ts';
 
 /** What failed trials made of the agent's state: kept for people to look at, bounded in number and in age. */
@@ -61,17 +65,28 @@ export function ageTrials({ files, layout, clock, log }: Appliance): void {
   }
 }
 
+/** The history's line of a rollback by a trial. */
+export function lineOf(
+  history: readonly TransactionLine[],
+  rolledBack: Quarantined | undefined,
+): TransactionLine | null {
+  if (rolledBack?.reason !== 'trial') return null;
+  return history.findLast(({ to, outcome }) => to === rolledBack.version && outcome === 'rolled-back') ?? null;
+}
+
 /** Where a person finds what a rolled back version left: its data, and what was seen and said at the end. */
 export function keptOf({ files, layout }: Appliance, rolledBack: Quarantined | undefined): string | null {
-  const line = readHistory(files, layout).findLast(({ to, outcome }) => {
-    return to === rolledBack?.version && outcome === 'rolled-back';
-  });
-  if (rolledBack?.reason !== 'trial' || line === undefined) return null;
+  const line = lineOf(readHistory(files, layout), rolledBack);
+  if (line === null) return null;
   const evidence = join(layout.evidence, String(line.tx));
   const data = quarantineDirectory(layout, line.tx);
+  const seen = keptEvidence(files, layout, line.tx);
+  const summary = seen === null ? '' : evidenceSummary(seen).replace(/\.$/, '');
   const kept = [
     ...(files.list(data).length > 0 ? [`its data is kept in ${data}`] : []),
     ...(files.stat(evidence) === null ? [] : [`what it said last in ${evidence}`]),
   ];
-  return kept.length === 0 ? null : kept.join(', ');
+  const where = kept.join(', ');
+  if (summary === '' || where === '') return where === '' ? null : where;
+  return `${summary}. ${sentence(where)}`;
 }

@@ -15,7 +15,8 @@ import { lastRollback, whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
-import { keptOf } from './kept-trials.ts';
+import { keptEvidence } from './kept-evidence.ts';
+import { keptOf, lineOf } from './kept-trials.ts';
 import { troubleOf } from './refused.ts';
 import { isRevokedAsNoted } from './revoked-note.ts';
 import { stickLines } from './stick-notes.ts';
@@ -104,6 +105,12 @@ async function backLine(appliance: Appliance, state: StateBody): Promise<NonNull
   return { version: state.app.previous?.version ?? null, refused };
 }
 
+function evidenceLine({ files, layout }: Appliance, state: StateBody): Pick<StatusInput, 'evidence'> {
+  const line = lineOf(readHistory(files, layout), lastRollback(state));
+  const seen = line === null ? null : keptEvidence(files, layout, line.tx);
+  return line === null || seen === null ? {} : { evidence: { tx: line.tx, version: line.to, seen } };
+}
+
 function sourcesLine(appliance: Appliance): Pick<StatusInput, 'sources'> {
   const file = readSources(appliance);
   if (file === null) return {};
@@ -167,6 +174,7 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
       .map((line) => ({ ...line, outcome: typeof line.outcome === 'string' ? line.outcome : line.outcome.raw })),
     lastRequest: lastRequestShape.nullable().parse(readJson(files, `${layout.run}/last-request.json`, 16_000)),
     ...(mayAsk ? { back: await backLine(appliance, state) } : {}),
+    ...evidenceLine(appliance, state),
     sticks: stickLines(appliance, state),
     ...sourcesLine(appliance),
     wallS: clock.wallS(),
