@@ -38,9 +38,11 @@ function exitText(exit: Exit | null): string | null {
 }
 
 function serverText({ server }: Evidence): string | null {
-  if (server === null || server.before === server.last) return null;
-  const updater = server.byUpdater === null ? '' : server.byUpdater ? ', the updater did' : ', nor did the updater';
-  return `its way to the server was ${server.before} before and ${server.last} at the end${server.last === 'fail' ? updater : ''}`;
+  // What does not answer any more says nothing of the server.
+  if (server?.last !== 'fail' || server.before === 'fail') return null;
+  const updater =
+    server.byUpdater === null ? '' : `, and the updater ${server.byUpdater ? 'could' : 'could not either'}`;
+  return `it could not reach the server at the end${updater}`;
 }
 
 /** In one sentence; empty when nothing was seen. The same on page, command line and server. */
