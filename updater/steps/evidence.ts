@@ -38,7 +38,8 @@ async function look(appliance: Appliance, transaction: Transaction) {
   const { answer } = await readHealth(layout.agentSocket);
   const { answered, error } = loadRemembered(files, layout);
   const evidence: Evidence = {
-    exit: agent?.lastExit ?? null,
+    // What lives has not ended: the exit that is known is that of the version before, which was told to end.
+    exit: agent?.state === 'active' ? null : (agent?.lastExit ?? null),
     output: headAndTail(agent?.lastOutput ?? '', evidenceLimits.outputMax),
     checks: differences(transaction, answer),
     server: {

@@ -49,6 +49,12 @@ describe('the evidence of a failed trial', () => {
     expect(keptEvidence(realFiles, layout, reverting().lastTx)).toEqual(seen);
   });
 
+  it('has no exit of a version that lives: the one that is known was the version before', async () => {
+    const { appliance, processes } = testAppliance(layout);
+    processes.facts = { ...crashed, state: 'active', pid: 7, lastExit: { code: 0, signal: null }, lastOutput: '' };
+    expect((await keepEvidence(appliance, reverting())).exit).toBeNull();
+  });
+
   it('is that of the first look: a repeated step finds the processes gone', async () => {
     const { appliance, processes } = testAppliance(layout);
     processes.facts = { ...crashed, lastOutput: 'last words' };
