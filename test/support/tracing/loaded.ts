@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { z } from 'zod';
 
 const loadedShape = z.object({ urls: z.array(z.string()), cpu: z.object({ user: z.number(), system: z.number() }) });
-const preload = join(import.meta.dirname, 'loaded-modules.ts');
+const preload = join(import.meta.dirname, 'main.ts');
 const patienceMs = 60_000;
 
 export interface Loaded {
