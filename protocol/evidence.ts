@@ -47,7 +47,9 @@ function serverText({ server }: Evidence): string | null {
 
 /** In one sentence; empty when nothing was seen. The same on page, command line and server. */
 export function evidenceSummary(evidence: Evidence): string {
-  const words = evidence.output.trim().split('\n').at(-1)?.slice(0, wordsMax) ?? '';
+  const lines = evidence.output.trim().split('\n');
+  // Node ends what it prints of an error with its own version; the error itself tells more.
+  const words = (lines.findLast((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? '').slice(0, wordsMax);
   const parts = [
     exitText(evidence.exit),
     ...evidence.checks.map(({ check, before, last }) => `${check} was ${before} before and ${last} at the end`),

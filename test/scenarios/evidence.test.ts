@@ -95,7 +95,7 @@ describe('a failed trial', () => {
     });
     const lines = evidenceLines(seen);
     expect(view.lines).toEqual(lines);
-    expect(view.text).toContain('crash-loop');
+    expect(view.text).toContain('it said last: Error: ');
     const told = (await historyOf(box, 1)).at(-1);
     expect(told?.text).toContain(view.text);
     const dashboard = await fetch(world.server.url, { headers: { authorization: `Bearer ${world.server.token}` } });
