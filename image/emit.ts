@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BuildOptions, build, type Metafile } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { execa } from 'execa';
 import { type Digest, sha256 } from '../protocol/digest.ts';
 import { ImageError } from './errors.ts';
@@ -47,6 +47,21 @@ const commonJsBanner = [
   'const __dirname = import.meta.dirname;',
 ].join('\n');
 
+/**
+ * zod exports its namespace by a name, and esbuild keeps all of what such a name may reach: every language's messages, half a
+ * megabyte that each start would read. As a namespace import it is only what the source uses.
+ */
+const onlyWhatIsUsed: Plugin = {
+  name: 'only-what-is-used',
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      if (path.includes('node_modules')) return undefined;
+      const source = await readFile(path, 'utf8');
+      return { contents: source.replace(/^import \{ z \} from 'zod';$/m, "import * as z from 'zod';"), loader: 'ts' };
+    });
+  },
+};
+
 /** Options that every program is built with. Packages keep their own names, so that a stack trace can be read. */
 export function buildOptions(sourceDir: string): BuildOptions {
   return {
@@ -61,6 +76,7 @@ export function buildOptions(sourceDir: string): BuildOptions {
     charset: 'utf8',
     logLevel: 'silent',
     metafile: true,
+    plugins: [onlyWhatIsUsed],
   };
 }
 

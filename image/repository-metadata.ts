@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { metadataLimits } from '../protocol/trust/metadata-limits.ts';
 import { loadTrusted, type Trusted, trustRoot, updateRoot } from '../protocol/trust/tuf.ts';
-import { metadataLimits } from '../protocol/trust/tuf-metadata.ts';
 import { findTarget, type TargetFile } from '../protocol/trust/tuf-targets.ts';
 import { isMissing } from './durable.ts';
 import { ImageError } from './errors.ts';

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { componentShape } from './component.ts';
 import { digestShape } from './digest.ts';
+import { evidenceShape } from './evidence.ts';
+import { exitShape } from './exit.ts';
 import { bootIdShape, uuidShape } from './ids.ts';
 import { wireEnum } from './wire-enum.ts';
 
@@ -32,9 +34,6 @@ export const reportedOrderStates = [
 ] as const;
 export const terminalOrderStates = ['succeeded', 'failed', 'refused', 'unsupported', 'expired'] as const;
 
-export const exitShape = z.object({ code: z.int().nullable(), signal: z.string().max(16).nullable() });
-export type Exit = z.infer<typeof exitShape>;
-
 const crashShape = z.object({
   /** Crashes that nobody had reported before this event. */
   count: z.int().min(1),
@@ -55,6 +54,8 @@ const releaseShape = z.object({
   fetchedMs: z.int().min(0).optional(),
   downMs: z.int().min(0).optional(),
   revertedMs: z.int().min(0).optional(),
+  /** Of a rollback: what was seen of the version that failed. */
+  evidence: evidenceShape.optional(),
 });
 
 /** One event. Sent until acknowledged; `n` rises without gaps for each sender, `id` makes a repetition harmless. */

@@ -59,6 +59,7 @@ export function layoutOf(root: string) {
     status: join(run, 'status.json'), // updater; read by page and status command
     hint: join(run, 'hint'), // made by root, touched by the agent; only its mtime is read
     requests: join(run, 'requests'), // page's user and root
+    compiled: join(run, 'compiled'), // updater: what its own code was compiled to
     launched: join(run, 'launched'), // launch
     agentEnds: join(run, 'agent-ends.json'), // launch, where systemd is the process control
     updaterEnds: join(run, 'updater-ends.json'), // launch

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { wantedReleaseShape } from './check-in.ts';
 import { componentShape, slotShape } from './component.ts';
 import { digestShape } from './digest.ts';
-import { exitShape } from './event.ts';
+import { evidenceShape } from './evidence.ts';
+import { exitShape } from './exit.ts';
 import { checkStatusShape, checksShape } from './health.ts';
 import { bootIdShape } from './ids.ts';
 import { sourceKinds, sourceOrigins } from './sources.ts';
@@ -132,6 +133,8 @@ export const statusShape = z.object({
       answered: z.boolean(),
     })
     .optional(),
+  /** What was seen of the version that was rolled back last; absent where there is none, or nothing is kept of it. */
+  evidence: z.object({ tx: z.int(), version: z.string().max(64), seen: evidenceShape }).optional(),
   /** Bundles on removable media. */
   sticks: z.array(stickLineShape).max(stickLinesMax).optional(),
   wallS: z.int(),

@@ -2,14 +2,12 @@ import { type AnswerKeys, answerKeysBytesMax, answerKeysShape } from '../protoco
 import { releasesPath } from '../protocol/check-in.ts';
 import type { Digest } from '../protocol/digest.ts';
 import type { PublicKey } from '../protocol/trust/ed25519.ts';
-import { TrustError } from '../protocol/trust/tuf-metadata.ts';
-import { holdfastFields } from '../protocol/trust/tuf-targets.ts';
+import { TrustError } from '../protocol/trust/trust-error.ts';
 import { FileTooLargeError, readFile, replaceJson } from './effects/durable.ts';
 import type { Http } from './effects/http.ts';
 import type { Identity } from './identity.ts';
-import { refreshMetadata } from './release/refresh-metadata.ts';
 import { ReleaseError } from './release/release-error.ts';
-import { loadTrust, type TrustPlace, trustDigest } from './release/trust-store.ts';
+import { type TrustPlace, trustDigest } from './release/trust-files.ts';
 
 /**
  * Which keys sign the server's answers: those that the trusted targets name, else those of the claim. So a stolen or
@@ -26,13 +24,18 @@ export interface AnswerKeyDependencies extends TrustPlace {
 const mode = 0o644;
 
 /** The keys as of what is stored here. Nothing that is wrong with the stored trust or the disk stops the caller. */
-export function answerKeysNow(deps: AnswerKeyDependencies): readonly PublicKey[] {
+export async function answerKeysNow(deps: AnswerKeyDependencies): Promise<readonly PublicKey[]> {
   const known = stored(deps);
   // Keys that were named once stay, where newer metadata can not be read: the claim's may have been stolen since.
   const fallback = known?.answerKeys ?? deps.identity.answerKeys;
   try {
     const of = trustDigest(deps);
     if (of === null || of === known?.of) return fallback;
+    // Only metadata that is new here is worth loading what reads it.
+    const [{ loadTrust }, { holdfastFields }] = await Promise.all([
+      import('./release/trust-store.ts'),
+      import('../protocol/trust/tuf-targets.ts'),
+    ]);
     const trusted = loadTrust(deps);
     if (trusted.targets === null) return fallback;
     const { answerKeys } = holdfastFields(trusted);
@@ -52,6 +55,7 @@ export function answerKeysNow(deps: AnswerKeyDependencies): readonly PublicKey[]
 export async function refreshedAnswerKeys(
   deps: AnswerKeyDependencies & { readonly http: Http },
 ): Promise<readonly PublicKey[]> {
+  const { refreshMetadata } = await import('./release/refresh-metadata.ts');
   try {
     await refreshMetadata(deps, deps.http, `${deps.identity.url.replace(/\/$/, '')}${releasesPath}`);
   } catch (error) {

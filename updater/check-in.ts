@@ -20,7 +20,8 @@ import type { Counter } from './counter.ts';
 import type { Clock } from './effects/clock.ts';
 import { readJson, replaceJson } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
-import { type Http, type HttpAnswer, HttpError } from './effects/http.ts';
+import type { Http, HttpAnswer } from './effects/http.ts';
+import { HttpError } from './effects/http-error.ts';
 import type { EventQueue } from './events.ts';
 import type { Identity } from './identity.ts';
 
@@ -175,7 +176,7 @@ async function roundTrip(
   etag: string | null,
   signal: AbortSignal | undefined,
 ): Promise<Verified> {
-  const keys = answerKeysNow(deps);
+  const keys = await answerKeysNow(deps);
   for (let attempt = 0; ; attempt += 1) {
     const body = requestBody(deps, report, etag);
     const signed = signRequest({ method: 'POST', path: checkInPath, body }, deps.key);

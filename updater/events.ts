@@ -50,11 +50,20 @@ function shortened(event: NewEvent): NewEvent {
   let short = event;
   for (let charactersMax = eventTextMax; charactersMax >= charactersLeast; charactersMax /= 2) {
     if (Buffer.byteLength(JSON.stringify(short)) <= eventBytesMax) return short;
-    const { text, crash } = event;
+    const { text, crash, release } = event;
+    const { evidence } = release ?? {};
     short = {
       ...event,
       text: headAndTail(text ?? '', charactersMax),
       ...(crash === undefined ? {} : { crash: { ...crash, output: headAndTail(crash.output, charactersMax) } }),
+      ...(release === undefined || evidence === undefined
+        ? {}
+        : {
+            release: {
+              ...release,
+              evidence: { ...evidence, output: headAndTail(evidence.output ?? '', charactersMax) },
+            },
+          }),
     };
   }
   return short;

@@ -5,15 +5,8 @@ import type { Effect, MachineEvent } from './machine-event.ts';
 import { prune } from './release/prune.ts';
 import { saveState } from './state-store.ts';
 import { ask } from './steps/ask.ts';
-import { judgeTrial } from './steps/judge.ts';
-import { enterSafe, leaveSafe } from './steps/proof.ts';
-import { proveUpdater } from './steps/prove-updater.ts';
-import { putBack } from './steps/put-back.ts';
-import { fetchRelease, resolveTransaction, writeRelease } from './steps/release.ts';
-import { revert, serveAgain } from './steps/revert.ts';
-import { awaitWindow, commit, snapshot, startTrial, stopAgent } from './steps/switch.ts';
-import { judgeUpdater, revertUpdater, startUpdaterTrial } from './steps/updater-trial.ts';
 import { closeWindow } from './steps/window.ts';
+import { markRow } from './timeline.ts';
 
 /** Steps of one run: far more than one transaction has, a trial of 30 minutes with its notes of time included. */
 const stepsMax = 100_000;
@@ -24,37 +17,10 @@ export type Persist = (state: StateBody) => void;
 /** The effects of the table, wired to this appliance. */
 function effectsOf(appliance: Appliance, memory: RunMemory): RunEffect {
   return async (effect, state) => {
-    const isOfUpdater = state.transaction?.component === 'updater';
-    switch (effect) {
-      case 'ask':
-        return ask(appliance, state, memory);
-      case 'resolve':
-        return resolveTransaction(appliance, state, memory);
-      case 'fetch':
-        return fetchRelease(appliance, state, memory);
-      case 'write':
-        return writeRelease(appliance, state, memory);
-      case 'await-window':
-        return isOfUpdater ? proveUpdater(appliance, state, memory) : awaitWindow(appliance, state, memory);
-      case 'stop-agent':
-        return stopAgent(appliance, memory);
-      case 'snapshot':
-        return snapshot(appliance, state);
-      case 'put-back':
-        return putBack(appliance, state);
-      case 'start-trial':
-        return isOfUpdater ? startUpdaterTrial(appliance, state, memory) : startTrial(appliance);
-      case 'judge':
-        return isOfUpdater ? judgeUpdater(appliance, state, memory) : judgeTrial(appliance, state, memory);
-      case 'commit':
-        return commit(appliance, state);
-      case 'revert':
-        return isOfUpdater ? revertUpdater(appliance, state) : revert(appliance, state);
-      case 'close':
-        return closeWindow(appliance, state);
-      default:
-        return effect satisfies never;
-    }
+    if (effect === 'ask') return ask(appliance, state, memory);
+    if (effect === 'close') return closeWindow(appliance, state);
+    const { transactionEffect } = await import('./transaction-effects.ts');
+    return transactionEffect(effect, appliance, state, memory);
   };
 }
 
@@ -114,12 +80,17 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
     appliance.log(
       `${before.row} -> ${after.row}${after.transaction === null ? '' : ` (${after.transaction.version})`}`,
     );
+    markRow(appliance, after);
     // A switch that was given up before it began: the run ends here, and nobody else would start what was stopped.
     if (after.row === 'sealed' && startsNothing.has(before.row)) await appliance.processes.startAgent();
-    if (after.row === 'safe' && before.row !== 'safe') await enterSafe(appliance, after);
-    if (before.row === 'safe' && after.row === 'idle') await leaveSafe(appliance);
+    if (after.row === 'safe' && before.row !== 'safe')
+      await (await import('./steps/proof.ts')).enterSafe(appliance, after);
+    if (before.row === 'safe' && after.row === 'idle') await (await import('./steps/proof.ts')).leaveSafe(appliance);
     const ofAgent = before.transaction?.component === 'app';
-    if (ofAgent && before.row === 'reverting' && after.row === 'idle') await serveAgain(appliance, before, memory);
+    if (ofAgent && before.row === 'reverting' && after.row === 'idle') {
+      const { serveAgain } = await import('./steps/revert.ts');
+      await serveAgain(appliance, before, memory);
+    }
     if ((after.row !== 'idle' && after.row !== 'safe') || before.row === 'closing') return;
     // However it ended, what it fetched or was brought is not needed any more: a bad stick must not fill the disk.
     tidy(appliance, after);
@@ -130,5 +101,7 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
     saveState(appliance.files, appliance.layout, state);
   };
   if (loaded.transaction === null && appliance.files.list(appliance.layout.work).length > 0) tidy(appliance, loaded);
+  // Whoever carries on after a crash or a reboot is part of the story.
+  markRow(appliance, loaded);
   return runLoop(loaded, effectsOf(appliance, memory), persist, onRow);
 }

@@ -1,23 +1,14 @@
 #!/usr/bin/env node
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { z } from 'zod';
 import { layoutOf } from '../protocol/layout.ts';
-import { runCommand } from './cli.ts';
-import { realClock } from './effects/clock.ts';
-import { readJson } from './effects/durable.ts';
 import { realFiles } from './effects/files.ts';
 
-/** The appliance's command line. Wires the real effects; commands load what they need, when they need it. */
-
-const releaseShape = z.object({ version: z.string(), builtAt: z.int().min(0).default(0) });
-const releaseBytesMax = 64 * 1024;
-
-/** What the builder wrote beside this program; a checkout has nothing. */
-function ownRelease(): z.infer<typeof releaseShape> {
-  const release = readJson(realFiles, join(import.meta.dirname, 'release.json'), releaseBytesMax);
-  return releaseShape.parse(release ?? { version: '0.0.0-dev' });
-}
+/**
+ * The appliance's command line, and nothing yet that takes time to load: first it is said how the rest is loaded. As
+ * imports these two would bring all that they can, which takes longer than all of this file.
+ */
+const { parseArgs } = process.getBuiltinModule('node:util');
+const { enableCompileCache } = process.getBuiltinModule('node:module');
 
 const options = {
   root: { type: 'string', default: '/var/lib/holdfast' },
@@ -44,20 +35,19 @@ function parse() {
   }
 }
 
+const exitUsage = 64;
 const parsed = parse();
-if (parsed === null) process.exitCode = 64;
+if (parsed === null) process.exitCode = exitUsage;
 else {
-  const release = ownRelease();
-  process.exitCode = await runCommand({
-    words: parsed.positionals,
-    options: parsed.values,
-    version: release.version,
-    builtAtS: release.builtAt,
-    home: import.meta.dirname,
-    layout: layoutOf(parsed.values.root),
-    files: realFiles,
-    clock: realClock,
-    print: (text) => process.stdout.write(`${text}\n`),
-    complain: (text) => process.stderr.write(`${text}\n`),
-  });
+  const { run, compiled } = layoutOf(parsed.values.root);
+  // On tmpfs, where only root writes: a reboot forgets it. Nothing is made where there is no appliance (S47), or where
+  // somebody else could put code.
+  const facts = realFiles.stat(run);
+  if (facts?.kind === 'directory' && facts.uid === process.getuid?.() && (facts.mode & 0o022) === 0) {
+    enableCompileCache(compiled);
+  }
+  const { readShapesPlainly } = await import('./shapes.ts');
+  readShapesPlainly();
+  const { start } = await import('./start.ts');
+  process.exitCode = await start(parsed.positionals, parsed.values);
 }

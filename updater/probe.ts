@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Layout } from '../protocol/layout.ts';
-import type { CommandLine } from './cli.ts';
+import type { CommandLine } from './command-line.ts';
 import { type Files, scratchFiles } from './effects/files.ts';
 import type { Http } from './effects/http.ts';
 import { loadPublicIdentity } from './identity.ts';

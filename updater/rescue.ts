@@ -1,4 +1,4 @@
-import type { NoReturnCode } from './steps/acceptance.ts';
+import type { NoReturnCode } from './steps/way-back.ts';
 
 /**
  * What becomes of a committed version that crash-loops, days after its trial, when the server offers nothing newer. Pure:

@@ -1,7 +1,7 @@
 import type { Layout } from '../protocol/layout.ts';
 import type { StateBody } from '../protocol/state-record.ts';
 import type { Appliance } from './appliance.ts';
-import type { CommandLine } from './cli.ts';
+import type { CommandLine } from './command-line.ts';
 import { openCounter } from './counter.ts';
 import type { Clock } from './effects/clock.ts';
 import type { Files } from './effects/files.ts';
@@ -18,7 +18,6 @@ import { openState } from './recover-state.ts';
 import { readSeal } from './release/verify-slot.ts';
 import { wayOut } from './release/way-out.ts';
 import { loadSettings, type Settings } from './settings.ts';
-import { standBy } from './stand-by.ts';
 import { StateError } from './state-store.ts';
 import { isToBeStarted } from './steps/updater-trial.ts';
 
@@ -65,6 +64,7 @@ async function stateOrStandBy(appliance: Appliance): Promise<StateBody | null> {
   } catch (error) {
     if (!(error instanceof StateError) || error.code !== 'state-from-the-future') throw error;
     appliance.log(error.message);
+    const { standBy } = await import('./stand-by.ts');
     return standBy(appliance, error.message);
   }
 }

@@ -52,7 +52,8 @@ export function withoutBaseline({ transaction }: StateBody): string {
   return ' Nothing answered before the switch, so no check is compared with before.';
 }
 
-function during(state: StateBody): string | null {
+/** What goes on now; null: nothing does. */
+export function during(state: StateBody): string | null {
   const { transaction } = state;
   if (transaction === null) return null;
   const { component, kind, healthyMs, trial, data } = transaction;
@@ -109,14 +110,19 @@ function updaterRolledBack(state: StateBody): string | null {
 
 function rolledBack(state: StateBody): string | null {
   const entry = lastRollback(state);
-  if (entry === undefined) return null;
+  return entry === undefined ? null : quarantinedSentence(state, entry);
+}
+
+/** Why a release is not taken by itself any more. */
+export function quarantinedSentence(state: StateBody, entry: Quarantined): string {
   const runs = `${state.app.committed.version} runs`;
   if (entry.reason === 'by hand') return `${runs}: a person went back from ${entry.version}.`;
   const verdict = entry.verdict as FailureReason;
   return `${runs}: ${entry.version} was rolled back, because ${reasonTexts[verdict] ?? entry.verdict} (${entry.verdict}).`;
 }
 
-function sentence(text: string): string {
+/** With a capital at its begin and a full stop at its end. */
+export function sentence(text: string): string {
   const trimmed = text.trim().replace(/\.$/, '');
   return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}.`;
 }

@@ -1,5 +1,5 @@
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { loadTrusted, updateRoot } from '../../protocol/trust/tuf.ts';
-import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { replaceFile } from '../durable.ts';
 import { ImageError } from '../errors.ts';
 import { withLock } from '../lock.ts';

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { PublicKey } from '../../protocol/trust/ed25519.ts';
+import { metadataLimits } from '../../protocol/trust/metadata-limits.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { loadTrusted, type Trusted } from '../../protocol/trust/tuf.ts';
-import { metadataLimits, TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { signersOf } from '../../protocol/trust/tuf-sign.ts';
 import { replaceFile } from '../durable.ts';
 import { ImageError } from '../errors.ts';

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { blockBytes, readBundleHeader } from '../../protocol/bundle-header.ts';
 import { manifestLimits } from '../../protocol/payload.ts';
-import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
+import { metadataLimits } from '../../protocol/trust/metadata-limits.ts';
 import { ImageError } from '../errors.ts';
 
 /** Bytes within the file. */

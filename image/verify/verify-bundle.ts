@@ -1,7 +1,7 @@
 import { type Digest, sha256 } from '../../protocol/digest.ts';
 import { manifestTargetName } from '../../protocol/manifest.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { type Trusted, trustRoot, updateRoot, updateTargetsFromFile } from '../../protocol/trust/tuf.ts';
-import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { signersOf, tufKeyId } from '../../protocol/trust/tuf-sign.ts';
 import { findTarget, verifyTarget } from '../../protocol/trust/tuf-targets.ts';
 import { readRoot } from '../ceremony/read-metadata.ts';

@@ -1,6 +1,8 @@
 import type { Targets } from '@tufjs/models';
+import { metadataLimits } from './metadata-limits.ts';
+import { TrustError } from './trust-error.ts';
 import { fileName, type Trusted, type WantedFile } from './tuf.ts';
-import { metadataLimits, parseTargets, requireSigners, type SignedRole, TrustError } from './tuf-metadata.ts';
+import { parseTargets, requireSigners, type SignedRole } from './tuf-metadata.ts';
 
 /** Delegated targets (TUF 4.5, 5.6.7). The releases of an appliance are in the top-level targets; the walk is for all. */
 

@@ -10,43 +10,8 @@ import {
 } from '@tufjs/models';
 import { z } from 'zod';
 import { publicKeyShape, verifyBytes } from './ed25519.ts';
-
-/** Bounds on metadata, held before a byte of it is parsed. */
-export const metadataLimits = {
-  /** A root names a handful of keys (about 3 KiB); it must also fit the enrol answer. */
-  rootBytesMax: 64 * 1024,
-  timestampBytesMax: 16 * 1024,
-  /** A snapshot names one file. */
-  snapshotBytesMax: 64 * 1024,
-  /** About 180 bytes a release: {@link metadataLimits.targetsMax} releases and room for fields to come. */
-  targetsBytesMax: 1024 * 1024,
-  targetsMax: 4_096,
-  /** Keys, signatures and file names in one role: bounds the signature checks that a stranger can ask for. */
-  entriesMax: 64,
-  /** New roots in one walk (TUF 5.3.3 asks for a bound): a root a month for twenty years. */
-  rootsPerWalkMax: 256,
-} as const;
-
-export type TrustErrorCode =
-  | 'tuf-too-large'
-  | 'tuf-malformed'
-  | 'tuf-threshold'
-  | 'tuf-version'
-  | 'tuf-expired'
-  | 'tuf-mismatch'
-  | 'tuf-incomplete'
-  | 'tuf-target-unknown'
-  | 'tuf-target-mismatch';
-
-/** Why a piece of metadata, or a file that it names, is not trusted. */
-export class TrustError extends Error {
-  readonly code: TrustErrorCode;
-  constructor(code: TrustErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'TrustError';
-    this.code = code;
-  }
-}
+import { metadataLimits } from './metadata-limits.ts';
+import { TrustError } from './trust-error.ts';
 
 /** The bodies of the four roles, as `@tufjs/models` has them. */
 export interface RoleBodies {

@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { type Digest, digestShape, sha256 } from '../digest.ts';
 import { type Sources, sourcesShape } from '../sources.ts';
 import { type PublicKey, publicKeyShape } from './ed25519.ts';
+import { metadataLimits } from './metadata-limits.ts';
+import { TrustError } from './trust-error.ts';
 import type { Trusted } from './tuf.ts';
-import { metadataLimits, TrustError } from './tuf-metadata.ts';
 
 /** Our own fields in the signed part of TUF metadata; TUF 4.2 lets a role carry fields that others ignore. */
 export const holdfastField = 'x-holdfast';

@@ -1,4 +1,5 @@
 import type { Root, Snapshot, Targets, Timestamp } from '@tufjs/models';
+import { TrustError } from './trust-error.ts';
 import {
   parseRoot,
   parseSnapshot,
@@ -9,7 +10,6 @@ import {
   requireSignatures,
   roleKeys,
   type SignedRole,
-  TrustError,
 } from './tuf-metadata.ts';
 
 /**

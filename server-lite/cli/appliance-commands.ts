@@ -99,6 +99,9 @@ function fleetText(appliances: readonly ApplianceView[]): string {
 function applianceText(view: ApplianceView): string {
   const checks = Object.entries(view.checks).map(([name, status]) => `${name} ${status}`);
   const crash = view.lastCrash === null ? 'none' : `${view.lastCrash.text}\n${view.lastCrash.output}`;
+  const failed = view.failedTrial;
+  const trial =
+    failed === null ? 'none since the last commit' : [failed.text, ...failed.lines, failed.output].join('\n').trim();
   return list([
     ['name', view.name],
     ['id', view.id],
@@ -113,6 +116,7 @@ function applianceText(view: ApplianceView): string {
     ['row', view.row ?? 'unknown'],
     ['checks', checks.join(', ') || 'unknown'],
     ['last crash', crash],
+    ['failed trial', trial],
     ['quarantine', view.quarantine.map((digest) => digest.slice(0, 12)).join(', ') || 'empty'],
   ]);
 }

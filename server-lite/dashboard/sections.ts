@@ -61,7 +61,7 @@ function applianceRow(one: ApplianceView): Markup {
     <td data-label="Agent"><div><span class="version">${one.versions.app?.version ?? '–'}</span>${offer}${assigned}</div></td>
     <td data-label="Updater"><div><span class="version">${one.versions.updater?.version ?? '–'}</span></div></td>
     <td data-label="Last check-in"><div>${checkIn('agent', one.checkIns.agent)}${checkIn('updater', one.checkIns.updater)}</div></td>
-    <td data-label="Why"><div><span>${one.why}</span>${crash(one)}</div></td>
+    <td data-label="Why"><div><span>${one.why}</span>${crash(one)}${failedTrial(one)}</div></td>
   </tr>`;
 }
 
@@ -69,6 +69,12 @@ function checkIn(role: string, last: ApplianceView['checkIns']['agent']): Markup
   const when = last === null ? 'never' : `${ageText(last.ageS * 1000)} ago`;
   const at = last === null ? '' : new Date(last.atMs).toISOString();
   return html`<span class="pair" title="${at}"><span class="quiet">${role}</span> ${when}</span>`;
+}
+
+function failedTrial(one: ApplianceView): Markup | null {
+  if (one.failedTrial === null) return null;
+  const { text, lines, output: said } = one.failedTrial;
+  return output(`trial-${one.id}`, 'failed trial', [text, ...lines, said].join('\n').trim());
 }
 
 function crash(one: ApplianceView): Markup | null {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { evidenceLines, evidenceShape } from '../../protocol/evidence.ts';
 import { type Core, factsOf, fleetOf } from '../core.ts';
 import { stateOf } from '../fleet/appliance-state.ts';
 import { clockTrouble } from '../fleet/clock.ts';
@@ -12,6 +13,7 @@ import type { ApplianceView } from './shapes.ts';
 /** A crash counts as still going on for this long after it was reported, unless a recovery was. */
 const crashFreshMs = 10 * 60_000;
 
+const trialBodyShape = z.object({ release: z.object({ version: z.string(), evidence: evidenceShape }) });
 const crashBodyShape = z.object({ crash: z.object({ output: z.string() }) });
 
 /** One appliance as people see it: on the dashboard, the command line and the API. */
@@ -53,6 +55,7 @@ export function applianceView(core: Core, row: ApplianceRow, fleet: Fleet = flee
     checks: { ...agent?.checks },
     quarantine,
     lastCrash: crash === null ? null : { atMs: crash.atMs, text: crash.text, output: crash.output },
+    failedTrial: failedTrial(core, row.id),
     ackUpto: { agent: core.events.ackUpto(row.id, 'agent'), updater: core.events.ackUpto(row.id, 'updater') },
   };
 }
@@ -73,6 +76,24 @@ function versionsOf(
   agentFresh: boolean,
 ): ApplianceView['versions'] {
   return agentFresh || updater === null ? { ...updater?.have, ...agent?.have } : { ...agent?.have, ...updater.have };
+}
+
+/** Until a release was committed since: then it is history, which the events tell. */
+function failedTrial(core: Core, appliance: string): ApplianceView['failedTrial'] {
+  const event = core.events.list({ appliance, kind: 'release-rolled-back', limit: 1 })[0];
+  if (event === undefined) return null;
+  const body = trialBodyShape.safeParse(JSON.parse(event.body)).data;
+  if (body === undefined) return null;
+  const after = core.events.latest(appliance, ['release-committed']);
+  if (after !== undefined && after.serial > event.serial) return null;
+  const { version, evidence } = body.release;
+  return {
+    atMs: event.received_at,
+    version,
+    text: event.text,
+    lines: evidenceLines(evidence),
+    output: evidence.output,
+  };
 }
 
 function lastCrash(

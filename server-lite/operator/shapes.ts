@@ -37,6 +37,11 @@ export const applianceViewShape = z.object({
   checks: z.record(z.string(), z.string()),
   quarantine: z.array(z.string()),
   lastCrash: z.object({ atMs: z.number(), text: z.string(), output: z.string() }).nullable(),
+  /** What its updater saw of the version that it rolled back last. */
+  failedTrial: z
+    .object({ atMs: z.number(), version: z.string(), text: z.string(), lines: z.array(z.string()), output: z.string() })
+    .nullable()
+    .default(null),
   ackUpto: z.object({ agent: z.number(), updater: z.number() }),
 });
 export type ApplianceView = z.infer<typeof applianceViewShape>;

@@ -4,7 +4,7 @@ import type { Manifest } from '../../protocol/manifest.ts';
 import { endOfFrames } from '../../protocol/manifest-rules.ts';
 import { manifestLimits } from '../../protocol/payload.ts';
 import { readManifest } from '../../protocol/read-manifest.ts';
-import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
+import { metadataLimits } from '../../protocol/trust/metadata-limits.ts';
 import { Refusal } from '../refusal.ts';
 import { unpackFrame } from './frame.ts';
 

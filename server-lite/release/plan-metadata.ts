@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import {
   loadTrusted,
   type Trusted,
@@ -10,7 +11,7 @@ import {
   updateTargetsFromFile,
   updateTimestamp,
 } from '../../protocol/trust/tuf.ts';
-import { parseSnapshot, parseTimestamp, roleKeys, TrustError } from '../../protocol/trust/tuf-metadata.ts';
+import { parseSnapshot, parseTimestamp, roleKeys } from '../../protocol/trust/tuf-metadata.ts';
 import { makeSnapshot, makeTimestamp } from '../../protocol/trust/tuf-sign.ts';
 import { findTarget, holdfastFields } from '../../protocol/trust/tuf-targets.ts';
 import type { NamedKeys, OnlineKeys } from '../keys.ts';

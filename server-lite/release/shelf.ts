@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
+import { metadataLimits } from '../../protocol/trust/metadata-limits.ts';
 
 /** The release repository on disk, as appliances fetch it below `/releases`. */
 export interface ReleaseShelf {

@@ -10,6 +10,7 @@ interface Bench {
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   install: () => import('./cases/install.ts'),
   delta: () => import('./cases/delta.ts'),
+  swap: () => import('./cases/swap.ts'),
 };
 const exitUsage = 64;
 

@@ -94,8 +94,9 @@ describe('the disk', () => {
     const planted = plantSources({
       'updater/a.ts': "const { rmSync } = await import('node:fs');\nrmSync('x');",
       'updater/b.ts': "import { rm } from 'node:fs/promises';\nawait rm('x');",
+      'updater/c.ts': "process.getBuiltinModule('node:fs').rmSync('x');",
     });
     const found = onlyThrough(planted, 'updater', diskModules, diskFiles);
-    expect(found.map(({ path }) => path)).toEqual(['updater/a.ts', 'updater/b.ts']);
+    expect(found.map(({ path }) => path)).toEqual(['updater/a.ts', 'updater/b.ts', 'updater/c.ts']);
   });
 });

@@ -51,7 +51,10 @@ function importOf(node: SyntaxNode): { source: SyntaxNode | null; typeOnly: bool
     case 'TSExternalModuleReference':
       return { source: child(node, 'expression'), typeOnly: false };
     case 'CallExpression': {
-      if (textOf(child(node, 'callee'), 'name') !== 'require') return null;
+      const callee = child(node, 'callee');
+      const isBuiltin =
+        callee?.type === 'MemberExpression' && textOf(child(callee, 'property'), 'name') === 'getBuiltinModule';
+      if (!isBuiltin && textOf(callee, 'name') !== 'require') return null;
       const [first] = Array.isArray(node.arguments) ? node.arguments : [];
       return { source: first ?? null, typeOnly: false };
     }
@@ -60,7 +63,7 @@ function importOf(node: SyntaxNode): { source: SyntaxNode | null; typeOnly: bool
   }
 }
 
-/** Static, re-exporting, dynamic, type and CommonJS imports of one file. */
+/** Static, re-exporting, dynamic, type and CommonJS imports of one file, and what it asks the process for. */
 export function importsOf(file: SourceFile): Import[] {
   const found: Import[] = [];
   walk(file.syntax, (node) => {

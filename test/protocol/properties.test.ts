@@ -16,6 +16,7 @@ import { requestShape } from '../../protocol/request.ts';
 import { committedShape, sealShape } from '../../protocol/seal.ts';
 import { launchBodyShape, stateBodyShape, statePrefixShape } from '../../protocol/state-record.ts';
 import { statusShape } from '../../protocol/status.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import {
   loadTrusted,
   updateRoot,
@@ -23,7 +24,6 @@ import {
   updateTargetsFromFile,
   updateTimestamp,
 } from '../../protocol/trust/tuf.ts';
-import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { anyBytes, mutatedBytes, mutatedJson } from '../support/hostile/mutation.ts';
 import { generateRepositoryKeys, signedRoot, signedState, targetFile, testNow } from '../support/tuf-repository.ts';
 import { readExample, readExamples } from './examples.ts';

@@ -34,7 +34,12 @@ beforeAll(async () => {
   const tree = await site.tree('1.0.49');
   const bad = [];
   for (const version of ['1.1.1', '1.1.2', '1.1.8']) bad.push(await builder.patchedUpdater(version));
-  await site.world.publish(...bad, await builder.updater(good), await builder.updater(fixed), await builder.app('1.0.52'));
+  await site.world.publish(
+    ...bad,
+    await builder.updater(good),
+    await builder.updater(fixed),
+    await builder.app('1.0.52'),
+  );
   machine = await site.appliance(name, tree, (one) => {
     const overdue = '/usr/lib/holdfast/node /usr/lib/holdfast/launch.js overdue updater --after-s 4';
     one.dropIn('holdfast-overdue.service', `[Service]\nExecCondition=\nExecCondition=${overdue}\n`);

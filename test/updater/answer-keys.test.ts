@@ -46,26 +46,26 @@ function trust(answerKeys: readonly PublicKey[] | null, version = 1): void {
 }
 
 describe('the keys that the server answers with', () => {
-  it('are those of the claim until targets name some, and nothing is written for the agent', () => {
-    expect(answerKeysNow(deps())).toEqual([claimed]);
+  it('are those of the claim until targets name some, and nothing is written for the agent', async () => {
+    expect(await answerKeysNow(deps())).toEqual([claimed]);
     trust(null);
-    expect(answerKeysNow(deps())).toEqual([claimed]);
+    expect(await answerKeysNow(deps())).toEqual([claimed]);
     expect(realFiles.stat(layout.answerKeys)).toBeNull();
   });
 
-  it('are those that targets name, and only those: the key of the claim may have been stolen', () => {
+  it('are those that targets name, and only those: the key of the claim may have been stolen', async () => {
     trust([named]);
-    expect(answerKeysNow(deps())).toEqual([named]);
+    expect(await answerKeysNow(deps())).toEqual([named]);
     expect(written()).toEqual([named]);
     const next = generateKeyPair().publicKey;
     trust([next, named], 2);
-    expect(answerKeysNow(deps())).toEqual([next, named]);
+    expect(await answerKeysNow(deps())).toEqual([next, named]);
     expect(written()).toEqual([next, named]);
   });
 
-  it('stay as they were named last while a new root does not vouch for the stored targets', () => {
+  it('stay as they were named last while a new root does not vouch for the stored targets', async () => {
     trust([named]);
-    answerKeysNow(deps());
+    await answerKeysNow(deps());
     const place = { files: realFiles, layout };
     const other = generateKeyPair();
     const input = rootInput(keys, 2);
@@ -73,7 +73,7 @@ describe('the keys that the server answers with', () => {
     const root = makeRoot({ ...input, roles }, [keys.root[0], keys.root[1]]);
     writeFileSync(join(layout.trust, 'root.json'), root);
     expect(loadTrust(place).targets).toBeNull();
-    expect(answerKeysNow(deps())).toEqual([named]);
+    expect(await answerKeysNow(deps())).toEqual([named]);
   });
 
   it.each<[string, () => void]>([
@@ -98,15 +98,15 @@ describe('the keys that the server answers with', () => {
         symlinkSync('/etc/hostname', layout.answerKeys);
       },
     ],
-  ])('are taken from the metadata again when the file for the agent %s', (_what, damage) => {
+  ])('are taken from the metadata again when the file for the agent %s', async (_what, damage) => {
     trust([named]);
-    answerKeysNow(deps());
+    await answerKeysNow(deps());
     damage();
-    expect(answerKeysNow(deps())).toEqual([named]);
+    expect(await answerKeysNow(deps())).toEqual([named]);
     expect(written()).toEqual([named]);
   });
 
-  it('are known to the updater although nothing can be written, and it says so', () => {
+  it('are known to the updater although nothing can be written, and it says so', async () => {
     trust([named]);
     const full: Files = {
       ...realFiles,
@@ -114,16 +114,16 @@ describe('the keys that the server answers with', () => {
         throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
       },
     };
-    expect(answerKeysNow(deps(full))).toEqual([named]);
+    expect(await answerKeysNow(deps(full))).toEqual([named]);
     expect(lines.join()).toContain('no space left');
   });
 
-  it('are those of before when the stored metadata is damaged, and it says so', () => {
+  it('are those of before when the stored metadata is damaged, and it says so', async () => {
     trust([named]);
-    answerKeysNow(deps());
+    await answerKeysNow(deps());
     writeFileSync(join(layout.trust, 'root.json'), 'garbage');
     rmSync(join(layout.trust, 'roots'), { recursive: true });
-    expect(answerKeysNow(deps())).toEqual([named]);
+    expect(await answerKeysNow(deps())).toEqual([named]);
     expect(lines.join()).toContain('could not be taken');
   });
 });

@@ -137,7 +137,7 @@ describe('whether an updater is taken', () => {
   it('is decided by the server where nothing stands in the way', () => {
     expect(wantedOf(closed, desired)).toEqual({ kind: 'take', choice: take.choice });
     const has = { ...closed, updater: { ...closed.updater, committed: installed('0', '1.1.0', 'c') } };
-    expect(wantedOf(has, desired)).toEqual({ kind: 'nothing' });
+    expect(wantedOf(has, desired)).toEqual({ kind: 'nothing', why: 'is-here' });
   });
 
   it('not while the version before the agent can be gone back to, and not in safe mode; it says so', () => {
@@ -151,6 +151,6 @@ describe('whether an updater is taken', () => {
 
   it('not when it is in quarantine here (I12)', () => {
     const back = [events.failed, events.reverted].reduce((state, event) => next(state, event), onTrial);
-    expect(wantedOf(back, desired)).toEqual({ kind: 'nothing' });
+    expect(wantedOf(back, desired)).toEqual({ kind: 'nothing', why: 'quarantined' });
   });
 });

@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process';
-
 export interface ProgramEnd {
   /** null: it was killed, or could not be started. */
   readonly code: number | null;
@@ -19,6 +17,7 @@ const outputBytesMax = 1024 * 1024;
 
 export const runProgram: RunProgram = (path, args, timeoutMs) =>
   new Promise((resolve) => {
+    const { execFile } = process.getBuiltinModule('node:child_process');
     const env = { LC_ALL: 'C', SYSTEMD_COLORS: '0', SYSTEMD_PAGER: '' };
     const options = { env, timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: outputBytesMax } as const;
     execFile(path, args, options, (error, stdout, stderr) => {

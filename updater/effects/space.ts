@@ -1,5 +1,3 @@
-import { spawnSync } from 'node:child_process';
-
 /** util-linux, on every Debian. */
 const program = '/usr/bin/fallocate';
 const timeoutMs = 60_000;
@@ -17,6 +15,8 @@ const codes: readonly (readonly [sentence: string, code: string])[] = [
  * @throws what the system said, with its `code`; `EOPNOTSUPP` also where the program is not there
  */
 export function allocate(path: string, bytes: number): void {
+  // Only a transaction comes here: what starts programs takes a while to load.
+  const { spawnSync } = process.getBuiltinModule('node:child_process');
   const options = { env: { LC_ALL: 'C' }, encoding: 'utf8', timeout: timeoutMs } as const;
   const { error, status, stderr } = spawnSync(program, ['--length', String(bytes), '--', path], options);
   if (error === undefined && status === 0) return;

@@ -1,3 +1,4 @@
+import { evidenceLines, evidenceSummary } from '../../protocol/evidence.ts';
 import type { Status, TransactionLine } from '../../protocol/status.ts';
 import { wordOf } from '../../protocol/wire-enum.ts';
 import { type Html, html } from './html.ts';
@@ -113,6 +114,14 @@ export function quarantineSection({ quarantine }: Status): Html | null {
       html`<li><strong>${entry.version}</strong> is not taken again by itself: ${entry.verdict} (${entry.reason})</li>`,
   );
   return section('Quarantine', html`<ul>${lines}</ul>`);
+}
+
+export function evidenceSection({ evidence }: Status): Html | null {
+  if (evidence === undefined) return null;
+  const { version, seen } = evidence;
+  const lines = evidenceLines(seen).map((line) => html`<li>${line}</li>`);
+  const output = seen.output === '' ? null : html`<pre>${seen.output}</pre>`;
+  return section('The failed trial', html`<p>${version}: ${evidenceSummary(seen)}</p><ul>${lines}</ul>${output}`);
 }
 
 export function sourcesSection({ sources, server }: Status): Html {

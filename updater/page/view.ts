@@ -7,6 +7,7 @@ import {
   agentSection,
   applianceSection,
   checkInSection,
+  evidenceSection,
   type Present,
   quarantineSection,
   slotsSection,
@@ -57,7 +58,7 @@ function state(reading: Reading, present: Present): Html {
   const status = statusOf(reading);
   if (status === null) return html`<div id="state"></div>`;
   const old = reading.kind === 'old' ? html`<p class="trouble">${reading.why}</p>` : null;
-  return html`<div id="state">${old}${trialSection(status)}<div class="columns"><div>${slotsSection(status)}${quarantineSection(status)}${sticksSection(status)}${agentSection(status)}</div><div>${checkInSection(status, present)}${sourcesSection(status)}${transactionsSection(status)}${applianceSection(status)}</div></div></div>`;
+  return html`<div id="state">${old}${trialSection(status)}<div class="columns"><div>${slotsSection(status)}${quarantineSection(status)}${evidenceSection(status)}${sticksSection(status)}${agentSection(status)}</div><div>${checkInSection(status, present)}${sourcesSection(status)}${transactionsSection(status)}${applianceSection(status)}</div></div></div>`;
 }
 
 const pinField = html`<label>PIN <input name="pin" type="password" inputmode="numeric" autocomplete="off" required maxlength="64"></label>`;

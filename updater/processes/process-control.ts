@@ -1,4 +1,4 @@
-import type { Exit } from '../../protocol/event.ts';
+import type { Exit } from '../../protocol/exit.ts';
 
 /** What the machine's process control knows of the agent; nothing in it was written by the agent but `lastOutput`. */
 export interface AgentFacts {

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { z } from 'zod';
-import { exitShape } from '../../protocol/event.ts';
+import { exitShape } from '../../protocol/exit.ts';
 import { type AgentFacts, type ProcessControl, ProcessControlError } from './process-control.ts';
 
 /** Stopping takes the agent's 5 s, then SIGKILL, then a look that it is gone. */

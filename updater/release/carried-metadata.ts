@@ -1,7 +1,10 @@
+import { metadataLimits } from '../../protocol/trust/metadata-limits.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { loadTrusted, type Trusted, updateRoot, updateTargetsFromFile } from '../../protocol/trust/tuf.ts';
-import { metadataLimits, parseTargets, TrustError } from '../../protocol/trust/tuf-metadata.ts';
+import { parseTargets } from '../../protocol/trust/tuf-metadata.ts';
 import type { Bundle } from './open-bundle.ts';
-import { promote, storedRoot, type TrustPlace } from './trust-store.ts';
+import type { TrustPlace } from './trust-files.ts';
+import { promote, storedRoot } from './trust-store.ts';
 
 /**
  * What a bundle carries may bring the trust of this appliance forward, never back: the roots that follow ours, then

@@ -1,5 +1,5 @@
-import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
-import { HttpError } from '../effects/http.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
+import { HttpError } from '../effects/http-error.ts';
 import type { ByteSource } from './byte-source.ts';
 import type { Bundle } from './open-bundle.ts';
 import { ReleaseError, type ReleaseErrorCode } from './release-error.ts';

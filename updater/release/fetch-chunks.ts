@@ -38,24 +38,54 @@ export async function fetchChunks(
     files.makeDirectory(workDirectory(layout, tx), 0o700);
     files.syncDirectory(layout.work);
     const store = chunkStore({ ...place, bases: manifest.bases, bundle: null });
-    const needed = neededChunks(files, layout, manifest);
-    const missing = needed.filter((chunk) => !isHere(store, chunk));
-    const patches = missing.flatMap((chunk) => patchPiece(store, bundle, chunk) ?? []);
-    const patched = new Set(patches.map(({ chunk }) => chunk));
+    const { needed, missing, patches, patched } = planChunks(store, place, manifest, bundle);
     // A base may have rotted: what its patch does not give comes as a whole chunk.
     const failed = await fetchPieces(bundle, bundle.patches, patches, store);
-    const whole = missing.filter((chunk) => !patched.has(chunk) || failed.has(chunk));
-    const chunks = whole.map((chunk) => ({ ...pick(chunk), chunk, patch: null }));
+    const chunks = wholePieces(missing.filter((chunk) => !patched.has(chunk) || failed.has(chunk)));
     await fetchPieces(bundle, bundle.chunks, chunks, store);
-    const wanted = new Set(missing);
-    return {
-      fetchedBytes: [...patches, ...chunks].reduce((sum, { stored }) => sum + stored, 0),
-      reusedBytes: needed.reduce((sum, chunk) => sum + (wanted.has(chunk) ? 0 : chunk.size), 0),
-    };
+    return { fetchedBytes: storedBytes([...patches, ...chunks]), reusedBytes: rawBytes(needed) - rawBytes(missing) };
   } catch (error) {
     throw asReleaseError(error, `fetching ${manifest.component} ${manifest.version}`);
   }
 }
+
+interface ChunkPlan {
+  readonly needed: readonly Chunk[];
+  readonly missing: readonly Chunk[];
+  readonly patches: readonly Piece[];
+  /** The missing ones that a patch gives. */
+  readonly patched: ReadonlySet<Chunk>;
+}
+
+/** Which chunks are here, by hash, and which of the others a patch gives. */
+function planChunks(
+  store: ChunkStore,
+  { files, layout }: Pick<ChunkPlace, 'files' | 'layout'>,
+  manifest: Manifest,
+  bundle: Bundle,
+): ChunkPlan {
+  const needed = neededChunks(files, layout, manifest);
+  const missing = needed.filter((chunk) => !isHere(store, chunk));
+  const patches = missing.flatMap((chunk) => patchPiece(store, bundle, chunk) ?? []);
+  return { needed, missing, patches, patched: new Set(patches.map(({ chunk }) => chunk)) };
+}
+
+/** What {@link fetchChunks} would find and fetch, as long as no patch fails; nothing is fetched. */
+export function plannedChunks(
+  place: Omit<ChunkPlace, 'bundle' | 'bases'>,
+  manifest: Manifest,
+  bundle: Bundle,
+): Fetched {
+  const store = chunkStore({ ...place, bases: manifest.bases, bundle: null });
+  const { needed, missing, patches, patched } = planChunks(store, place, manifest, bundle);
+  const whole = wholePieces(missing.filter((chunk) => !patched.has(chunk)));
+  return { fetchedBytes: storedBytes([...patches, ...whole]), reusedBytes: rawBytes(needed) - rawBytes(missing) };
+}
+
+const storedBytes = (pieces: readonly Piece[]): number => pieces.reduce((sum, { stored }) => sum + stored, 0);
+const rawBytes = (chunks: readonly Chunk[]): number => chunks.reduce((sum, { size }) => sum + size, 0);
+const wholePieces = (chunks: readonly Chunk[]): Piece[] =>
+  chunks.map((chunk) => ({ ...pick(chunk), chunk, patch: null }));
 
 /** One frame to fetch: of a chunk, or of a patch that makes the chunk from what is here. */
 interface Piece {

@@ -1,6 +1,6 @@
 import { blockBytes, readBundleHeader } from '../../protocol/bundle-header.ts';
 import { manifestLimits } from '../../protocol/payload.ts';
-import { metadataLimits } from '../../protocol/trust/tuf-metadata.ts';
+import { metadataLimits } from '../../protocol/trust/metadata-limits.ts';
 import type { ByteSource } from './byte-source.ts';
 import { unpackPlainFrame } from './frame.ts';
 import { ReleaseError } from './release-error.ts';

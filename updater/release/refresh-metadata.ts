@@ -1,3 +1,5 @@
+import { metadataLimits } from '../../protocol/trust/metadata-limits.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import {
   type Trusted,
   updateRoot,
@@ -15,19 +17,11 @@ import {
   verifyRole,
   wantedRole,
 } from '../../protocol/trust/tuf-delegations.ts';
-import { metadataLimits, TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { issuedAtOf } from '../../protocol/trust/tuf-targets.ts';
 import type { Http } from '../effects/http.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
-import {
-  loadTrust,
-  promote,
-  raiseTrustedTime,
-  storedRole,
-  storeRole,
-  type TrustPlace,
-  trustedTime,
-} from './trust-store.ts';
+import type { TrustPlace } from './trust-files.ts';
+import { loadTrust, promote, raiseTrustedTime, storedRole, storeRole, trustedTime } from './trust-store.ts';
 
 type FoundTarget = NonNullable<ReturnType<TargetSearch['look']>>;
 

@@ -1,5 +1,5 @@
-import { TrustError, type TrustErrorCode } from '../../protocol/trust/tuf-metadata.ts';
-import { HttpError, type HttpErrorCode } from '../effects/http.ts';
+import { TrustError, type TrustErrorCode } from '../../protocol/trust/trust-error.ts';
+import { HttpError, type HttpErrorCode } from '../effects/http-error.ts';
 
 type OwnCode =
   | 'bad-bundle'

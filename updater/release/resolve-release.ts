@@ -7,8 +7,8 @@ import { bundleName, type Manifest, manifestTargetName } from '../../protocol/ma
 import { endOfFrames, type Frame } from '../../protocol/manifest-rules.ts';
 import { manifestLimits, treeDigestInput } from '../../protocol/payload.ts';
 import { parseManifestJson, readManifest } from '../../protocol/read-manifest.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import type { Trusted } from '../../protocol/trust/tuf.ts';
-import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { findTarget, holdfastFields } from '../../protocol/trust/tuf-targets.ts';
 import { versionShape } from '../../protocol/version.ts';
 import { readFile, replaceFile } from '../effects/durable.ts';
@@ -23,7 +23,8 @@ import { refreshMetadata } from './refresh-metadata.ts';
 import { asReleaseError, ReleaseError } from './release-error.ts';
 import { type Acceptance, refuseQuarantined, requireAcceptable } from './require-acceptable.ts';
 import { inOrder, sourcesInUse, takeSources } from './sources.ts';
-import { loadTrust, type TrustPlace } from './trust-store.ts';
+import type { TrustPlace } from './trust-files.ts';
+import { loadTrust } from './trust-store.ts';
 
 /** A release that is trusted, fits, and whose bytes can be read. Close `bundle.source` when done. */
 export interface ResolvedRelease {

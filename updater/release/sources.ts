@@ -12,7 +12,7 @@ import {
 } from '../../protocol/sources.ts';
 import { FileTooLargeError, readJson, replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import { type Files, NotARegularFileError } from '../effects/files.ts';
-import type { TrustPlace } from './trust-store.ts';
+import type { TrustPlace } from './trust-files.ts';
 
 /** updater/sources.json: the updater's own way out. What is in it can delay, and change nothing else. */
 

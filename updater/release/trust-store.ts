@@ -1,13 +1,13 @@
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
-import type { Layout } from '../../protocol/layout.ts';
+import { metadataLimits } from '../../protocol/trust/metadata-limits.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { loadTrusted, type Trusted, timestampKeyWasReplaced, trustRoot } from '../../protocol/trust/tuf.ts';
-import { metadataLimits, TrustError } from '../../protocol/trust/tuf-metadata.ts';
 import { targetsExpireAt } from '../../protocol/trust/tuf-targets.ts';
-import { readFile, replaceFile } from '../effects/durable.ts';
-import type { Files } from '../effects/files.ts';
+import { replaceFile } from '../effects/durable.ts';
 import { ReleaseError } from './release-error.ts';
+import { readTrustFile, type TrustPlace } from './trust-files.ts';
 
 /**
  * TUF metadata below updater/trust: root.json, timestamp.json, snapshot.json, targets.json and delegated roles, by the
@@ -19,15 +19,6 @@ const rootsName = 'roots';
 const timeName = 'trusted-time';
 const timeBytesMax = 1024;
 const timeShape = z.object({ v: z.literal(1), seconds: z.int().min(0) });
-
-export interface TrustPlace {
-  readonly files: Files;
-  readonly layout: Layout;
-  /** When this program was built, in seconds since 1970: no time before that is believed. */
-  readonly builtAtS?: number;
-  /** A clock that counts beside the trusted time; an appliance has none that it believes. */
-  readonly clockS?: () => number;
-}
 
 /**
  * What setup trusts first: the root that the claim pinned. Repeating it changes nothing.
@@ -52,27 +43,20 @@ export function installFirstRoot(place: TrustPlace, bytes: Buffer, pinned: Diges
 export function loadTrust(place: TrustPlace): Trusted {
   return loadTrusted({
     root: currentRoot(place),
-    timestamp: read(place, 'timestamp.json', metadataLimits.timestampBytesMax),
-    snapshot: read(place, 'snapshot.json', metadataLimits.snapshotBytesMax),
-    targets: read(place, 'targets.json', metadataLimits.targetsBytesMax),
+    timestamp: readTrustFile(place, 'timestamp.json', metadataLimits.timestampBytesMax),
+    snapshot: readTrustFile(place, 'snapshot.json', metadataLimits.snapshotBytesMax),
+    targets: readTrustFile(place, 'targets.json', metadataLimits.targetsBytesMax),
   });
-}
-
-/** Of the stored metadata that decides who is believed; null before the first targets. @throws system errors */
-export function trustDigest(place: TrustPlace): Digest | null {
-  const root = read(place, 'root.json', metadataLimits.rootBytesMax);
-  const targets = read(place, 'targets.json', metadataLimits.targetsBytesMax);
-  return root === null || targets === null ? null : sha256(`${sha256(root)} ${sha256(targets)}`);
 }
 
 /** The bytes of a root that this appliance went through; null for one before its first, or after its current one. */
 export function storedRoot(place: TrustPlace, version: number): Buffer | null {
-  return read(place, join(rootsName, `${version}.json`), metadataLimits.rootBytesMax);
+  return readTrustFile(place, join(rootsName, `${version}.json`), metadataLimits.rootBytesMax);
 }
 
 /** root.json; where that is damaged, the newest of the roots that this appliance went through, which is the same one. */
 function currentRoot(place: TrustPlace): Buffer {
-  const stored = read(place, 'root.json', metadataLimits.rootBytesMax);
+  const stored = readTrustFile(place, 'root.json', metadataLimits.rootBytesMax);
   if (stored !== null && isRoot(stored)) return stored;
   const { files, layout } = place;
   const versions = files
@@ -95,13 +79,6 @@ function isRoot(bytes: Buffer): boolean {
     if (error instanceof TrustError) return false;
     throw error;
   }
-}
-
-/** Only root writes here: what is no file of a fitting size is damage, and fetched again like one that does not parse. */
-function read({ files, layout }: TrustPlace, name: string, bytesMax: number): Buffer | null {
-  const path = join(layout.trust, name);
-  const facts = files.stat(path);
-  return facts?.kind === 'file' && facts.size <= bytesMax ? readFile(files, path, bytesMax) : null;
 }
 
 function replace({ files, layout }: TrustPlace, name: string, bytes: Buffer): void {
@@ -149,7 +126,7 @@ function forget({ files, layout }: TrustPlace, names: readonly string[]): void {
  * yet. On an appliance never the system's clock.
  */
 export function trustedTime(place: TrustPlace): Date | null {
-  const bytes = read(place, timeName, timeBytesMax);
+  const bytes = readTrustFile(place, timeName, timeBytesMax);
   const parsed = bytes === null ? null : timeShape.safeParse(parseJson(bytes));
   const known = parsed?.success === true ? parsed.data.seconds : 0;
   const seconds = Math.max(known, place.builtAtS ?? 0, place.clockS?.() ?? 0);
@@ -180,7 +157,7 @@ export function raiseTrustedTime(place: TrustPlace, trusted: Trusted, issuedAtS:
 
 /** A delegated role's metadata, as it was verified when it was stored; null: never seen here. */
 export function storedRole(place: TrustPlace, role: string): Buffer | null {
-  return read(place, roleFile(role), metadataLimits.targetsBytesMax);
+  return readTrustFile(place, roleFile(role), metadataLimits.targetsBytesMax);
 }
 
 export function storeRole(place: TrustPlace, role: string, bytes: Buffer): void {

@@ -1,7 +1,8 @@
 import { noSources, type Sources } from '../../protocol/sources.ts';
-import { type Http, HttpError, type httpLimits, makeHttp } from '../effects/http.ts';
+import { type Http, type httpLimits, makeHttp } from '../effects/http.ts';
+import { HttpError } from '../effects/http-error.ts';
 import { sourcesAnswered, sourcesInUse } from './sources.ts';
-import type { TrustPlace } from './trust-store.ts';
+import type { TrustPlace } from './trust-files.ts';
 
 /**
  * HTTP over the way out that is set. A new one is tried first; as long as it has not brought a verified answer, the one

@@ -3,16 +3,15 @@ import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { isCrashLooping } from './bursts.ts';
-import { leaveLoop, lookAtLoop } from './crash-loop.ts';
+import { lookAtCommitted } from './committed-slot.ts';
 import { takeHint } from './hint.ts';
 import { keepAgentUp } from './keep-agent.ts';
 import { ageTrials } from './kept-trials.ts';
-import { lookAtCommitted, lookForAWayOut } from './proof.ts';
 import { publishStatus } from './publish-status.ts';
 import { isBackingOff } from './refused.ts';
 import { reportToServer } from './report.ts';
-import { takeRequest } from './requests.ts';
-import { takeFromStick } from './stick.ts';
+import { presentFiles } from './stick-files.ts';
+import { readNotes } from './stick-notes.ts';
 import { isBelowFloor, wantedOf } from './wanted.ts';
 import { countWindow } from './window.ts';
 
@@ -29,7 +28,9 @@ function choose(appliance: Appliance, state: StateBody): MachineEvent {
  * @returns null: it stays, and is started again
  */
 async function leaveCrashLoop(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent | null> {
-  if (!(await isCrashLooping(appliance, state)) || lookAtLoop(appliance, state).kind === 'stay') return null;
+  if (!(await isCrashLooping(appliance, state))) return null;
+  const { leaveLoop, lookAtLoop } = await import('./crash-loop.ts');
+  if (lookAtLoop(appliance, state).kind === 'stay') return null;
   memory.forced = true;
   await reportToServer(appliance, state, memory, { fresh: false });
   const newer = choose(appliance, state);
@@ -38,9 +39,31 @@ async function leaveCrashLoop(appliance: Appliance, state: StateBody, memory: Ru
   return lookAtLoop(appliance, state).kind === 'stay' ? null : leaveLoop(appliance, state);
 }
 
+/** Nearly every run finds none: what answers them, and all of TUF with it, is loaded only where there is one. */
+async function requestOf(appliance: Appliance, state: StateBody): Promise<MachineEvent | 'asked' | null> {
+  if (appliance.files.list(appliance.layout.requests).length === 0) return null;
+  const { takeRequest } = await import('./requests.ts');
+  return takeRequest(appliance, state);
+}
+
+async function broughtOnStick(appliance: Appliance, state: StateBody): Promise<MachineEvent | null> {
+  if (appliance.settings.sticks.length === 0) return null;
+  const present = presentFiles(appliance);
+  const isEmpty = present.bundles.length === 0 && present.sources.length === 0 && readNotes(appliance).length === 0;
+  if (isEmpty) return null;
+  const { takeFromStick } = await import('./stick.ts');
+  return takeFromStick(appliance, state, present);
+}
+
+async function proofOf(appliance: Appliance, state: StateBody): Promise<MachineEvent | null> {
+  if (state.row !== 'safe') return lookAtCommitted(appliance, state);
+  const { lookForAWayOut } = await import('./proof.ts');
+  return lookForAWayOut(appliance, state);
+}
+
 /** What an idle updater does: people first, then what they brought, then the server, then the agent is started where nobody else would. */
 export async function ask(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
-  const requested = await takeRequest(appliance, state);
+  const requested = await requestOf(appliance, state);
   if (requested === 'asked') {
     memory.forced = true;
     return ask(appliance, state, memory);
@@ -55,12 +78,12 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
   ageTrials(appliance);
   const window = countWindow(appliance, state);
   if (window !== null) return window;
-  const brought = await takeFromStick(appliance, state);
+  const brought = await broughtOnStick(appliance, state);
   if (brought !== null) {
     memory.forced = true;
     return brought;
   }
-  const proof = state.row === 'safe' ? lookForAWayOut(appliance, state) : lookAtCommitted(appliance, state);
+  const proof = await proofOf(appliance, state);
   if (proof !== null) {
     memory.forced = true;
     return proof;

@@ -10,8 +10,9 @@ import type { Appliance } from '../appliance.ts';
 import { readJson } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { trialLength } from '../settings.ts';
-import { type NoReturnCode, wayBack } from './acceptance.ts';
+import { wayBack } from './acceptance.ts';
 import { type FormerState, isFormerStateSound } from './former-state.ts';
+import type { NoReturnCode } from './way-back.ts';
 
 /** What a person who wants to go back is answered, and what the machine has to do for it. */
 

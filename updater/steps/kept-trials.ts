@@ -1,11 +1,15 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { evidenceSummary } from '../../protocol/evidence.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import type { Quarantined } from '../../protocol/state-record.ts';
+import type { TransactionLine } from '../../protocol/status.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import { readHistory } from '../history.ts';
+import { sentence } from '../sentences.ts';
+import { keptEvidence } from './kept-evidence.ts';
 import { putAsideDirectory, quarantineDirectory, snapshotDirectory } from './snapshot.ts';
 
 /**
@@ -83,22 +87,35 @@ export function ageTrials({ files, layout, clock, log }: Appliance): void {
   }
 }
 
+/** The history's line of a rollback by a trial. */
+export function lineOf(
+  history: readonly TransactionLine[],
+  rolledBack: Quarantined | undefined,
+): TransactionLine | null {
+  if (rolledBack?.reason !== 'trial') return null;
+  return history.findLast(({ to, outcome }) => to === rolledBack.version && outcome === 'rolled-back') ?? null;
+}
+
 /** Where a person finds what a version left that was rolled back or gone back from: its data, and what it said at the end. */
 export function keptOf(appliance: Appliance, left: Quarantined | undefined): string | null {
   if (left === undefined) return null;
   return left.reason === 'trial' ? keptOfTrial(appliance, left) : keptAside(appliance);
 }
 
-function keptOfTrial({ files, layout }: Appliance, { version }: Quarantined): string | null {
-  const line = readHistory(files, layout).findLast(({ to, outcome }) => to === version && outcome === 'rolled-back');
-  if (line === undefined) return null;
+function keptOfTrial({ files, layout }: Appliance, left: Quarantined): string | null {
+  const line = lineOf(readHistory(files, layout), left);
+  if (line === null) return null;
   const evidence = join(layout.evidence, String(line.tx));
   const data = quarantineDirectory(layout, line.tx);
+  const seen = keptEvidence(files, layout, line.tx);
+  const summary = seen === null ? '' : evidenceSummary(seen).replace(/\.$/, '');
   const places = [
     ...(files.list(data).length > 0 ? [`its data is kept in ${data}`] : []),
     ...(files.stat(evidence) === null ? [] : [`what it said last in ${evidence}`]),
   ];
-  return places.length === 0 ? null : places.join(', ');
+  const where = places.join(', ');
+  if (summary === '' || where === '') return where === '' ? null : where;
+  return `${summary}. ${sentence(where)}`;
 }
 
 function keptAside({ files, layout }: Appliance): string | null {

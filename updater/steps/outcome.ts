@@ -1,3 +1,4 @@
+import type { Evidence } from '../../protocol/evidence.ts';
 import type { StateBody, Transaction } from '../../protocol/state-record.ts';
 import type { TransactionLine } from '../../protocol/status.ts';
 import type { Appliance } from '../appliance.ts';
@@ -15,6 +16,7 @@ export interface Outcome {
   /** A refusal that says nothing about the release itself: the same one may install later. */
   readonly isTemporary?: boolean;
   readonly restored?: readonly Restored[];
+  readonly evidence?: Evidence;
 }
 
 const eventKinds = {
@@ -42,6 +44,7 @@ export function recordOutcome(appliance: Appliance, state: StateBody, transactio
       ...(end.reason === null ? {} : { reason: end.reason }),
       ...(end.downMs === null ? {} : { downMs: end.downMs }),
       ...(end.revertedMs === null ? {} : { revertedMs: end.revertedMs }),
+      ...(end.evidence === undefined ? {} : { evidence: end.evidence }),
     },
   });
   writeHistory(appliance.files, appliance.layout, lineOf(appliance, transaction, from, end));

@@ -15,15 +15,17 @@ import { lastRollback, whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
 import { headAndTail } from '../text.ts';
 import { deadlineUsedMs } from '../trial.ts';
-import { wayBack } from './acceptance.ts';
 import { staysOf } from './bursts.ts';
 import { agentFacts, recentCrashes } from './crashes.ts';
 import { deferralOf } from './deferral-note.ts';
 import { givenUp } from './given-up.ts';
-import { keptOf } from './kept-trials.ts';
+import { keptEvidence } from './kept-evidence.ts';
+import { keptOf, lineOf } from './kept-trials.ts';
 import { troubleOf } from './refused.ts';
+import { isRevokedAsNoted } from './revoked-note.ts';
 import { stickLines } from './stick-notes.ts';
 import { holdReason } from './wanted.ts';
+import { wayBackOf } from './way-back.ts';
 
 /** Lines of history that the page shows. */
 const linesMax = 10;
@@ -108,11 +110,18 @@ async function agentLine(
   };
 }
 
-function backLine(appliance: Appliance, state: StateBody): NonNullable<StatusInput['back']> {
-  const way = wayBack(appliance, state);
+async function backLine(appliance: Appliance, state: StateBody): Promise<NonNullable<StatusInput['back']>> {
+  const { previous } = state.app;
+  const way = wayBackOf(appliance, state, previous !== null && (await isRevokedAsNoted(appliance, previous)));
   const refused = way.kind === 'refused' ? { code: way.code, text: way.text } : null;
   const data = way.kind === 'refused' && way.data !== null ? { data: way.data } : {};
   return { version: state.app.previous?.version ?? null, refused, ...data };
+}
+
+function evidenceLine({ files, layout }: Appliance, state: StateBody): Pick<StatusInput, 'evidence'> {
+  const line = lineOf(readHistory(files, layout), lastRollback(state));
+  const seen = line === null ? null : keptEvidence(files, layout, line.tx);
+  return line === null || seen === null ? {} : { evidence: { tx: line.tx, version: line.to, seen } };
 }
 
 function sourcesLine(appliance: Appliance): Pick<StatusInput, 'sources'> {
@@ -180,7 +189,8 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
       .slice(-linesMax)
       .map((line) => ({ ...line, outcome: typeof line.outcome === 'string' ? line.outcome : line.outcome.raw })),
     lastRequest: lastRequestShape.nullable().parse(readJson(files, `${layout.run}/last-request.json`, 16_000)),
-    ...(mayAsk ? { back: backLine(appliance, state) } : {}),
+    ...(mayAsk ? { back: await backLine(appliance, state) } : {}),
+    ...evidenceLine(appliance, state),
     sticks: stickLines(appliance, state),
     ...sourcesLine(appliance),
     wallS: clock.wallS(),

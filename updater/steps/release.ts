@@ -40,6 +40,7 @@ const reserveBytes = 64 * 1024 * 1024;
 /** What the network did to us says nothing about the release: the next run carries on where this one stopped. */
 export const networkCodes = new Set<string>(['unreachable', 'stalled', 'timed-out', 'truncated', 'http-status']);
 
+/** Metadata and manifest, verified, from where the transaction says. @throws ReleaseError */
 function resolved(appliance: Appliance, state: StateBody, transaction: Transaction): Promise<ResolvedRelease> {
   const { source, component, version, manifest, kind } = transaction;
   const acceptance = acceptanceOf(appliance, state, kind === 'install');
@@ -103,28 +104,53 @@ async function guarded(
 /** Metadata verified, manifest trusted, compatibility and all sizes known, space there; nothing was changed yet. */
 export function resolveTransaction(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
   return guarded(appliance, state, memory, async (transaction) => {
-    const { issuedAtS } = loadRemembered(appliance.files, appliance.layout);
-    raiseTrustedTime(appliance, loadTrust(appliance), issuedAtS);
-    const release = await resolved(appliance, state, transaction);
+    const release = await trustedRelease(appliance, state, transaction);
     memory.release = release;
-    const { files, layout, settings } = appliance;
-    const slot = layout.slot(transaction.component, slotToWrite(appliance, state, transaction));
-    probeWritable({ files, layout, slot });
-    keepManifest(appliance, transaction.tx, release.manifestBytes);
-    // What a file brings is read where it lies.
-    const place = { files, layout, tx: transaction.tx, slot, copiesFrames: transaction.source.kind === 'server' };
-    const agentState = stateBytes(files, layout, stateBytesMaxDefault);
-    const needs = requireSpace(place, release.manifest, reserveBytes + agentState);
-    const { tx } = transaction;
-    const { log } = appliance;
-    reserveSpace({ files, layout, tx, log }, { fetching: needs.frames, writing: needs.slot, snapped: agentState });
-    const { shortened: _shortened, ...trial } = trialLength(release.manifest.trial, settings);
-    return { kind: 'resolved', securityVersion: release.manifest.securityVersion, trial };
+    const { files, layout, log } = appliance;
+    const { tx, component } = transaction;
+    probeWritable({ files, layout, slot: layout.slot(component, slotToWrite(appliance, state, transaction)) });
+    keepManifest(appliance, tx, release.manifestBytes);
+    const { reserved, trial, securityVersion } = sizesOf(appliance, state, transaction, release);
+    reserveSpace({ files, layout, tx, log }, reserved);
+    const { shortened: _shortened, ...length } = trial;
+    return { kind: 'resolved', securityVersion, trial: length };
   });
 }
 
+/** With the trusted time that the server's last answer brought. @throws ReleaseError */
+export async function trustedRelease(
+  appliance: Appliance,
+  state: StateBody,
+  transaction: Transaction,
+): Promise<ResolvedRelease> {
+  const { issuedAtS } = loadRemembered(appliance.files, appliance.layout);
+  raiseTrustedTime(appliance, loadTrust(appliance), issuedAtS);
+  return resolved(appliance, state, transaction);
+}
+
+/** What a transaction will write, row by row, and how long its trial is. @throws ReleaseError `no-space` */
+export function sizesOf(
+  appliance: Appliance,
+  state: StateBody,
+  transaction: Transaction,
+  { manifest }: Pick<ResolvedRelease, 'manifest'>,
+) {
+  const { files, layout, settings } = appliance;
+  const { tx, source, component } = transaction;
+  const slot = layout.slot(component, slotToWrite(appliance, state, transaction));
+  // What a file brings is read where it lies.
+  const place = { files, layout, tx, slot, copiesFrames: source.kind === 'server' };
+  const agentState = stateBytes(files, layout, stateBytesMaxDefault);
+  const needs = requireSpace(place, manifest, reserveBytes + agentState);
+  return {
+    reserved: { fetching: needs.frames, writing: needs.slot, snapped: agentState },
+    trial: trialLength(manifest.trial, settings),
+    securityVersion: manifest.securityVersion,
+  };
+}
+
 /** The slot that this transaction writes: of the operating system, the one that does not run. */
-function slotToWrite({ settings }: Appliance, state: StateBody, { component }: Transaction): SlotName {
+export function slotToWrite({ settings }: Appliance, state: StateBody, { component }: Transaction): SlotName {
   if (component !== 'os') return incomingSlot(state, component);
   if (settings.os === null) throw new ReleaseError('incompatible', 'this appliance has no os slots to write');
   return settings.os.running === '0' ? '1' : '0';

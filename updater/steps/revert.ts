@@ -1,12 +1,12 @@
-import { join } from 'node:path';
+import { type Evidence, evidenceSummary } from '../../protocol/evidence.ts';
 import { type StateBody, safeTextMax } from '../../protocol/state-record.ts';
 import { readHealth } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
-import { replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { reasonTexts } from '../sentences.ts';
 import { transactionOf } from '../transitions.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
+import { keepEvidence } from './evidence.ts';
 import { currentNonce } from './judge.ts';
 import { pruneTrials, trialsKeptDays, trialsKeptMax } from './kept-trials.ts';
 import { recordOutcome } from './outcome.ts';
@@ -15,44 +15,16 @@ import { noteRefused } from './refused.ts';
 import { type Restored, RestoreError, restoreTwice } from './restore.ts';
 import { quarantineDirectory } from './snapshot.ts';
 
-/** Evidence of the newest failed trials that is kept. */
-const evidenceMax = 5;
 /** How long the version before may take to serve again before the report goes out without that figure. */
 const servesWithinMs = 15_000;
 const lookEveryMs = 100;
-
-/**
- * Reports need space, going back does not (I11): a disk that the trial filled must not keep the version before away.
- * What is not written is lost to the report, and only that.
- */
-async function keepEvidence(appliance: Appliance, state: StateBody): Promise<void> {
-  const { files, layout, clock } = appliance;
-  const transaction = transactionOf(state);
-  const directory = join(layout.evidence, String(transaction.tx));
-  if (files.stat(join(directory, 'verdict.json')) !== null) return; // the first look is the one at the trial's processes
-  const agent = await agentFacts(appliance);
-  const { answer } = await readHealth(layout.agentSocket);
-  const evidence = { transaction, agent, answer, boot: clock.bootId(), wallS: clock.wallS() };
-  const hasRoom = whereThereIsRoom(() => {
-    files.makeDirectory(layout.evidence, 0o700);
-    files.makeDirectory(directory, 0o700);
-    files.syncDirectory(layout.evidence);
-    replaceJson(files, join(directory, 'verdict.json'), evidence, 0o600);
-  });
-  if (!hasRoom) appliance.log('there is no space for the evidence');
-  const old = files
-    .list(layout.evidence)
-    .filter((name) => /^\d+$/.test(name))
-    .sort((a, b) => Number(a) - Number(b));
-  for (const name of old.slice(0, -evidenceMax)) files.removeTree(join(layout.evidence, name));
-}
 
 /**
  * Stop; keep the evidence; the trial's state to quarantine and the snapshot back, verified. May be repeated; never goes
  * forward to the version that failed.
  */
 export async function revert(appliance: Appliance, state: StateBody): Promise<MachineEvent> {
-  await keepEvidence(appliance, state);
+  const evidence = await keepEvidence(appliance, state);
   await appliance.processes.stopAgent();
   const { files, layout, settings, log } = appliance;
   const { tx, data } = transactionOf(state);
@@ -60,7 +32,7 @@ export async function revert(appliance: Appliance, state: StateBody): Promise<Ma
   const restored = found instanceof RestoreError ? [] : found;
   if (data !== undefined && !(found instanceof RestoreError)) giveUpUsed(appliance, data.tx);
   pruneTrials(files, layout);
-  report(appliance, state, restored);
+  report(appliance, state, restored, evidence);
   const agent = await agentFacts(appliance);
   if (agent !== null) forgetCrashes(appliance, agent);
   if (!(found instanceof RestoreError)) return { kind: 'reverted' };
@@ -71,12 +43,14 @@ export async function revert(appliance: Appliance, state: StateBody): Promise<Ma
   };
 }
 
-function report(appliance: Appliance, state: StateBody, restored: readonly Restored[]): void {
+function report(appliance: Appliance, state: StateBody, restored: readonly Restored[], evidence: Evidence): void {
   const transaction = transactionOf(state);
   const { failure } = transaction;
   if (failure === null) throw new RangeError('reverting without a verdict');
   const reason = reasonTexts[failure.reason];
-  const text = `${transaction.version} was rolled back, because ${reason} (${failure.reason}): ${failure.text}.`;
+  const seen = evidenceSummary(evidence);
+  const said = `${transaction.version} was rolled back, because ${reason} (${failure.reason}): ${failure.text}.`;
+  const text = seen === '' ? said : `${said} ${seen}`;
   const place = quarantineDirectory(appliance.layout, transaction.tx);
   const here = `Its data is kept in ${place}, for ${trialsKeptDays} days of running and until ${trialsKeptMax} later trials failed.`;
   appliance.log(text);
@@ -90,6 +64,7 @@ function report(appliance: Appliance, state: StateBody, restored: readonly Resto
     downMs: null,
     revertedMs: null,
     restored,
+    evidence,
   });
 }
 

@@ -1,78 +1,19 @@
-import { join } from 'node:path';
 import type { StateBody } from '../../protocol/state-record.ts';
-import { stickLinesMax } from '../../protocol/status.ts';
 import { compareVersions } from '../../protocol/version.ts';
 import type { Appliance } from '../appliance.ts';
 import { readFile } from '../effects/durable.ts';
-import type { FileFacts } from '../effects/files.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { asReleaseError, ReleaseError } from '../release/release-error.ts';
 import { resolveFromFile } from '../release/resolve-release.ts';
 import { acceptanceOf, knownTrust } from './acceptance.ts';
 import { bringFile } from './bring-file.ts';
+import { isSystemError, type OnSticks, type Present, presentFiles, unlessPulledOut } from './stick-files.ts';
 import { type Found, type FoundRelease, type Note, readNotes, whyLeft, writeNotes } from './stick-notes.ts';
-import { sourcesBytesMax, sourcesName, takeStickSources } from './stick-sources.ts';
+import { sourcesBytesMax, takeStickSources } from './stick-sources.ts';
 
 /** Bundles on removable media: looked at in each run, opened once, and taken by itself only when there is no doubt. */
 
-/** What a stranger's stick may cost a run. */
-const lookLimits = {
-  /** Directories below the mount directory: its own, a stick's, and one more (`/run/media/root/STICK`). */
-  depth: 2,
-  directories: 64,
-  /** Names that are read of one directory. */
-  names: 512,
-  /** Bundles that are looked at, and told of. */
-  bundles: stickLinesMax,
-} as const;
-const pathMax = 400;
 const textMax = 400;
-
-type Present = Pick<Note, 'path' | 'size' | 'mtimeMs'>;
-
-function isSystemError(error: unknown): error is Error & { code: unknown } {
-  return error instanceof Error && 'code' in error;
-}
-
-/** A stick may be pulled out while it is looked at: then there is nothing on it. */
-function unlessPulledOut<T>(appliance: Appliance, pulledOut: T, look: () => T): T {
-  try {
-    return look();
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    appliance.log(`a stick can not be read: ${error.message}`);
-    return pulledOut;
-  }
-}
-
-/** What lies on sticks now, by its path. Links, devices and FIFOs are nothing. */
-function presentFiles(appliance: Appliance): { bundles: Present[]; sources: string[] } {
-  const { files, settings } = appliance;
-  const bundles: Present[] = [];
-  const sources: string[] = [];
-  const pending = settings.sticks.map((path) => ({ path, depth: 0 }));
-  for (let looked = 0; looked < lookLimits.directories; looked += 1) {
-    const directory = pending.shift();
-    if (directory === undefined) break;
-    const names = unlessPulledOut(appliance, [], () => files.listAtMost(directory.path, lookLimits.names));
-    for (const name of names) {
-      const path = join(directory.path, name);
-      if (path.length > pathMax) continue;
-      const facts = unlessPulledOut<FileFacts | null>(appliance, null, () => files.stat(path));
-      if (facts?.kind === 'directory' && directory.depth < lookLimits.depth) {
-        pending.push({ path, depth: directory.depth + 1 });
-      }
-      if (facts?.kind !== 'file') continue;
-      if (/\.hfb$/i.test(name)) bundles.push({ path, ...sizeAndTime(facts) });
-      if (name === sourcesName) sources.push(path);
-    }
-  }
-  return { bundles: bundles.slice(0, lookLimits.bundles), sources: sources.slice(0, 1) };
-}
-
-function sizeAndTime({ size, mtimeMs }: FileFacts): Pick<Present, 'size' | 'mtimeMs'> {
-  return { size, mtimeMs };
-}
 
 function targetsVersion(appliance: Appliance): number {
   return knownTrust(appliance)?.targets?.version ?? 0;
@@ -145,9 +86,11 @@ function takeable(appliance: Appliance, state: StateBody, notes: readonly Note[]
  * pulled out, the transaction ends and nothing is lost.
  * @returns what the machine has to do for it; null when there is nothing
  */
-export async function takeFromStick(appliance: Appliance, state: StateBody): Promise<MachineEvent | null> {
-  if (appliance.settings.sticks.length === 0) return null;
-  const { bundles, sources } = presentFiles(appliance);
+export async function takeFromStick(
+  appliance: Appliance,
+  state: StateBody,
+  { bundles, sources }: OnSticks = presentFiles(appliance),
+): Promise<MachineEvent | null> {
   for (const path of sources) {
     const bytes = unlessPulledOut(appliance, null, () => readFile(appliance.files, path, sourcesBytesMax));
     if (bytes !== null) takeStickSources(appliance, path, bytes);

@@ -1,13 +1,12 @@
-import { join } from 'node:path';
 import type { FailureReason, StateBody } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { forgetArmedState } from '../armed-state.ts';
-import { replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import { readUpdaterEnds } from '../launch-end.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { reasonTexts } from '../sentences.ts';
 import { transactionOf } from '../transitions.ts';
 import { triesOf } from '../tries.ts';
+import { keepUpdaterEvidence } from './evidence.ts';
 import { keepAgentUp } from './keep-agent.ts';
 import { recordOutcome } from './outcome.ts';
 import { noteRefused } from './refused.ts';
@@ -83,29 +82,20 @@ export async function revertUpdater(appliance: Appliance, state: StateBody): Pro
   const transaction = transactionOf(state);
   const { failure, version, manifest } = transaction;
   if (failure === null) throw new RangeError('reverting without a verdict');
-  await keepUpdaterEvidence(appliance, state);
+  const evidence = await keepUpdaterEvidence(appliance, state);
   const reason = reasonTexts[failure.reason];
   const text = `updater ${version} was rolled back, because ${reason} (${failure.reason}): ${failure.text}.`;
   appliance.log(text);
   if (failure.reason === 'inconclusive') noteRefused(appliance, manifest, text);
-  const end = { outcome: 'rolled-back', reason: failure.reason, text, downMs: null, revertedMs: null } as const;
+  const end = {
+    outcome: 'rolled-back',
+    reason: failure.reason,
+    text,
+    downMs: null,
+    revertedMs: null,
+    evidence,
+  } as const;
   recordOutcome(appliance, state, transaction, end);
   forgetArmedState(appliance);
   return { kind: 'reverted' };
-}
-
-async function keepUpdaterEvidence(appliance: Appliance, state: StateBody): Promise<void> {
-  const { files, layout, clock, processes } = appliance;
-  const transaction = transactionOf(state);
-  const directory = join(layout.evidence, String(transaction.tx));
-  const ends = readUpdaterEnds(files, layout);
-  const output = await processes.updaterOutput();
-  const evidence = { transaction, exit: ends?.exit ?? null, output, boot: clock.bootId(), wallS: clock.wallS() };
-  const hasRoom = whereThereIsRoom(() => {
-    files.makeDirectory(layout.evidence, 0o700);
-    files.makeDirectory(directory, 0o700);
-    files.syncDirectory(layout.evidence);
-    replaceJson(files, join(directory, 'verdict.json'), evidence, 0o600);
-  });
-  if (!hasRoom) appliance.log('there is no space for the evidence');
 }

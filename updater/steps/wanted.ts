@@ -9,7 +9,7 @@ import type { Choice } from '../machine-event.ts';
 
 /** What the server's newest decision means here. */
 export type Wanted =
-  | { readonly kind: 'nothing' }
+  | { readonly kind: 'nothing'; readonly why: 'none-wanted' | 'is-here' | 'quarantined' }
   | { readonly kind: 'take'; readonly choice: Choice }
   /** It is not taken, and the server may not know why. */
   | { readonly kind: 'hold'; readonly reason: string };
@@ -39,12 +39,12 @@ export function whyNoNewUpdater({ row, app }: StateBody): string | null {
 
 /** What to do about the server's decision (S26, S60: state is reconciled, not commanded). Pure. */
 export function wantedOf(state: StateBody, desired: Desired | null): Wanted {
-  if (desired === null || desired.release === null) return { kind: 'nothing' };
+  if (desired === null || desired.release === null) return { kind: 'nothing', why: 'none-wanted' };
   const { component, version, manifest } = desired.release;
   const source = { kind: 'server', path: desired.path } as const;
   if (component === 'updater') {
-    const isKnown = state.quarantine.some((entry) => entry.manifest === manifest);
-    if (manifest === state.updater.committed.manifest || isKnown) return { kind: 'nothing' };
+    if (manifest === state.updater.committed.manifest) return { kind: 'nothing', why: 'is-here' };
+    if (state.quarantine.some((entry) => entry.manifest === manifest)) return { kind: 'nothing', why: 'quarantined' };
     const why = whyNoNewUpdater(state);
     if (why !== null) return { kind: 'hold', reason: `updater ${version} waits: ${why}` };
     return { kind: 'take', choice: { kind: 'update', component, version, manifest, source, waits: true } };
@@ -54,8 +54,8 @@ export function wantedOf(state: StateBody, desired: Desired | null): Wanted {
     return { kind: 'hold', reason };
   }
   // In safe mode the release that is damaged here is as good as any: it is installed once more.
-  if (manifest === state.app.committed.manifest && state.row !== 'safe') return { kind: 'nothing' };
-  if (state.quarantine.some((entry) => entry.manifest === manifest)) return { kind: 'nothing' };
+  if (manifest === state.app.committed.manifest && state.row !== 'safe') return { kind: 'nothing', why: 'is-here' };
+  if (state.quarantine.some((entry) => entry.manifest === manifest)) return { kind: 'nothing', why: 'quarantined' };
   const left = desired.assigned === true ? undefined : leftByHand(state, version);
   if (left !== undefined) {
     const reason = `a person went back from ${left.version}, so ${version}, which is older, is not taken by itself`;

@@ -3,14 +3,16 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { sha256 } from '../../protocol/digest.ts';
 import { layoutOf } from '../../protocol/layout.ts';
-import { TrustError } from '../../protocol/trust/tuf-metadata.ts';
+import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { realClock } from '../effects/clock.ts';
 import { readFile, replaceFile } from '../effects/durable.ts';
 import { realFiles } from '../effects/files.ts';
-import { HttpError, makeHttp } from '../effects/http.ts';
+import { makeHttp } from '../effects/http.ts';
+import { HttpError } from '../effects/http-error.ts';
 import { refreshMetadata, searchTarget } from '../release/refresh-metadata.ts';
 import { ReleaseError } from '../release/release-error.ts';
-import { installFirstRoot, loadTrust, type TrustPlace } from '../release/trust-store.ts';
+import type { TrustPlace } from '../release/trust-files.ts';
+import { installFirstRoot, loadTrust } from '../release/trust-store.ts';
 
 /**
  * The updater's TUF client as a command, for the public conformance suite: `init ROOT`, `refresh`, `download`. It is the

@@ -1,6 +1,7 @@
 import { Metadata, MetadataKind, Signature } from '@tufjs/models';
 import { describe, expect, it } from 'vitest';
 import { signBytes } from '../../../protocol/trust/ed25519.ts';
+import { metadataLimits } from '../../../protocol/trust/metadata-limits.ts';
 import {
   type Trusted,
   trustRoot,
@@ -10,7 +11,6 @@ import {
   updateTargetsFromFile,
   updateTimestamp,
 } from '../../../protocol/trust/tuf.ts';
-import { metadataLimits } from '../../../protocol/trust/tuf-metadata.ts';
 import { makeRoot, makeTargets, makeTimestamp, tufKeyId } from '../../../protocol/trust/tuf-sign.ts';
 import {
   generateRepositoryKeys,

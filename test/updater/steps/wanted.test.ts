@@ -29,10 +29,13 @@ describe("the server's decision", () => {
     const failed = idleState({
       quarantine: [{ manifest: digestOf('c'), version: '1.0.52', reason: 'trial', verdict: 'stalled' }],
     });
-    expect(wantedOf(runs, wanting('1.0.52'))).toEqual({ kind: 'nothing' });
-    expect(wantedOf(failed, wanting('1.0.52'))).toEqual({ kind: 'nothing' });
-    expect(wantedOf(idleState(), wanting('1.0.52', { release: null }))).toEqual({ kind: 'nothing' });
-    expect(wantedOf(idleState(), null)).toEqual({ kind: 'nothing' });
+    expect(wantedOf(runs, wanting('1.0.52'))).toEqual({ kind: 'nothing', why: 'is-here' });
+    expect(wantedOf(failed, wanting('1.0.52'))).toEqual({ kind: 'nothing', why: 'quarantined' });
+    expect(wantedOf(idleState(), wanting('1.0.52', { release: null }))).toEqual({
+      kind: 'nothing',
+      why: 'none-wanted',
+    });
+    expect(wantedOf(idleState(), null)).toEqual({ kind: 'nothing', why: 'none-wanted' });
   });
 
   it.each(['firmware', 'os'])('is held with a reason when it names the component %s', (component) => {
