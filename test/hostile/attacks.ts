@@ -1,0 +1,294 @@
+import { existsSync, lstatSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FailureReason } from '../../protocol/state-record.ts';
+import type { ApplianceBox } from '../support/world/appliance-box.ts';
+import {
+  abstractNames,
+  answered,
+  busyProcessors,
+  handlesOf,
+  linkAt,
+  livedS,
+  locksOn,
+  logOf,
+  processesOfAgent,
+  procOf,
+} from './look.ts';
+
+export interface Attack {
+  readonly version: string;
+  readonly how: string;
+  /** From outside: is it doing what it is there for? */
+  readonly tookEffect: (box: ApplianceBox) => Promise<boolean> | boolean;
+  /** How its trial must end; null: it is only looked at as the version that runs. */
+  readonly onTrial: FailureReason | null;
+  /** False: only its trial is looked at. */
+  readonly asCommitted: boolean;
+  /** What it destroys itself, and nobody can bring back. */
+  readonly destroys: readonly ('state' | 'outbox')[];
+  /** A file system of this size in place of its directory: its quota. */
+  readonly quotaBytes?: number;
+  /** What this appliance's own settings say otherwise. */
+  readonly settings?: Readonly<Record<string, number>>;
+}
+
+const inBoth = { asCommitted: true, destroys: [] } as const;
+
+async function whileAgentRuns(box: ApplianceBox, look: (pid: number) => Promise<boolean> | boolean): Promise<boolean> {
+  const pid = box.agentPid();
+  return pid !== null && (await look(pid));
+}
+
+/** How often the agent ended by this status or signal, as its supervisor saw it. */
+function ends(box: ApplianceBox, how: string): number {
+  return logOf(box).split(`agent ended (${how})`).length - 1;
+}
+
+/** Two answers, a moment apart, by the same start. */
+async function twice(box: ApplianceBox, apartMs: number) {
+  const first = await answered(box);
+  await delay(apartMs);
+  const second = await answered(box);
+  const [one, two] = [first?.json, second?.json];
+  return one && two && one.nonce === two.nonce ? ([one, two] as const) : null;
+}
+
+function nonceOf(box: ApplianceBox): unknown {
+  return JSON.parse(readFileSync(join(box.layout.launchedComponent('app'), 'start.json'), 'utf8')).nonce;
+}
+
+const isDatabase = (path: string) =>
+  existsSync(path) && readFileSync(path).subarray(0, 15).toString('latin1') === 'SQLite format 3';
+
+export const attacks: readonly Attack[] = [
+  {
+    ...inBoth,
+    version: '1.0.40',
+    how: 'exits at once',
+    onTrial: 'crash-loop',
+    tookEffect: (box) => ends(box, '1') >= 2,
+  },
+  {
+    ...inBoth,
+    version: '1.0.43',
+    how: 'exits with status 0 for ever',
+    onTrial: 'crash-loop',
+    tookEffect: (box) => ends(box, '0') >= 2,
+  },
+  {
+    ...inBoth,
+    version: '1.0.41',
+    how: 'hangs before it answers',
+    onTrial: 'no-answer',
+    tookEffect: async (box) => box.agentPid() !== null && (await answered(box)) === null,
+  },
+  {
+    ...inBoth,
+    version: '1.0.55',
+    how: 'flaps',
+    onTrial: 'flap',
+    tookEffect: (box) => logOf(box).split('the agent is up').length > 2 && ends(box, '1') >= 2,
+  },
+  {
+    ...inBoth,
+    version: '1.0.70',
+    how: 'stops itself with SIGSTOP',
+    onTrial: 'no-answer',
+    tookEffect: (box) => whileAgentRuns(box, (pid) => /^State:\s+T/m.test(procOf(pid, 'status'))),
+  },
+  {
+    ...inBoth,
+    version: '1.0.71',
+    how: 'forks without end',
+    onTrial: null,
+    tookEffect: (box) => processesOfAgent(box).length >= 100,
+  },
+  {
+    ...inBoth,
+    version: '1.0.72',
+    how: 'leaks handles up to its limit',
+    onTrial: 'no-answer',
+    tookEffect: (box) => whileAgentRuns(box, (pid) => handlesOf(pid) >= 4_000),
+  },
+  {
+    ...inBoth,
+    version: '1.0.73',
+    how: 'fills its quota, and says that its disk is well',
+    onTrial: null,
+    quotaBytes: 64 * 1024 * 1024,
+    tookEffect: async (box) => {
+      const checks = (await answered(box))?.json?.checks;
+      return statfsSync(box.layout.agent).bavail === 0 && JSON.stringify(checks).includes('"disk":"ok"');
+    },
+  },
+  {
+    ...inBoth,
+    version: '1.0.74',
+    how: 'deletes all that it can reach, and takes the rights off its directories',
+    onTrial: 'no-answer',
+    destroys: ['state', 'outbox'],
+    tookEffect: ({ layout }) =>
+      readdirSync(layout.agent).length === 0 &&
+      !existsSync(layout.agentSocket) &&
+      (statSync(layout.agent).mode & 0o777) === 0,
+  },
+  {
+    ...inBoth,
+    version: '1.0.75',
+    how: 'rewrites all that it can reach',
+    // Its settings allow 20 s between two readings, and work may stand still for longer than that.
+    settings: { stallMs: 60_000 },
+    onTrial: null,
+    destroys: ['state', 'outbox'],
+    tookEffect: ({ layout }) =>
+      readFileSync(layout.agentCredentials, 'utf8') === 'mine now' &&
+      readFileSync(layout.hint, 'utf8') === 'mine now' &&
+      statSync(layout.agentSocket).isDirectory(),
+  },
+  {
+    ...inBoth,
+    version: '1.0.76',
+    how: 'leaves a child behind that answers on the socket',
+    onTrial: 'crash-loop',
+    tookEffect: async (box) => {
+      const child = (await answered(box))?.json?.child;
+      return typeof child === 'number' && child !== box.agentPid() && processesOfAgent(box).includes(child);
+    },
+  },
+  {
+    ...inBoth,
+    version: '1.0.77',
+    how: 'corrupts its databases',
+    onTrial: 'crash-loop',
+    destroys: ['state', 'outbox'],
+    tookEffect: (box) => existsSync(box.layout.stateDb) && !isDatabase(box.layout.stateDb) && ends(box, 'SIGKILL') >= 1,
+  },
+  {
+    ...inBoth,
+    version: '1.0.78',
+    how: 'keeps every processor busy',
+    onTrial: null,
+    tookEffect: async (box) => (await busyProcessors(box, 1_000)) >= 0.8,
+  },
+  {
+    ...inBoth,
+    version: '1.0.79',
+    how: 'answers that all is well, and does nothing',
+    onTrial: 'stalled',
+    tookEffect: async (box) => {
+      const [one, two] = (await twice(box, 1_500)) ?? [];
+      return one !== undefined && one.progress === two?.progress && !JSON.stringify(one.checks).includes('fail');
+    },
+  },
+  {
+    ...inBoth,
+    version: '1.0.80',
+    how: 'does nothing, and moves its counter inside the answer',
+    onTrial: 'stalled',
+    tookEffect: async (box) => {
+      const [one, two] = (await twice(box, 0)) ?? [];
+      return one !== undefined && Number(two?.progress) > Number(one.progress);
+    },
+  },
+  {
+    ...inBoth,
+    version: '1.0.81',
+    how: 'says that it is another version',
+    onTrial: 'wrong-version',
+    tookEffect: async (box) => (await answered(box))?.json?.version === '9.9.9',
+  },
+  {
+    ...inBoth,
+    version: '1.0.82',
+    how: 'answers with an old nonce',
+    onTrial: 'no-answer',
+    tookEffect: async (box) => {
+      const nonce = (await answered(box))?.json?.nonce;
+      return typeof nonce === 'string' && nonce !== nonceOf(box);
+    },
+  },
+  {
+    ...inBoth,
+    version: '1.0.83',
+    how: 'floods its log, the hint and its socket',
+    onTrial: null,
+    tookEffect: async (box) => {
+      const before = statSync(box.layout.hint).mtimeMs;
+      const agent = await answered(box, 500);
+      const isFlooded = logOf(box).includes('too much output, the rest is not kept');
+      return isFlooded && statSync(box.layout.hint).mtimeMs !== before && agent?.json === null;
+    },
+  },
+  {
+    ...inBoth,
+    version: '1.0.84',
+    how: 'takes every name and lock that it can reach',
+    onTrial: null,
+    tookEffect: ({ layout, options }) =>
+      abstractNames(options.root).length >= 5 &&
+      locksOn(join(layout.launchedComponent('app'), 'slot')) >= 1 &&
+      locksOn(layout.hint) >= 1 &&
+      statSync(join(layout.agentKeys, 'credentials.json.tmp')).isDirectory(),
+  },
+  {
+    ...inBoth,
+    version: '1.0.85',
+    how: 'answers with a gigabyte',
+    onTrial: 'no-answer',
+    tookEffect: async (box) => ((await answered(box, 5_000))?.bytes ?? 0) >= 64 * 1024 * 1024,
+  },
+  {
+    ...inBoth,
+    version: '1.0.86',
+    how: 'answers with one byte a second',
+    onTrial: 'no-answer',
+    tookEffect: async (box) => {
+      const answer = await answered(box, 2_500);
+      return answer !== null && !answer.hasEnded && answer.bytes >= 1 && answer.bytes <= 3;
+    },
+  },
+  {
+    ...inBoth,
+    version: '1.0.87',
+    how: 'answers with something that is not JSON',
+    onTrial: 'no-answer',
+    tookEffect: async (box) => (await answered(box))?.text.startsWith('<html>') ?? false,
+  },
+  {
+    ...inBoth,
+    version: '1.0.88',
+    how: 'puts links and pipes where others read',
+    onTrial: null,
+    destroys: ['state', 'outbox'],
+    tookEffect: ({ layout }) =>
+      linkAt(layout.agentSettings) === layout.identityKey &&
+      linkAt(layout.agentKeys) === layout.updater &&
+      linkAt(layout.agentSocket)?.endsWith('supervisor.sock') === true &&
+      lstatSync(layout.stateDb).isFIFO(),
+  },
+  {
+    ...inBoth,
+    version: '1.0.89',
+    how: 'makes its state look larger than the disk',
+    onTrial: null,
+    tookEffect: ({ layout }) => {
+      const { size, blocks } = statSync(layout.stateDb);
+      return size === 1_000_000_000 && blocks * 512 < size / 10;
+    },
+  },
+  {
+    ...inBoth,
+    version: '1.0.91',
+    how: 'does not end when it is told to',
+    onTrial: null,
+    tookEffect: (box) => whileAgentRuns(box, (pid) => livedS(pid) >= 4 && isDeaf(box, pid)),
+  },
+];
+
+/** It was told to end, and goes on for longer than a stop takes. */
+async function isDeaf(box: ApplianceBox, pid: number): Promise<boolean> {
+  process.kill(pid, 'SIGTERM');
+  await delay(2_000);
+  return box.agentPid() === pid && (await answered(box))?.json !== null;
+}
