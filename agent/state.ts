@@ -3,6 +3,7 @@ import Sqlite, { type Database } from 'better-sqlite3';
 import { type Digest, sha256 } from '../protocol/digest.ts';
 import { AgentError } from './errors.ts';
 import { migrations, stateSchema } from './migrations.ts';
+import { clearTheWay, isUnusable } from './set-aside.ts';
 
 /** Somebody else's lock (a backup, a person with a shell) is waited for this long. */
 const busyMs = 2_000;
@@ -85,11 +86,6 @@ export function openDatabase(path: string): Database {
   return database;
 }
 
-/** SQLite says that these bytes are no database, or a broken one. */
-export function isCorrupt(error: unknown): boolean {
-  return error instanceof Sqlite.SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code);
-}
-
 function schemaOf(database: Database): number {
   const hasMeta = database.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'").get();
   if (hasMeta === undefined) return 0;
@@ -111,6 +107,7 @@ function refuseNewer(schema: number, path: string): void {
  */
 export function openState(path: string): State {
   try {
+    clearTheWay(path);
     // Looked at through a read-only handle first, so that a refused file is not even checkpointed.
     if (existsSync(path)) {
       const looking = new Sqlite(path, { readonly: true, timeout: busyMs });
@@ -130,9 +127,11 @@ export function openState(path: string): State {
       database.prepare('INSERT INTO meta (schema) VALUES (?)').run(stateSchema);
     });
     migrate.immediate();
+    // Tables of ours, or what only has their names: preparing says so.
+    database.prepare('SELECT n, name, value, sha256 FROM readings');
     return new State(database, stateSchema);
   } catch (cause) {
-    if (!isCorrupt(cause)) throw cause;
+    if (!isUnusable(cause)) throw cause;
     throw new AgentError(
       'state-unreadable',
       `${path} is not a database that can be read`,
