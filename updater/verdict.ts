@@ -29,6 +29,8 @@ export interface Sample {
   /** The nonce of the newest start. */
   readonly nonce: string | null;
   readonly answer: HealthAnswer | null;
+  /** By how much its counter moved with answers that followed each other without a pause; absent: not with each of them. */
+  readonly movedByAsking?: number;
   /** Does the updater itself reach the server now? null: not tried yet. */
   readonly serverReached: boolean | null;
   /** Check-ins of this start of this version that the server vouches for. */
@@ -116,13 +118,15 @@ function look(rules: TrialRules, before: Trial, sample: Sample): Look {
     const why = answer === null ? 'it does not answer' : 'what answers is not what launch started';
     return { trial: { ...trial, silentMs }, obstacle: why, regressed: [] };
   }
-  const moved = trial.progress !== null && ours.progress > trial.progress;
+  // What answering alone moves is no work: as much as so many answers moved it proves nothing.
+  const byAsking = sample.movedByAsking ?? 0;
+  const moved = trial.progress !== null && ours.progress - trial.progress > byAsking;
   const stillMs = moved || trial.progress === null ? 0 : trial.stillMs + sample.sinceMs;
   const regressed = regressions(rules, ours);
   const cutOff = rules.baselineServer === 'ok' && sample.serverReached === true && known(ours.server) === 'fail';
   const after: Trial = {
     ...trial,
-    progress: ours.progress,
+    progress: ours.progress + byAsking,
     stillMs,
     silentMs: 0,
     regressedMs: regressed.length > 0 ? trial.regressedMs + sample.sinceMs : 0,

@@ -240,3 +240,17 @@ describe('a trial fails', () => {
     expect(watch([{ for: 3 }, { outOfBoots: true }])).toEqual(failed('inconclusive'));
   });
 });
+
+describe('a counter that moves with every answer', () => {
+  /** So many answers were asked for in each look: one for the status, and five by the judge. */
+  const looks = (perLook: number, movedByAsking: number) =>
+    Array.from({ length: 8 }, (_, i) => ({ answer: { progress: 2 + i * perLook }, movedByAsking }));
+
+  it('is no progress: it stalls', () => {
+    expect(watch(looks(6, 4))).toEqual(failed('stalled'));
+  });
+
+  it('of a worker so fast that each answer finds it further is progress, by what it moves in between', () => {
+    expect(watch(looks(40, 4))).toEqual(undecided);
+  });
+});

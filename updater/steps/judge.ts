@@ -3,7 +3,7 @@ import { sha256 } from '../../protocol/digest.ts';
 import { startShape } from '../../protocol/health.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import { launchBodyShape, type StateBody, type Transaction } from '../../protocol/state-record.ts';
-import { readHealth } from '../agent-health.ts';
+import { readCounting } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { readJson } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
@@ -48,7 +48,8 @@ async function takeSample(appliance: Appliance, memory: RunMemory, tx: number): 
   // And first the tries, then the process: a try that launch counts in between is not over when the process is not there.
   const { isCounted, ...counted } = triesOf(appliance, tx);
   const facts = await processes.agent();
-  const { answer } = facts.state === 'active' ? await readHealth(layout.agentSocket) : { answer: null };
+  const counting = facts.state === 'active' ? await readCounting(layout.agentSocket) : null;
+  const answer = counting?.reading.answer ?? null;
   const now = clock.monoMs();
   const gapMs = Math.max(gapMost.ms, gapMost.samples * settings.sampleMs);
   const sinceMs = Math.min(gapMs, Math.max(0, now - memory.trialLookedMs));
@@ -64,6 +65,7 @@ async function takeSample(appliance: Appliance, memory: RunMemory, tx: number): 
     starting: facts.state === 'starting',
     nonce,
     answer,
+    movedByAsking: counting?.movedByAsking ?? 0,
     serverReached: memory.serverReached,
     seen: seen?.checkIns ?? 0,
   };
