@@ -5,6 +5,7 @@ import { readJson, replaceJson } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { looksSealed, type SlotVerdict, verifyInstalled } from '../release/verify-slot.ts';
 import { wayBack } from './acceptance.ts';
+import { tidyAgentPlaces } from './agent-places.ts';
 import { trialOf } from './requests.ts';
 import { RestoreError, verifyRestored } from './restore.ts';
 import { untilServes } from './revert.ts';
@@ -92,6 +93,7 @@ export async function enterSafe(appliance: Appliance, state: StateBody): Promise
   appliance.log(text);
   events.add(`safe ${clock.bootId()} ${state.lastTx}`, { kind: 'safe-mode', text });
   await processes.stopAgent();
+  tidyAgentPlaces(appliance);
   await processes.startAgent();
 }
 

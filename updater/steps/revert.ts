@@ -6,6 +6,7 @@ import { replaceJson, whereThereIsRoom } from '../effects/durable.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { reasonTexts } from '../sentences.ts';
 import { transactionOf } from '../transitions.ts';
+import { tidyAgentPlaces } from './agent-places.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { currentNonce } from './judge.ts';
 import { pruneTrials, trialsKeptDays, trialsKeptMax } from './kept-trials.ts';
@@ -73,6 +74,7 @@ export async function revert(appliance: Appliance, state: StateBody): Promise<Ma
   await appliance.processes.stopAgent();
   const found = restore(appliance, state);
   const restored = found instanceof RestoreError ? [] : found;
+  tidyAgentPlaces(appliance);
   pruneTrials(appliance.files, appliance.layout);
   report(appliance, state, restored);
   const agent = await agentFacts(appliance);

@@ -16,6 +16,7 @@ import { keptManifest } from '../release/resolve-release.ts';
 import { readSeal, verifyInstalled } from '../release/verify-slot.ts';
 import { sealSlot } from '../release/write-slot.ts';
 import { transactionOf } from '../transitions.ts';
+import { tidyAgentPlaces } from './agent-places.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { currentNonce } from './judge.ts';
 import { keepDeviceSlot } from './os-slot.ts';
@@ -122,6 +123,7 @@ export function snapshot(appliance: Appliance, state: StateBody): MachineEvent {
     if (slot !== null) prepareFile(files, join(layout.slot(component, slot), committedName), markBytes, 0o644);
     giveUpSpace({ files, layout, tx }, 'snapped');
     takeSnapshot(files, layout, tx, stateBytesMaxDefault, settings.agentUser);
+    tidyAgentPlaces(appliance);
     return { kind: 'snapshot-done' };
   } catch (error) {
     // What the disk refuses (ENOSPC, EROFS, EIO) must not stop and start a healthy agent without end.
