@@ -27,8 +27,8 @@ export interface Attack {
   readonly asCommitted: boolean;
   /** What it destroys itself, and nobody can bring back. */
   readonly destroys: readonly ('state' | 'outbox')[];
-  /** A file system of this size in place of its directory: its quota. */
-  readonly quotaBytes?: number;
+  /** A file system of this size in the place of its directory, which is its quota, or of the whole data partition. */
+  readonly disk?: { readonly of: 'agent' | 'root'; readonly bytes: number };
   /** What this appliance's own settings say otherwise. */
   readonly settings?: Readonly<Record<string, number>>;
 }
@@ -116,7 +116,7 @@ export const attacks: readonly Attack[] = [
     version: '1.0.73',
     how: 'fills its quota, and says that its disk is well',
     onTrial: null,
-    quotaBytes: 64 * 1024 * 1024,
+    disk: { of: 'agent', bytes: 64 * 1024 * 1024 },
     tookEffect: async (box) => {
       const checks = (await answered(box))?.json?.checks;
       return statfsSync(box.layout.agent).bavail === 0 && JSON.stringify(checks).includes('"disk":"ok"');
@@ -150,7 +150,8 @@ export const attacks: readonly Attack[] = [
     ...inBoth,
     version: '1.0.76',
     how: 'leaves a child behind that answers on the socket',
-    onTrial: 'crash-loop',
+    // The child knows the nonce, so what it said counts until it is gone.
+    onTrial: 'flap',
     tookEffect: async (box) => {
       const child = (await answered(box))?.json?.child;
       return typeof child === 'number' && child !== box.agentPid() && processesOfAgent(box).includes(child);
@@ -271,6 +272,7 @@ export const attacks: readonly Attack[] = [
     ...inBoth,
     version: '1.0.89',
     how: 'makes its state look larger than the disk',
+    disk: { of: 'root', bytes: 256 * 1024 * 1024 },
     onTrial: null,
     tookEffect: ({ layout }) => {
       const { size, blocks } = statSync(layout.stateDb);

@@ -19,7 +19,7 @@ export const arrivesWithinMs = 45_000;
 /** From the trial's start to the version before that serves again; with the settings below, silence is noticed in 5 s. */
 export const revertedWithinMs = 45_000;
 
-const trial = { healthyMs: 1_500, deadlineMs: 25_000 };
+const trial = { healthyMs: 2_500, deadlineMs: 25_000 };
 const settings = { sampleMs: 200, stallMs: 4_000, answerMs: 5_000, graceMs: 2_000 };
 
 /** One server and one builder for all of these appliances. */
@@ -65,7 +65,7 @@ export class Site {
   async withAppliance<T>(
     name: string,
     version: string,
-    needs: Pick<Attack, 'quotaBytes' | 'settings'>,
+    needs: Pick<Attack, 'disk' | 'settings'>,
     use: (box: ApplianceBox) => Promise<T>,
   ): Promise<T> {
     const box = await this.#appliance(name, version, needs);
@@ -80,7 +80,7 @@ export class Site {
   async #appliance(
     name: string,
     version: string,
-    { quotaBytes, settings: own }: Pick<Attack, 'quotaBytes' | 'settings'>,
+    { disk, settings: own }: Pick<Attack, 'disk' | 'settings'>,
   ): Promise<ApplianceBox> {
     const { world } = this;
     const image = version === good ? Promise.resolve(world.os) : (this.#images.get(version) ?? this.#imageOf(version));
@@ -96,16 +96,19 @@ export class Site {
       settings: { ...settings, ...own },
     });
     world.appliances.push(box);
+    if (disk !== undefined) await this.#mount(box.layout[disk.of], disk.bytes);
     mkdirSync(box.layout.agent, { recursive: true });
-    if (quotaBytes !== undefined) {
-      await execa('mount', ['-t', 'tmpfs', '-o', `size=${quotaBytes}`, 'quota', box.layout.agent]);
-      this.#mounts.push(box.layout.agent);
-    }
     writeFileSync(box.layout.agentSettings, JSON.stringify({ intervalMs: 200, site_name: 'harbour' }));
     const { uid, gid } = box.config.agentUser ?? { uid: 0, gid: 0 };
     chownSync(box.layout.agentSettings, uid, gid);
     await box.setUp(world.server.url, await world.server.claim(name, 'harbour'));
     return box;
+  }
+
+  async #mount(path: string, bytes: number): Promise<void> {
+    mkdirSync(path, { recursive: true });
+    await execa('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'hostile', path]);
+    this.#mounts.push(path);
   }
 
   /** Seen from outside; @throws WaitError when the attack does nothing */
