@@ -4,6 +4,7 @@ import type { Appliance } from './appliance.ts';
 import type { CommandLine } from './cli.ts';
 import { openCounter } from './counter.ts';
 import type { Clock } from './effects/clock.ts';
+import { isOutOfSpace } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import { runProgram } from './effects/programs.ts';
 import { openEvents } from './events.ts';
@@ -18,6 +19,7 @@ import { wayOut } from './release/way-out.ts';
 import { loadSettings, type Settings } from './settings.ts';
 import { standBy } from './stand-by.ts';
 import { StateError } from './state-store.ts';
+import { tidyAgentPlaces } from './steps/agent-places.ts';
 
 function processControlOf(
   machine: { readonly files: Files; readonly clock: Clock; readonly layout: Layout },
@@ -63,6 +65,31 @@ async function stateOrStandBy(appliance: Appliance): Promise<StateBody | null> {
   }
 }
 
+/** Less than this free in run/ is what only somebody who fills it on purpose leaves. */
+const runRoomLeast = { bytes: 64 * 1024, inodes: 16 } as const;
+
+function isRunFull({ files, layout }: Appliance): boolean {
+  const inodes = files.freeInodes(layout.run);
+  return files.freeBytes(layout.run) < runRoomLeast.bytes || (inodes !== null && inodes < runRoomLeast.inodes);
+}
+
+/**
+ * One run. The agent may write in run/ (its corner, the hint), and what the updater has to write there is on the way to
+ * every release: where the agent left no room, it is stopped, what it left is removed, and the run begins anew. The agent
+ * is started again as after any crash: at the end of the run, where no newer release comes first.
+ */
+async function runWithRoom(appliance: Appliance, state: StateBody): Promise<void> {
+  try {
+    await runUpdater(appliance, state, false);
+  } catch (error) {
+    if (!isOutOfSpace(error) || !isRunFull(appliance)) throw error;
+    appliance.log('the agent left no room in run/: it is stopped, and what it left there is removed');
+    await appliance.processes.stopAgent();
+    tidyAgentPlaces(appliance);
+    await runUpdater(appliance, await openState(appliance), true);
+  }
+}
+
 /** `run`: one run, from the state that it finds to rest. Another one at work is no error. */
 export async function runOnce(line: CommandLine): Promise<number> {
   const lock = takeLock(line.layout);
@@ -73,7 +100,7 @@ export async function runOnce(line: CommandLine): Promise<number> {
   try {
     const appliance = openAppliance(line, (text) => line.print(`${line.clock.monoMs()} ${text}`));
     const state = await stateOrStandBy(appliance);
-    if (state !== null) await runUpdater(appliance, state, false);
+    if (state !== null) await runWithRoom(appliance, state);
     return 0;
   } finally {
     lock.release();

@@ -1,4 +1,5 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FailureReason } from '../../protocol/state-record.ts';
@@ -14,7 +15,14 @@ import {
   logOf,
   processesOfAgent,
   procOf,
+  runnableThreads,
+  startOf,
 } from './look.ts';
+
+export interface Disk {
+  readonly of: 'agent' | 'root' | 'run';
+  readonly bytes: number;
+}
 
 export interface Attack {
   readonly version: string;
@@ -28,7 +36,9 @@ export interface Attack {
   /** What it destroys itself, and nobody can bring back. */
   readonly destroys: readonly ('state' | 'outbox')[];
   /** A file system of this size in the place of its directory, which is its quota, or of the whole data partition. */
-  readonly disk?: { readonly of: 'agent' | 'root'; readonly bytes: number };
+  readonly disk?: Disk;
+  /** The same where it is on trial; what comes back comes by rename, so only the whole partition can be small there. */
+  readonly diskOnTrial?: Disk;
   /** What this appliance's own settings say otherwise. */
   readonly settings?: Readonly<Record<string, number>>;
 }
@@ -54,12 +64,10 @@ async function twice(box: ApplianceBox, apartMs: number) {
   return one && two && one.nonce === two.nonce ? ([one, two] as const) : null;
 }
 
-function nonceOf(box: ApplianceBox): unknown {
-  return JSON.parse(readFileSync(join(box.layout.launchedComponent('app'), 'start.json'), 'utf8')).nonce;
-}
-
 const isDatabase = (path: string) =>
   existsSync(path) && readFileSync(path).subarray(0, 15).toString('latin1') === 'SQLite format 3';
+
+const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 export const attacks: readonly Attack[] = [
   {
@@ -81,7 +89,7 @@ export const attacks: readonly Attack[] = [
     version: '1.0.41',
     how: 'hangs before it answers',
     onTrial: 'no-answer',
-    tookEffect: async (box) => box.agentPid() !== null && (await answered(box)) === null,
+    tookEffect: (box) => whileAgentRuns(box, async (pid) => livedS(pid) >= 2 && (await answered(box)) === null),
   },
   {
     ...inBoth,
@@ -115,8 +123,9 @@ export const attacks: readonly Attack[] = [
     ...inBoth,
     version: '1.0.73',
     how: 'fills its quota, and says that its disk is well',
-    onTrial: null,
+    onTrial: 'stalled',
     disk: { of: 'agent', bytes: 64 * 1024 * 1024 },
+    diskOnTrial: { of: 'root', bytes: 256 * 1024 * 1024 },
     tookEffect: async (box) => {
       const checks = (await answered(box))?.json?.checks;
       return statfsSync(box.layout.agent).bavail === 0 && JSON.stringify(checks).includes('"disk":"ok"');
@@ -139,7 +148,7 @@ export const attacks: readonly Attack[] = [
     how: 'rewrites all that it can reach',
     // Its settings allow 20 s between two readings, and work may stand still for longer than that.
     settings: { stallMs: 60_000 },
-    onTrial: null,
+    onTrial: 'no-answer',
     destroys: ['state', 'outbox'],
     tookEffect: ({ layout }) =>
       readFileSync(layout.agentCredentials, 'utf8') === 'mine now' &&
@@ -170,7 +179,12 @@ export const attacks: readonly Attack[] = [
     version: '1.0.78',
     how: 'keeps every processor busy',
     onTrial: null,
-    tookEffect: async (box) => (await busyProcessors(box, 1_000)) >= 0.8,
+    // Beside other work it gets its share of them; what it asks for is seen in its threads.
+    tookEffect: (box) =>
+      whileAgentRuns(
+        box,
+        async (pid) => runnableThreads(pid) >= 3 * availableParallelism() && (await busyProcessors(box, 1_000)) >= 0.2,
+      ),
   },
   {
     ...inBoth,
@@ -206,7 +220,7 @@ export const attacks: readonly Attack[] = [
     onTrial: 'no-answer',
     tookEffect: async (box) => {
       const nonce = (await answered(box))?.json?.nonce;
-      return typeof nonce === 'string' && nonce !== nonceOf(box);
+      return typeof nonce === 'string' && nonce !== startOf(box).nonce;
     },
   },
   {
@@ -260,7 +274,7 @@ export const attacks: readonly Attack[] = [
     ...inBoth,
     version: '1.0.88',
     how: 'puts links and pipes where others read',
-    onTrial: null,
+    onTrial: 'no-answer',
     destroys: ['state', 'outbox'],
     tookEffect: ({ layout }) =>
       linkAt(layout.agentSettings) === layout.identityKey &&
@@ -278,6 +292,17 @@ export const attacks: readonly Attack[] = [
       const { size, blocks } = statSync(layout.stateDb);
       return size === 1_000_000_000 && blocks * 512 < size / 10;
     },
+  },
+  {
+    ...inBoth,
+    version: '1.0.92',
+    how: 'fills run/ by its corner and by the hint',
+    onTrial: 'crash-loop',
+    disk: { of: 'run', bytes: 2 * 1024 * 1024 },
+    diskOnTrial: { of: 'run', bytes: 2 * 1024 * 1024 },
+    tookEffect: ({ layout }) =>
+      statfsSync(layout.run).bavail === 0 &&
+      statSync(layout.hint).size + sizeOf(join(layout.agentRun, 'ballast')) > 1_000_000,
   },
   {
     ...inBoth,

@@ -33,14 +33,19 @@ function missingReadings({ layout }: ApplianceBox, acknowledged: readonly z.infe
   }
 }
 
-async function endOf(site: Site, box: ApplianceBox, attack: Attack, before: readonly z.infer<typeof readingShape>[]) {
+async function endOf(
+  site: Site,
+  box: ApplianceBox,
+  destroys: Attack['destroys'],
+  before: readonly z.infer<typeof readingShape>[],
+) {
   const { server } = site.world;
   await site.recordsBeyond(box, (await server.records(box.options.name)).length);
   const { transactions } = await box.status();
   await box.powerOff();
   const lost = [
-    ...(attack.destroys.includes('outbox') ? [] : checkRecords(box, server.dir).lost),
-    ...(attack.destroys.includes('state') ? [] : missingReadings(box, before)),
+    ...(destroys.includes('outbox') ? [] : checkRecords(box, server.dir).lost),
+    ...(destroys.includes('state') ? [] : missingReadings(box, before)),
   ];
   return { told: told(transactions), lost };
 }
@@ -57,13 +62,15 @@ async function courseOfRunning(site: Site, attack: Attack, box: ApplianceBox): P
   const before = await site.world.server.records(box.options.name);
   await site.assign(box, nextRelease);
   const arrivedMs = await site.commits(box, nextRelease, arrivesWithinMs);
-  return { tookEffect, arrivedMs, ...(await endOf(site, box, attack, before)) };
+  return { tookEffect, arrivedMs, ...(await endOf(site, box, attack.destroys, before)) };
 }
 
 /** It is on trial: seen at its attack, rolled back, the version before serves; then the next release must get in. */
 export async function trialCourse(site: Site, attack: Attack): Promise<Course> {
   await site.publish(attack.version);
-  return site.withAppliance(`tries-${attack.version}`, good, attack, (box) => courseOfTried(site, attack, box));
+  const { settings = {}, diskOnTrial: disk } = attack;
+  const needs = { settings, ...(disk === undefined ? {} : { disk }) };
+  return site.withAppliance(`tries-${attack.version}`, good, needs, (box) => courseOfTried(site, attack, box));
 }
 
 async function courseOfTried(site: Site, attack: Attack, box: ApplianceBox): Promise<Course> {
@@ -71,9 +78,6 @@ async function courseOfTried(site: Site, attack: Attack, box: ApplianceBox): Pro
   await site.recordsBeyond(box, 3);
   const before = await site.world.server.records(box.options.name);
   await site.assign(box, attack.version);
-  await until(`${attack.version} is on trial`, arrivesWithinMs, async () =>
-    (await box.status()).row === 'trial' ? true : null,
-  );
   const tookEffect = await site.proveEffect(box, attack);
   await until(`${attack.version} is rolled back`, revertedWithinMs, async () =>
     (await historyOf(box, 1)).length >= 1 ? true : null,
@@ -81,7 +85,9 @@ async function courseOfTried(site: Site, attack: Attack, box: ApplianceBox): Pro
   await serves(box, good);
   await site.assign(box, nextRelease);
   const arrivedMs = await site.commits(box, nextRelease, arrivesWithinMs);
-  return { tookEffect, arrivedMs, ...(await endOf(site, box, attack, before)) };
+  // The state comes back with the version before, whatever the trial made of it.
+  const destroys = attack.destroys.filter((what) => what !== 'state');
+  return { tookEffect, arrivedMs, ...(await endOf(site, box, destroys, before)) };
 }
 
 /** Courses that run beside each other, so many at a time, in this order. */

@@ -105,6 +105,12 @@ export async function busyProcessors(box: ApplianceBox, overMs: number): Promise
   return (ticks() - before) / ticksPerS / ((performance.now() - startedMs) / 1_000);
 }
 
+/** Threads of a process that want a processor, whether they have one now or wait for it. */
+export function runnableThreads(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`).map((thread) => procOf(pid, `task/${thread}/stat`));
+  return threads.filter((stat) => stat.slice(stat.lastIndexOf(')') + 2).startsWith('R')).length;
+}
+
 /** Locks by flock(2) on this file, whoever holds them. */
 export function locksOn(path: string): number {
   const { ino } = statSync(path);
@@ -129,6 +135,13 @@ export function linkAt(path: string): string | null {
     if (error instanceof Error && 'code' in error && (error.code === 'EINVAL' || error.code === 'ENOENT')) return null;
     throw error;
   }
+}
+
+const startShape = z.object({ nonce: z.string(), version: z.string() });
+
+/** What launch started last. */
+export function startOf({ layout }: ApplianceBox): z.infer<typeof startShape> {
+  return startShape.parse(JSON.parse(readFileSync(`${layout.launchedComponent('app')}/start.json`, 'utf8')));
 }
 
 export function logOf(box: ApplianceBox): string {

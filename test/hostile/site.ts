@@ -7,6 +7,7 @@ import { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
 import type { Attack } from './attacks.ts';
+import { startOf } from './look.ts';
 
 /** The version before, where a hostile one is on trial, and the one that must get in. */
 export const good = '1.0.52';
@@ -111,9 +112,11 @@ export class Site {
     this.#mounts.push(path);
   }
 
-  /** Seen from outside; @throws WaitError when the attack does nothing */
-  async proveEffect(box: ApplianceBox, { how, tookEffect }: Attack): Promise<true> {
-    return until(`${box.options.name} ${how}`, effectWithinMs, async () => ((await tookEffect(box)) ? true : null));
+  /** Seen from outside, of the version that launch started; @throws WaitError when the attack does nothing */
+  async proveEffect(box: ApplianceBox, { how, version, tookEffect }: Attack): Promise<true> {
+    return until(`${box.options.name} ${how}`, effectWithinMs, async () =>
+      startOf(box).version === version && (await tookEffect(box)) ? true : null,
+    );
   }
 
   /** The operator's decision: the server hands this release to this appliance. */

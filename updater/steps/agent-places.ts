@@ -12,6 +12,8 @@ import { readFile, readJson, replaceFile } from '../effects/durable.ts';
 
 /** Names in the agent's corner of run/ that are removed at a time; one of them is the socket's. */
 const cornerNamesMax = 1_000;
+/** Who only sets the time of the hint writes a byte. */
+const hintBytesMax = 4 * 1024;
 const keyBytesMax = 4 * 1024;
 const credentialsBytesMax = 16 * 1024;
 const rights = { own: 0o700, run: 0o755, file: 0o600 } as const;
@@ -24,6 +26,7 @@ export function tidyAgentPlaces(place: Place): void {
   const { layout } = place;
   const deeds: readonly (() => void)[] = [
     () => emptyCorner(place),
+    () => emptyHint(place),
     () => ownDirectory(place, layout.agent, rights.own),
     () => ownDirectory(place, layout.agentFactory, rights.own),
     () => ownFiles(place),
@@ -48,6 +51,16 @@ function emptyCorner(place: Place): void {
   // A socket that nobody listens on any more takes no room; the agent replaces it.
   const taken = [layout.agentSocket, ...found].filter((path) => files.stat(path)?.kind !== 'other');
   for (const path of taken) files.removeTree(path);
+}
+
+/** The agent may write it, and so fill the tmpfs that it lies on. */
+function emptyHint({ files, layout, settings }: Place): void {
+  const facts = files.stat(layout.hint);
+  if (facts?.kind !== 'file' || facts.size <= hintBytesMax) return;
+  files.unlink(layout.hint);
+  const handle = files.create(layout.hint, facts.mode);
+  files.close(handle);
+  if (settings.agentUser !== null) files.setOwner(layout.hint, facts.uid, facts.gid);
 }
 
 function ownDirectory({ files, settings }: Place, path: string, mode: number): void {

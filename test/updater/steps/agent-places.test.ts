@@ -121,6 +121,18 @@ describe("the agent's corner of run/", () => {
     expect(existsSync(layout.agentSocket)).toBe(false);
   });
 
+  it('has a hint that is as empty as it was made, with its owner and mode, where somebody filled it', () => {
+    writeFileSync(layout.hint, 'x'.repeat(100_000));
+    chmodSync(layout.hint, 0o620);
+    if (agentUser !== null) realFiles.setOwner(layout.hint, agentUser.uid, 0);
+    tidy();
+    expect(realFiles.stat(layout.hint)).toMatchObject({
+      size: 0,
+      mode: 0o620,
+      uid: agentUser?.uid ?? expect.any(Number),
+    });
+  });
+
   it('holds nothing that takes its room', () => {
     writeFileSync(join(layout.agentRun, 'ballast'), 'x'.repeat(100_000));
     tidy();
