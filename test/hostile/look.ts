@@ -55,7 +55,7 @@ export function answered(box: ApplianceBox, withinMs = 1_500): Promise<Answered 
   });
 }
 
-export function userOf(box: ApplianceBox): number {
+function userOf(box: ApplianceBox): number {
   const { agentUser } = box.config;
   if (agentUser === null) throw new RangeError('these tests need root: each agent is a user of its own');
   return agentUser.uid;

@@ -13,6 +13,9 @@ import { startOf } from './look.ts';
 export const good = '1.0.52';
 export const nextRelease = '1.1.0';
 
+/** The tmpfs of run/, as its mount unit has it. */
+const runBytes = 16 * 1024 * 1024;
+
 /** How long what an attack does may take to be seen; a loaded machine gets its time. */
 const effectWithinMs = 60_000;
 /** From the operator's decision to the committed release on the appliance, its trial and a stop of five seconds included. */
@@ -38,7 +41,7 @@ export class Site {
 
   async end(): Promise<void> {
     await this.world.end();
-    for (const mount of this.#mounts) await execa('umount', ['--lazy', mount]);
+    for (const mount of this.#mounts.reverse()) await execa('umount', ['--lazy', mount]);
     await endWorld(this.world);
   }
 
@@ -98,6 +101,8 @@ export class Site {
     });
     world.appliances.push(box);
     if (disk !== undefined) await this.#mount(box.layout[disk.of], disk.bytes);
+    // As on an appliance: what does not outlive a boot is not on the data partition.
+    if (disk?.of === 'root') await this.#mount(box.layout.run, runBytes);
     mkdirSync(box.layout.agent, { recursive: true });
     writeFileSync(box.layout.agentSettings, JSON.stringify({ intervalMs: 200, site_name: 'harbour' }));
     const { uid, gid } = box.config.agentUser ?? { uid: 0, gid: 0 };

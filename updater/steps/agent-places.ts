@@ -10,8 +10,8 @@ import { readFile, readJson, replaceFile } from '../effects/durable.ts';
  * what is found, and nothing in here stops a transaction.
  */
 
-/** Names in the agent's corner of run/ that are removed at a time; one of them is the socket's. */
-const cornerNamesMax = 1_000;
+/** Names in the agent's corner of run/ that are removed at a time: more than the tmpfs has room for. */
+const cornerNamesMax = 20_000;
 /** Who only sets the time of the hint writes a byte. */
 const hintBytesMax = 4 * 1024;
 const keyBytesMax = 4 * 1024;
