@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { attacks } from './attacks.ts';
+import { answers } from './answers.ts';
 import { type Course, Courses, committedCourse, trialCourse } from './course.ts';
+import { deeds } from './deeds.ts';
 import { arrivesWithinMs, good, nextRelease, Site } from './site.ts';
 
 /**
@@ -9,10 +10,9 @@ import { arrivesWithinMs, good, nextRelease, Site } from './site.ts';
  */
 const site = new Site();
 const courses = new Courses(3);
-const only = process.env.HOSTILE_ONLY?.split(',');
-const chosen = attacks.filter(({ version }) => only?.includes(version) ?? true);
-const running = chosen.filter(({ asCommitted }) => asCommitted);
-const tried = chosen.flatMap((attack) => (attack.onTrial === null ? [] : [{ ...attack, reason: attack.onTrial }]));
+const attacks = [...deeds, ...answers];
+const running = attacks.filter(({ asCommitted }) => asCommitted);
+const tried = attacks.flatMap((attack) => (attack.onTrial === null ? [] : [{ ...attack, reason: attack.onTrial }]));
 
 beforeAll(async () => {
   await site.found();

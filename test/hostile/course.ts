@@ -4,7 +4,7 @@ import { historyOf, serves, told } from '../scenarios/scene.ts';
 import { checkRecords } from '../soak/records.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { until } from '../support/world/wait.ts';
-import type { Attack } from './attacks.ts';
+import type { Attack } from './attack.ts';
 import { arrivesWithinMs, good, nextRelease, revertedWithinMs, type Site } from './site.ts';
 
 /** What one appliance went through, for the tests to judge. */

@@ -6,7 +6,7 @@ import { endWorld, makeWorld, paceS, serves } from '../scenarios/scene.ts';
 import { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
-import type { Attack } from './attacks.ts';
+import type { Attack } from './attack.ts';
 import { startOf } from './look.ts';
 
 /** The version before, where a hostile one is on trial, and the one that must get in. */

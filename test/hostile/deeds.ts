@@ -2,8 +2,8 @@ import { existsSync, lstatSync, readdirSync, readFileSync, statfsSync, statSync 
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FailureReason } from '../../protocol/state-record.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
+import { type Attack, inBoth } from './attack.ts';
 import {
   abstractNames,
   answered,
@@ -16,34 +16,7 @@ import {
   processesOfAgent,
   procOf,
   runnableThreads,
-  startOf,
 } from './look.ts';
-
-export interface Disk {
-  readonly of: 'agent' | 'root' | 'run';
-  readonly bytes: number;
-}
-
-export interface Attack {
-  readonly version: string;
-  readonly how: string;
-  /** From outside: is it doing what it is there for? */
-  readonly tookEffect: (box: ApplianceBox) => Promise<boolean> | boolean;
-  /** How its trial must end; null: it is only looked at as the version that runs. */
-  readonly onTrial: FailureReason | null;
-  /** False: only its trial is looked at. */
-  readonly asCommitted: boolean;
-  /** What it destroys itself, and nobody can bring back. */
-  readonly destroys: readonly ('state' | 'outbox')[];
-  /** A file system of this size in the place of its directory, which is its quota, or of the whole data partition. */
-  readonly disk?: Disk;
-  /** The same where it is on trial; what comes back comes by rename, so only the whole partition can be small there. */
-  readonly diskOnTrial?: Disk;
-  /** What this appliance's own settings say otherwise. */
-  readonly settings?: Readonly<Record<string, number>>;
-}
-
-const inBoth = { asCommitted: true, destroys: [] } as const;
 
 async function whileAgentRuns(box: ApplianceBox, look: (pid: number) => Promise<boolean> | boolean): Promise<boolean> {
   const pid = box.agentPid();
@@ -55,21 +28,13 @@ function ends(box: ApplianceBox, how: string): number {
   return logOf(box).split(`agent ended (${how})`).length - 1;
 }
 
-/** Two answers, a moment apart, by the same start. */
-async function twice(box: ApplianceBox, apartMs: number) {
-  const first = await answered(box);
-  await delay(apartMs);
-  const second = await answered(box);
-  const [one, two] = [first?.json, second?.json];
-  return one && two && one.nonce === two.nonce ? ([one, two] as const) : null;
-}
-
 const isDatabase = (path: string) =>
   existsSync(path) && readFileSync(path).subarray(0, 15).toString('latin1') === 'SQLite format 3';
 
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
-export const attacks: readonly Attack[] = [
+/** Agents that attack with what their user may do to processes, disk, sockets and files. */
+export const deeds: readonly Attack[] = [
   {
     ...inBoth,
     version: '1.0.40',
@@ -123,7 +88,8 @@ export const attacks: readonly Attack[] = [
     ...inBoth,
     version: '1.0.73',
     how: 'fills its quota, and says that its disk is well',
-    onTrial: 'stalled',
+    // It can not even note the number of a check-in any more.
+    onTrial: 'server-not-reached',
     disk: { of: 'agent', bytes: 64 * 1024 * 1024 },
     diskOnTrial: { of: 'root', bytes: 256 * 1024 * 1024 },
     tookEffect: async (box) => {
@@ -188,43 +154,6 @@ export const attacks: readonly Attack[] = [
   },
   {
     ...inBoth,
-    version: '1.0.79',
-    how: 'answers that all is well, and does nothing',
-    onTrial: 'stalled',
-    tookEffect: async (box) => {
-      const [one, two] = (await twice(box, 1_500)) ?? [];
-      return one !== undefined && one.progress === two?.progress && !JSON.stringify(one.checks).includes('fail');
-    },
-  },
-  {
-    ...inBoth,
-    version: '1.0.80',
-    how: 'does nothing, and moves its counter inside the answer',
-    onTrial: 'stalled',
-    tookEffect: async (box) => {
-      const [one, two] = (await twice(box, 0)) ?? [];
-      return one !== undefined && Number(two?.progress) > Number(one.progress);
-    },
-  },
-  {
-    ...inBoth,
-    version: '1.0.81',
-    how: 'says that it is another version',
-    onTrial: 'wrong-version',
-    tookEffect: async (box) => (await answered(box))?.json?.version === '9.9.9',
-  },
-  {
-    ...inBoth,
-    version: '1.0.82',
-    how: 'answers with an old nonce',
-    onTrial: 'no-answer',
-    tookEffect: async (box) => {
-      const nonce = (await answered(box))?.json?.nonce;
-      return typeof nonce === 'string' && nonce !== startOf(box).nonce;
-    },
-  },
-  {
-    ...inBoth,
     version: '1.0.83',
     how: 'floods its log, the hint and its socket',
     onTrial: null,
@@ -245,30 +174,6 @@ export const attacks: readonly Attack[] = [
       locksOn(join(layout.launchedComponent('app'), 'slot')) >= 1 &&
       locksOn(layout.hint) >= 1 &&
       statSync(join(layout.agentKeys, 'credentials.json.tmp')).isDirectory(),
-  },
-  {
-    ...inBoth,
-    version: '1.0.85',
-    how: 'answers with a gigabyte',
-    onTrial: 'no-answer',
-    tookEffect: async (box) => ((await answered(box, 5_000))?.bytes ?? 0) >= 64 * 1024 * 1024,
-  },
-  {
-    ...inBoth,
-    version: '1.0.86',
-    how: 'answers with one byte a second',
-    onTrial: 'no-answer',
-    tookEffect: async (box) => {
-      const answer = await answered(box, 2_500);
-      return answer !== null && !answer.hasEnded && answer.bytes >= 1 && answer.bytes <= 3;
-    },
-  },
-  {
-    ...inBoth,
-    version: '1.0.87',
-    how: 'answers with something that is not JSON',
-    onTrial: 'no-answer',
-    tookEffect: async (box) => (await answered(box))?.text.startsWith('<html>') ?? false,
   },
   {
     ...inBoth,
