@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Database } from 'better-sqlite3';
+import Sqlite, { type Database } from 'better-sqlite3';
 import { type Digest, sha256 } from '../protocol/digest.ts';
 import { type EventInput, eventsPerCheckInMax } from '../protocol/event.ts';
 import type { Log } from './effects/effects.ts';
-import { clearTheWay, isUnusable, setAside } from './set-aside.ts';
+import { clearTheWay, isUnusable, NotOursError, setAside } from './set-aside.ts';
 import { closeDatabase, openDatabase } from './state.ts';
 
 /** Acknowledged events that are kept, so that a server that was restored from a backup can be offered them again. */
@@ -207,7 +207,9 @@ function openOurs(path: string): Database {
     return database;
   } catch (error) {
     database.close();
-    throw error;
+    // The schema is frozen: what has the names of these tables and not their columns was never an outbox.
+    if (!(error instanceof Sqlite.SqliteError) || error.code !== 'SQLITE_ERROR') throw error;
+    throw new NotOursError(error.message, { cause: error });
   }
 }
 

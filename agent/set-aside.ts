@@ -13,8 +13,9 @@ function isFileOrMissing(path: string): boolean {
   return facts === undefined || facts.isFile();
 }
 
-class NotAFileError extends Error {
-  readonly code = 'not-a-file';
+/** What is there is whole, and nothing that a version of the agent wrote. */
+export class NotOursError extends Error {
+  readonly code = 'not-ours';
 }
 
 /**
@@ -23,7 +24,7 @@ class NotAFileError extends Error {
  */
 export function clearTheWay(path: string): void {
   for (const end of ['', '-wal']) {
-    if (!isFileOrMissing(`${path}${end}`)) throw new NotAFileError(`${path}${end} is no file`);
+    if (!isFileOrMissing(`${path}${end}`)) throw new NotOursError(`${path}${end} is no file`);
   }
   for (const end of sideEnds) {
     if (!isFileOrMissing(`${path}${end}`)) rmSync(`${path}${end}`, { recursive: true, force: true });
@@ -44,8 +45,11 @@ export function setAside(path: string): string {
   return nameOf(1);
 }
 
-/** SQLite says that these bytes are no database, a broken one, or none of ours. A full or slow disk says something else. */
+/**
+ * These bytes are no database, a broken one, or none of ours. A full or slow disk says something else, and so does a step
+ * of a migration that fails: what a version can not bring forward is not its to give up.
+ */
 export function isUnusable(error: unknown): boolean {
-  if (error instanceof NotAFileError) return true;
-  return error instanceof Sqlite.SqliteError && /^SQLITE_(NOTADB|CORRUPT|ERROR|SCHEMA|MISMATCH)/.test(error.code);
+  if (error instanceof NotOursError) return true;
+  return error instanceof Sqlite.SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code);
 }

@@ -74,6 +74,16 @@ describe('an agent serves', () => {
 });
 
 describe('what is kept aside', () => {
+  it('is nothing that a step of a migration fails on: that release is at fault, not the state', async () => {
+    const database = new Sqlite(appliance.layout.stateDb);
+    // The step that makes the table finds an index of its name.
+    database.exec('CREATE TABLE other (n INTEGER); CREATE INDEX readings ON other (n)');
+    database.close();
+    const run = appliance.run();
+    expect((await run.exit()).code).not.toBe(0);
+    expect((await execa('ls', [appliance.layout.agent])).stdout).not.toContain('unreadable');
+  });
+
   it('is never what this very version had opened: a trial that spoils the state must end', async () => {
     const run = appliance.run();
     await appliance.healthy();

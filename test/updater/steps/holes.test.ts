@@ -47,6 +47,7 @@ describe('a state', () => {
     sparse(pieces, size);
     const before = readFileSync(layout.stateDb);
     const needed = stateBytes(realFiles, layout, bytesMax);
+    expect(needed).toBeLessThanOrEqual(Math.max(size / 5, 200_000));
     const { entries } = takeSnapshot(realFiles, layout, tx, bytesMax, null);
     const copy = join(snapshotDirectory(layout, tx), 'state.db');
     expect(entries[0]).toEqual({ name: 'state.db', found: 'copied', size, sha256: sha256(before) });
