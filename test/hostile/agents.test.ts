@@ -16,8 +16,9 @@ const tried = attacks.flatMap((attack) => (attack.onTrial === null ? [] : [{ ...
 
 beforeAll(async () => {
   await site.found();
-  for (const attack of running) courses.add(`runs ${attack.version}`, () => committedCourse(site, attack));
+  // The longer ones first.
   for (const attack of tried) courses.add(`tries ${attack.version}`, () => trialCourse(site, attack));
+  for (const attack of running) courses.add(`runs ${attack.version}`, () => committedCourse(site, attack));
 }, 120_000);
 
 afterAll(() => site.end(), 60_000);

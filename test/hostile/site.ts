@@ -29,6 +29,7 @@ const settings = { sampleMs: 200, stallMs: 4_000, answerMs: 5_000, graceMs: 2_00
 /** One server and one builder for all of these appliances. */
 export class Site {
   readonly world = makeWorld();
+  readonly #published = new Map<string, Promise<Built>>();
   readonly #images = new Map<string, Promise<string>>();
   readonly #mounts: string[] = [];
   #building: Promise<unknown> = Promise.resolve();
@@ -45,14 +46,17 @@ export class Site {
     await endWorld(this.world);
   }
 
-  /** One repository signs one release after the other. */
+  /** Builds and publishes a version once; one repository signs one release after the other. */
   publish(version: string): Promise<Built> {
+    const known = this.#published.get(version);
+    if (known !== undefined) return known;
     const built = this.#building.then(async () => {
       const bundle = await this.world.builder.app(version);
       await this.world.publish(bundle);
       return bundle;
     });
     this.#building = built.catch(() => undefined);
+    this.#published.set(version, built);
     return built;
   }
 
