@@ -9,6 +9,7 @@ export default defineConfig({
       'test/crash/{planted,patched}.test.ts',
       'test/updater/steps/crowded-state.test.ts',
       'test/systemd/*.test.ts',
+      'test/hostile/*.test.ts',
     ],
     // Tests start real processes: a worker of its own for each file, and no more of them than small machines carry.
     pool: 'forks',

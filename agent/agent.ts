@@ -7,12 +7,15 @@ import { CheckInCounter } from './check-in-counter.ts';
 import { CheckInLoop } from './check-in-loop.ts';
 import { Duty } from './duty.ts';
 import type { Effects, Log } from './effects/effects.ts';
+import { AgentError } from './errors.ts';
 import { HealthSocket } from './health.ts';
 import { Inhibitor } from './inhibitor.ts';
 import { Ledger } from './ledger.ts';
+import { makeRoom } from './make-room.ts';
 import { orderHandler } from './order-kinds.ts';
 import { OrderQueue } from './orders.ts';
 import { type Outbox, openOutbox } from './outbox.ts';
+import { setAside } from './set-aside.ts';
 import { type ApplianceConfig, readSettings } from './settings.ts';
 import { openState, type State } from './state.ts';
 
@@ -34,9 +37,12 @@ export async function runAgent(parts: Parts, signal: AbortSignal): Promise<void>
   const { effects, layout, start } = parts;
   const config = await readSettings(effects.files, join(start.stateDir, 'agent.json'));
   for (const problem of config.problems) effects.log.warn({ problem }, 'a setting is wrong; its standard holds');
-  const outbox = openOutbox(layout.outboxDb, () => ({ boot: effects.boot, monoMs: effects.clock.monoMs() }));
+  for (const directory of new Set([layout.agent, start.stateDir]))
+    await makeRoom(effects.files, directory, effects.log);
+  const at = () => ({ boot: effects.boot, monoMs: effects.clock.monoMs() });
+  const outbox = openOutbox(layout.outboxDb, at, effects.log);
   try {
-    const state = openState(join(start.stateDir, 'state.db'));
+    const state = openStateOrBegin(join(start.stateDir, 'state.db'), outbox, parts);
     try {
       await runWithStores(parts, { outbox, state, config }, signal);
     } finally {
@@ -44,6 +50,36 @@ export async function runAgent(parts: Parts, signal: AbortSignal): Promise<void>
     }
   } finally {
     outbox.close();
+  }
+}
+
+/**
+ * A state that can not be read, and that this very version never opened, was left so by another one: it is kept aside, and
+ * this one begins anew rather than never serve. What this version had itself it does not give up: a trial that spoils the
+ * state ends, and its copy comes back.
+ * @throws AgentError `state-too-new` | `state-unreadable`
+ */
+function openStateOrBegin(path: string, outbox: Outbox, { effects, version }: Parts): State {
+  try {
+    const state = openState(path);
+    noteOpened(outbox, version, effects.log);
+    return state;
+  } catch (error) {
+    const isUnreadable = error instanceof AgentError && error.code === 'state-unreadable';
+    if (!isUnreadable || outbox.stateOpenedBy === version) throw error;
+    const text = `state.db could not be read; it is kept as ${setAside(path)}, and a new one was begun`;
+    effects.log.error({ code: error.code, error: String(error.cause) }, text);
+    outbox.append({ kind: 'note', text });
+    return openState(path);
+  }
+}
+
+function noteOpened(outbox: Outbox, version: string, log: Log): void {
+  try {
+    if (outbox.stateOpenedBy !== version) outbox.stateOpenedBy = version;
+  } catch (error) {
+    if (!(error instanceof Sqlite.SqliteError)) throw error;
+    log.error({ code: error.code }, 'who opened the state can not be noted: look at the disk');
   }
 }
 

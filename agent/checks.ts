@@ -2,7 +2,7 @@ import type { CheckStatus } from '../protocol/health.ts';
 
 /** Bytes that must be free for the agent's own files; below the lower bound SQLite begins to fail. */
 const freeBytesWarn = 64 * 1024 * 1024;
-const freeBytesFail = 8 * 1024 * 1024;
+export const freeBytesFail = 8 * 1024 * 1024;
 /** Events that wait: about a day's at one a second. */
 const waitingWarn = 100_000;
 /** A measurement this old still counts: one slow moment of the machine is no broken sensor. */

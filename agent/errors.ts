@@ -4,9 +4,7 @@ export type AgentErrorCode =
   | 'release-invalid'
   | 'state-too-new'
   | 'state-unreadable'
-  | 'outbox-unreadable'
   | 'socket-path-too-long'
-  | 'socket-path-taken'
   | 'file-too-large';
 
 /** What keeps the agent from starting: what happened, and what a person does next. */

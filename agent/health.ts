@@ -1,8 +1,8 @@
-import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { type HealthAnswer, healthTimeoutMs } from '../protocol/health.ts';
-import { AgentError, systemCode } from './errors.ts';
+import { AgentError } from './errors.ts';
 
 /** sun_path of unix(7) has 108 bytes, one of them for the final zero. */
 const socketPathBytesMax = 107;
@@ -28,7 +28,7 @@ export class HealthSocket {
     this.#server.maxConnections = connectionsMax;
   }
 
-  /** @throws AgentError `socket-path-too-long` | `socket-path-taken` */
+  /** @throws AgentError `socket-path-too-long` */
   async open(): Promise<void> {
     const bytes = Buffer.byteLength(this.#path);
     if (bytes > socketPathBytesMax) {
@@ -39,7 +39,8 @@ export class HealthSocket {
       );
     }
     await mkdir(dirname(this.#path), { recursive: true });
-    await this.#removeStale();
+    // A process that was killed leaves its socket behind. The corner is the agent's own: nothing else belongs there.
+    await rm(this.#path, { recursive: true, force: true });
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(this.#path, () => {
@@ -53,17 +54,5 @@ export class HealthSocket {
   /** Takes no more connections and removes the socket; those that are open end by themselves or by their timeout. */
   close(): void {
     if (this.#server.listening) this.#server.close();
-  }
-
-  /** A process that was killed leaves its socket behind; anything else at this path is not ours to remove. */
-  async #removeStale(): Promise<void> {
-    try {
-      if (!(await lstat(this.#path)).isSocket()) {
-        throw new AgentError('socket-path-taken', `${this.#path} is there and is no socket`, 'look at it; remove it');
-      }
-      await unlink(this.#path);
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error;
-    }
   }
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { Database } from 'better-sqlite3';
+import Sqlite, { type Database } from 'better-sqlite3';
 import { type Digest, sha256 } from '../protocol/digest.ts';
 import { type EventInput, eventsPerCheckInMax } from '../protocol/event.ts';
-import { AgentError } from './errors.ts';
-import { closeDatabase, isCorrupt, openDatabase } from './state.ts';
+import type { Log } from './effects/effects.ts';
+import { clearTheWay, isUnusable, NotOursError, setAside } from './set-aside.ts';
+import { closeDatabase, openDatabase } from './state.ts';
 
 /** Acknowledged events that are kept, so that a server that was restored from a backup can be offered them again. */
 const acknowledgedMax = 100_000;
@@ -83,8 +84,12 @@ export class Outbox {
     );
   }
 
-  /** The oldest events that wait, as many as one check-in holds; as they were written, by whichever version. */
+  /**
+   * The oldest events that wait, as many as one check-in holds; as they were written, by whichever version. None before the
+   * first answer: it says which numbers an earlier outbox of this appliance has used.
+   */
   batch(): unknown[] {
+    if (this.#word('epoch') === null) return [];
     const rows = this.database
       .prepare<[number], { body: string }>('SELECT body FROM events WHERE acked = 0 ORDER BY n LIMIT ?')
       .all(eventsPerCheckInMax);
@@ -108,9 +113,10 @@ export class Outbox {
     return this.database
       .transaction(() => {
         this.raise('issuedAtS', answer.issuedAtS);
+        const known = this.#word('epoch');
+        if (known === null && answer.ackUpto > 0) this.#continueAfter(answer.ackUpto);
         const last = this.#lastN();
         if (answer.ackUpto > last) return false;
-        const known = this.#word('epoch');
         if (known !== answer.epoch) this.#setWord('epoch', answer.epoch);
         if (known !== null && known !== answer.epoch) {
           this.database.prepare('UPDATE events SET acked = 0 WHERE acked = 1 AND n > ?').run(answer.ackUpto);
@@ -141,6 +147,35 @@ export class Outbox {
     closeDatabase(this.database);
   }
 
+  /**
+   * A new outbox of an appliance that the server knows: its first numbers are taken there, by events that an earlier outbox
+   * had. What waits here was never accepted under them; it gets the numbers after those, and its links anew.
+   */
+  #continueAfter(taken: number): void {
+    const rows = this.database.prepare<[], { n: number; body: string }>('SELECT n, body FROM events ORDER BY n').all();
+    if (rows.length === 0 || (rows[0]?.n ?? 0) > taken) return;
+    const renumber = this.database.prepare('UPDATE events SET n = ?, body = ?, prev = ?, hash = ? WHERE n = ?');
+    let prev = chainStart;
+    const moved = rows.map((row, index) => {
+      const n = taken + 1 + index;
+      const body = JSON.stringify({ ...JSON.parse(row.body), n });
+      const link = { n, body, prev, hash: chainHash(prev, body), from: row.n };
+      prev = link.hash;
+      return link;
+    });
+    // From the last one on, so that no number is there twice on the way.
+    for (const { n, body, prev: before, hash, from } of moved.reverse()) renumber.run(n, body, before, hash, from);
+  }
+
+  /** The version that opened state.db last, by its own word; null: none did since this outbox began. */
+  get stateOpenedBy(): string | null {
+    return this.#word('state-opened');
+  }
+
+  set stateOpenedBy(version: string) {
+    this.#setWord('state-opened', version);
+  }
+
   #lastN(): number {
     return this.database.prepare<[], { n: number | null }>('SELECT max(n) AS n FROM events').get()?.n ?? 0;
   }
@@ -155,19 +190,43 @@ export class Outbox {
   }
 }
 
-/** @throws AgentError `outbox-unreadable` */
-export function openOutbox(path: string, at: () => EventInput['at']): Outbox {
+/** One statement for each table, so that a database which only has their names is told from ours. */
+const ours = [
+  'SELECT n, id, record, body, prev, hash, acked FROM events',
+  'SELECT id, kind, state, outcome FROM orders',
+  'SELECT name, value FROM counters',
+  'SELECT name, value FROM words',
+];
+
+function openOurs(path: string): Database {
+  clearTheWay(path);
+  const database = openDatabase(path);
   try {
-    const database = openDatabase(path);
     database.exec(schema);
-    return new Outbox(database, at);
+    for (const sql of ours) database.prepare(sql);
+    return database;
+  } catch (error) {
+    database.close();
+    // The schema is frozen: what has the names of these tables and not their columns was never an outbox.
+    if (!(error instanceof Sqlite.SqliteError) || error.code !== 'SQLITE_ERROR') throw error;
+    throw new NotOursError(error.message, { cause: error });
+  }
+}
+
+/**
+ * Opens the outbox. One that can not be read is kept aside, and a new one begun: no rollback brings it back, and without
+ * one no version could ever serve again.
+ */
+export function openOutbox(path: string, at: () => EventInput['at'], log: Log): Outbox {
+  try {
+    return new Outbox(openOurs(path), at);
   } catch (cause) {
-    if (!isCorrupt(cause)) throw cause;
-    throw new AgentError(
-      'outbox-unreadable',
-      `${path} is not a database that can be read`,
-      'keep the file for whoever looks at it, move it away, and restart the agent',
-      { cause },
-    );
+    if (!isUnusable(cause)) throw cause;
+    const kept = setAside(path);
+    const text = `outbox.db could not be read; it is kept as ${kept}, and a new one was begun`;
+    log.error({ code: 'outbox-unreadable', error: String(cause) }, text);
+    const outbox = new Outbox(openOurs(path), at);
+    outbox.append({ kind: 'note', text });
+    return outbox;
   }
 }

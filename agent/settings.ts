@@ -4,8 +4,10 @@ import { systemCode } from './errors.ts';
 
 const settingsBytesMax = 64 * 1024;
 
-/** Milliseconds between two readings; the upper bound keeps the progress counter alive within a trial. */
+/** Milliseconds between two readings. */
 const intervalMsShape = z.int().min(20).max(60_000);
+/** A longer interval is taken as this: work that stands still for a minute ends a trial, and for half of one is not healthy. */
+const intervalMsMost = 20_000;
 const siteNameShape = z.string().max(60);
 
 /**
@@ -23,7 +25,7 @@ export class ApplianceConfig {
   constructor(found: Readonly<Record<string, unknown>>, unreadable: readonly string[] = []) {
     const { intervalMs, site_name, ...kept } = found;
     const problems = [...unreadable];
-    this.intervalMs = take('intervalMs', intervalMs, intervalMsShape, 1_000, problems);
+    this.intervalMs = Math.min(take('intervalMs', intervalMs, intervalMsShape, 1_000, problems), intervalMsMost);
     this.site_name = take('site_name', site_name, siteNameShape, '', problems);
     this.kept = kept;
     this.problems = problems;

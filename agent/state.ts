@@ -3,11 +3,14 @@ import Sqlite, { type Database } from 'better-sqlite3';
 import { type Digest, sha256 } from '../protocol/digest.ts';
 import { AgentError } from './errors.ts';
 import { migrations, stateSchema } from './migrations.ts';
+import { clearTheWay, isUnusable, NotOursError } from './set-aside.ts';
 
 /** Somebody else's lock (a backup, a person with a shell) is waited for this long. */
 const busyMs = 2_000;
 /** Readings that state.db keeps: about a day at one a second, and about 12 MB. */
 const readingsMax = 100_000;
+
+const readingColumns = ['n', 'name', 'value', 'sha256'] as const;
 
 export interface Reading {
   readonly n: number;
@@ -85,15 +88,23 @@ export function openDatabase(path: string): Database {
   return database;
 }
 
-/** SQLite says that these bytes are no database, or a broken one. */
-export function isCorrupt(error: unknown): boolean {
-  return error instanceof Sqlite.SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code);
+function columnsOf(database: Database, table: string): string[] {
+  return database
+    .prepare<[string], { name: string }>('SELECT name FROM pragma_table_info(?)')
+    .all(table)
+    .map(({ name }) => name);
 }
 
+/** @throws NotOursError when what has the names of our tables is something else */
 function schemaOf(database: Database): number {
-  const hasMeta = database.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'").get();
-  if (hasMeta === undefined) return 0;
-  return database.prepare<[], { schema: number }>('SELECT schema FROM meta').get()?.schema ?? 0;
+  const [meta, readings] = [columnsOf(database, 'meta'), columnsOf(database, 'readings')];
+  if (meta.length > 0 && !meta.includes('schema')) throw new NotOursError('its table meta is not ours');
+  const schema =
+    meta.length === 0 ? 0 : (database.prepare<[], { schema: number }>('SELECT schema FROM meta').get()?.schema ?? 0);
+  // Every schema since the first one has these; before it there is no such table.
+  const isOurs = schema === 0 ? readings.length === 0 : readingColumns.every((name) => readings.includes(name));
+  if (!Number.isInteger(schema) || !isOurs) throw new NotOursError('its table readings is not ours');
+  return schema;
 }
 
 function refuseNewer(schema: number, path: string): void {
@@ -111,6 +122,7 @@ function refuseNewer(schema: number, path: string): void {
  */
 export function openState(path: string): State {
   try {
+    clearTheWay(path);
     // Looked at through a read-only handle first, so that a refused file is not even checkpointed.
     if (existsSync(path)) {
       const looking = new Sqlite(path, { readonly: true, timeout: busyMs });
@@ -132,7 +144,7 @@ export function openState(path: string): State {
     migrate.immediate();
     return new State(database, stateSchema);
   } catch (cause) {
-    if (!isCorrupt(cause)) throw cause;
+    if (!isUnusable(cause)) throw cause;
     throw new AgentError(
       'state-unreadable',
       `${path} is not a database that can be read`,

@@ -21,6 +21,7 @@ export function layoutOf(root: string) {
     settings: join(updater, 'settings.json'), // root by hand: the appliance's own root-only settings
     identityKey: join(updater, 'identity.key'),
     identity: join(updater, 'identity.json'),
+    agentKey: join(updater, 'agent.key'), // setup: the key that the agent has in its credentials
     counter: join(updater, 'counter.json'),
     events: join(updater, 'events.json'),
     work: join(updater, 'work'),

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import type { Layout } from '../protocol/layout.ts';
-import { readFile, replaceJson, writeNewFile } from './effects/durable.ts';
+import { isOutOfSpace, readFile, replaceJson, writeNewFile } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import { readUpdaterEnds, updaterFailuresMax } from './launch-end.ts';
 import { chooseSlot, type LaunchChoice, type LaunchCount, readPrefix } from './launch-table.ts';
@@ -125,14 +125,28 @@ function pointLink(
   files.makeDirectory(directory, 0o755);
   const name = `${basename(link)}.${randomBytes(6).toString('hex')}`;
   const fresh = join(directory, name);
-  files.makeDirectory(fresh, 0o755);
-  files.link(start.directory, join(fresh, 'slot'));
-  if (start.runtime !== null) files.link(start.runtime, join(fresh, 'runtime'));
-  writeNewFile(files, join(fresh, 'start.json'), Buffer.from(JSON.stringify(start.json)), 0o644);
-  files.link(name, `${fresh}.link`);
+  try {
+    files.makeDirectory(fresh, 0o755);
+    files.link(start.directory, join(fresh, 'slot'));
+    if (start.runtime !== null) files.link(start.runtime, join(fresh, 'runtime'));
+    writeNewFile(files, join(fresh, 'start.json'), Buffer.from(JSON.stringify(start.json)), 0o644);
+    files.link(name, `${fresh}.link`);
+  } catch (error) {
+    // The agent can fill run/. The updater, which puts an end to that, must start all the same: as it did before.
+    if (!isOutOfSpace(error) || component !== 'updater' || !leadsTo(files, link, start.directory)) throw error;
+    for (const half of [fresh, `${fresh}.link`]) files.removeTree(half);
+    return;
+  }
   const before = files.stat(link)?.kind === 'link' ? files.readLink(link) : name;
   files.rename(`${fresh}.link`, link);
   if (before !== name && before !== files.readLink(link)) files.removeTree(join(directory, basename(before)));
+}
+
+/** Does the link lead to this slot already? */
+function leadsTo(files: Files, link: string, directory: string): boolean {
+  if (files.stat(link)?.kind !== 'link') return false;
+  const slot = join(dirname(link), basename(files.readLink(link)), 'slot');
+  return files.stat(slot)?.kind === 'link' && files.readLink(slot) === directory;
 }
 
 function decide(effects: LaunchEffects, layout: Layout, component: 'app' | 'updater'): LaunchChoice & { tx: number } {

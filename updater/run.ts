@@ -4,6 +4,7 @@ import type { Appliance } from './appliance.ts';
 import type { CommandLine } from './command-line.ts';
 import { openCounter } from './counter.ts';
 import type { Clock } from './effects/clock.ts';
+import { isOutOfSpace } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import { runProgram } from './effects/programs.ts';
 import { openEvents } from './events.ts';
@@ -19,6 +20,7 @@ import { readSeal } from './release/verify-slot.ts';
 import { wayOut } from './release/way-out.ts';
 import { loadSettings, type Settings } from './settings.ts';
 import { StateError } from './state-store.ts';
+import { tidyAgentPlaces } from './steps/agent-places.ts';
 import { isToBeStarted } from './steps/updater-trial.ts';
 
 function processControlOf(
@@ -69,6 +71,31 @@ async function stateOrStandBy(appliance: Appliance): Promise<StateBody | null> {
   }
 }
 
+/** Less than this free in run/ is what only somebody who fills it on purpose leaves. */
+const runRoomLeast = { bytes: 64 * 1024, inodes: 16 } as const;
+
+function isRunFull({ files, layout }: Appliance): boolean {
+  const inodes = files.freeInodes(layout.run);
+  return files.freeBytes(layout.run) < runRoomLeast.bytes || (inodes !== null && inodes < runRoomLeast.inodes);
+}
+
+/**
+ * One run. The agent may write in run/ (its corner, the hint), and what the updater has to write there is on the way to
+ * every release: where the agent left no room, it is stopped, what it left is removed, and the run begins anew. The agent
+ * is started again as after any crash: at the end of the run, where no newer release comes first.
+ */
+async function runWithRoom(appliance: Appliance, state: StateBody): Promise<StateBody> {
+  try {
+    return await runUpdater(appliance, state, false);
+  } catch (error) {
+    if (!isOutOfSpace(error) || !isRunFull(appliance)) throw error;
+    appliance.log('the agent left no room in run/: it is stopped, and what it left there is removed');
+    await appliance.processes.stopAgent();
+    tidyAgentPlaces(appliance);
+    return runUpdater(appliance, await openState(appliance), true);
+  }
+}
+
 /**
  * `run`: one run, from the state that it finds to rest. Another one at work is no error.
  * @returns the exit status: 0, or {@link exitAgain}
@@ -82,7 +109,7 @@ export async function runOnce(line: CommandLine): Promise<number> {
   try {
     const appliance = openAppliance(line, (text) => line.print(`${line.clock.monoMs()} ${text}`));
     const state = await stateOrStandBy(appliance);
-    const after = state === null ? null : await runUpdater(appliance, state, false);
+    const after = state === null ? null : await runWithRoom(appliance, state);
     // The new updater is to be started now, and only launch does that.
     return after !== null && isToBeStarted(appliance, after) ? exitAgain : 0;
   } finally {

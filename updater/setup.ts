@@ -210,7 +210,7 @@ export async function setUp(order: SetUpOrder): Promise<SetUpResult> {
   refuseOtherOwner(files, layout, claim);
   const settings = firstSettings(files, layout);
   makeDirectories(files, layout, settings.agentUser, settings.pageUser);
-  const keys = { updater: ownKey(files, layout.identityKey), agent: ownKey(files, join(layout.updater, 'agent.key')) };
+  const keys = { updater: ownKey(files, layout.identityKey), agent: ownKey(files, layout.agentKey) };
   const answer = await enrol(order, keys);
   log(`claimed as ${answer.name} (${answer.appliance})`);
   installFirstRoot(order, Buffer.from(answer.root, 'base64'), claim.root);

@@ -30,6 +30,8 @@ export interface Sample {
   /** The nonce of the newest start. */
   readonly nonce: string | null;
   readonly answer: HealthAnswer | null;
+  /** By how much its counter moved with answers that followed each other without a pause; absent: not with each of them. */
+  readonly movedByAsking?: number;
   /** Did the updater itself reach the server when it tried last? null: not tried yet. */
   readonly serverReached: boolean | null;
   /** How long ago that was. */

@@ -50,7 +50,9 @@ function look(rules: TrialRules, before: Trial, sample: Sample): Look {
   }
   const { progress } = trial;
   const isFirst = progress === null;
-  const moved = progress !== null && ours.progress > progress;
+  // What answering alone moves is no work: as much as so many answers moved it proves nothing.
+  const byAsking = sample.movedByAsking ?? 0;
+  const moved = progress !== null && ours.progress - progress > byAsking;
   const migratingMs = trial.migratingMs + (ours.state.migrated ? 0 : sinceMs);
   // Where a migration has a deadline of its own, the work need not move in it.
   const isExcused = !ours.state.migrated && rules.migrationMs !== null;
@@ -60,7 +62,7 @@ function look(rules: TrialRules, before: Trial, sample: Sample): Look {
   const after: Trial = {
     ...trial,
     // It only rises: what went back and came again is no work.
-    progress: Math.max(progress ?? 0, ours.progress),
+    progress: Math.max(progress ?? 0, ours.progress + byAsking),
     migratingMs,
     stillMs,
     silentMs: 0,

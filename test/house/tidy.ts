@@ -88,7 +88,7 @@ const environment: Rule = (node, file) => {
 };
 
 const defaultExport: Rule = (node, file) =>
-  node.type === 'ExportDefaultDeclaration' && !/^vitest\.((kill|systemd)\.)?config\.ts$/.test(file.path)
+  node.type === 'ExportDefaultDeclaration' && !/^vitest\.((hostile|kill|systemd)\.)?config\.ts$/.test(file.path)
     ? 'a default export'
     : null;
 

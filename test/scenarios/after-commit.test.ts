@@ -19,7 +19,7 @@ import { until } from '../support/world/wait.ts';
 import { committed, endWorld, makeWorld, paceS, told } from './scene.ts';
 
 /**
- * Days after their commit: 1.0.91 crashes at each start from some day on, and 1.0.90, which made a table of its own, is not
+ * Days after their commit: 1.0.66 crashes at each start from some day on, and 1.0.65, which made a table of its own, is not
  * wanted any more.
  */
 const world = makeWorld();
@@ -82,9 +82,9 @@ function counterOf(box: ApplianceBox, name: string): number {
 beforeAll(async () => {
   await world.found('1.0.52', paceS);
   await addBox(loop);
-  crashing = await world.builder.app('1.0.91');
+  crashing = await world.builder.app('1.0.66');
   await world.publish(crashing);
-  rewriting = await world.builder.app('1.0.90');
+  rewriting = await world.builder.app('1.0.65');
   await world.publish(rewriting);
 }, 180_000);
 
@@ -95,25 +95,25 @@ describe('an agent that crash-loops days after its commit', () => {
     'is left for the version before by itself, with the data of today, and its rollout stops for all',
     async () => {
       const box = boxOf(loop);
-      await world.server.startRollout('1.0.91', [loop]);
-      await committed(world, loop, '1.0.91');
-      await comesBack(box, '1.0.91');
+      await world.server.startRollout('1.0.66', [loop]);
+      await committed(world, loop, '1.0.66');
+      await comesBack(box, '1.0.66');
       const before = await readingsOf(loop);
       writeFileSync(join(box.layout.agent, 'fault'), '');
       const status = await comesBack(box, '1.0.52');
       expect(told(status.transactions)).toEqual([
-        '1.0.52 -> 1.0.91 committed',
-        '1.0.91 -> 1.0.52 committed crash-loop',
+        '1.0.52 -> 1.0.66 committed',
+        '1.0.66 -> 1.0.52 committed crash-loop',
       ]);
-      expect(status.quarantine).toMatchObject([{ version: '1.0.91', reason: 'trial', verdict: 'crash-loop' }]);
+      expect(status.quarantine).toMatchObject([{ version: '1.0.66', reason: 'trial', verdict: 'crash-loop' }]);
       expect(await readings(world, loop, before.upTo)).toEqual(before);
       const told91 = await until('the server hears of it', 60_000, async () => {
         const [event] = await world.server.events(loop, 'release-rolled-back');
         return event ?? null;
       });
-      expect(told91.text).toContain('1.0.91 was left after its commit');
+      expect(told91.text).toContain('1.0.66 was left after its commit');
       const [rollout] = await world.server.rollouts();
-      expect(rollout).toMatchObject({ version: '1.0.91', state: 'paused' });
+      expect(rollout).toMatchObject({ version: '1.0.66', state: 'paused' });
       expect(await whyOf(box)).toMatch(/^1\.0\.52 runs: 1\.0\.91 was rolled back, because it crashed/);
     },
     loopMs,
@@ -129,14 +129,14 @@ describe('going back by hand after five days, to a version that can not read the
     // Now, when no rollout is under way any more: this is about what a person does.
     const box = await addBox(data);
     before = await readingsOf(data);
-    if (rewriting === undefined) throw new Error('1.0.90 was not built');
+    if (rewriting === undefined) throw new Error('1.0.65 was not built');
     await box.updaterProgram(['install', rewriting.path]);
-    await comesBack(box, '1.0.90');
+    await comesBack(box, '1.0.65');
     // Five days of running pass.
     await box.powerOff();
     saveState(realFiles, box.layout, { ...loadState(realFiles, box.layout), windowUsedMs: 5 * dayMs });
     await box.powerOn();
-    await comesBack(box, '1.0.90');
+    await comesBack(box, '1.0.65');
     upTo = highestOf(await acknowledged(world, data));
     expect((await readings(world, data, upTo)).count).toBeGreaterThan(before.count);
     counter = counterOf(box, 'reading');
@@ -152,7 +152,7 @@ describe('going back by hand after five days, to a version that can not read the
       message: back?.refused?.text,
     });
     expect(await refusal(box, ['rollback', '--data-age', '4d'])).toMatchObject({ code: 'data-age' });
-    expect(told((await box.status()).transactions)).toEqual(['1.0.52 -> 1.0.90 committed']);
+    expect(told((await box.status()).transactions)).toEqual(['1.0.52 -> 1.0.65 committed']);
   }, 60_000);
 
   it(
@@ -165,7 +165,7 @@ describe('going back by hand after five days, to a version that can not read the
       expect(stateOf(box).row).toBe('returning');
       wakeUpdater(box);
       const status = await comesBack(box, '1.0.52');
-      expect(told(status.transactions)).toEqual(['1.0.52 -> 1.0.90 committed', '1.0.90 -> 1.0.52 committed']);
+      expect(told(status.transactions)).toEqual(['1.0.52 -> 1.0.65 committed', '1.0.65 -> 1.0.52 committed']);
       expect(await readings(world, data, before.upTo)).toEqual(before);
       expect((await readings(world, data, upTo)).count).toBeLessThan(upTo);
       const aside = putAsideDirectory(box.layout, 1);

@@ -2,7 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { healthBytesMax, healthTimeoutMs } from '../../protocol/health.ts';
 import type { Layout } from '../../protocol/layout.ts';
-import { readHealth } from '../../updater/agent-health.ts';
+import { readCounting, readHealth } from '../../updater/agent-health.ts';
 import { temporaryAppliance } from './support/temporary-appliance.ts';
 
 const answer = {
@@ -108,5 +108,41 @@ describe('the health of the agent', () => {
     expect(reading).toEqual({ answer: null, why: 'too-large' });
     expect(tookMs).toBeLessThan(healthTimeoutMs);
     expect(sent).toBeLessThan(64 * healthBytesMax);
+  });
+});
+
+describe('a counter', () => {
+  /** Answers as an agent whose counter this is. */
+  const counting = (progress: () => number) =>
+    listen((socket) => socket.end(JSON.stringify({ ...answer, progress: progress() })));
+
+  it('that moves with every answer is told from work, by how much', async () => {
+    let answers = 0;
+    await counting(() => {
+      answers += 3;
+      return answers;
+    });
+    const { reading, movedByAsking } = await readCounting(layout.agentSocket);
+    expect([reading.answer?.progress, movedByAsking]).toEqual([3, 12]);
+  });
+
+  it('that does not move, or once in a while, is not', async () => {
+    let answers = 0;
+    await counting(() => {
+      answers += 1;
+      return answers < 3 ? 7 : 8;
+    });
+    expect((await readCounting(layout.agentSocket)).movedByAsking).toBe(0);
+  });
+
+  it('of another start, and one that takes its time, is not waited for', async () => {
+    let answers = 0;
+    await listen((socket) => {
+      answers += 1;
+      if (answers === 1) socket.end(JSON.stringify(answer));
+    });
+    const startedMs = performance.now();
+    expect((await readCounting(layout.agentSocket)).movedByAsking).toBe(0);
+    expect(performance.now() - startedMs).toBeLessThan(healthTimeoutMs);
   });
 });

@@ -25,6 +25,7 @@ function unit(script: string, changes: Partial<UnitSpec> = {}): Unit & { failure
       user: null,
       restart: 'always',
       restartAfterMs: 1_000,
+      limits: null,
       burst: null,
       stopMs: 300,
       logFile: join(layout.root, 'agent.log'),

@@ -30,7 +30,7 @@ export function writeNewFile(files: Files, path: string, bytes: Uint8Array, mode
 }
 
 /** Space, quota or inodes are used up. */
-function isOutOfSpace(error: unknown): boolean {
+export function isOutOfSpace(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 

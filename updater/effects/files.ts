@@ -32,6 +32,8 @@ export interface FileFacts {
   readonly gid: number;
   readonly links: number;
   readonly mtimeMs: number;
+  /** Bytes of the disk that it has: less than its size where it has holes. Absent: nobody knows. */
+  readonly occupies?: number;
 }
 
 /** An open file; a number on the real disk. */
@@ -109,6 +111,7 @@ function factsOf(stats: Stats): FileFacts {
     gid: Number(stats.gid),
     links: Number(stats.nlink),
     mtimeMs: Number(stats.mtimeMs),
+    occupies: Number(stats.blocks) * 512, // stat(2): in units of 512 bytes, whatever the file system's are
   };
 }
 

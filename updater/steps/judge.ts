@@ -2,7 +2,7 @@ import { sha256 } from '../../protocol/digest.ts';
 import { startShape } from '../../protocol/health.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import type { StateBody, Transaction } from '../../protocol/state-record.ts';
-import { readHealth } from '../agent-health.ts';
+import { readCounting } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
 import { readJson } from '../effects/durable.ts';
@@ -72,7 +72,8 @@ async function takeSample(
   // And first the tries, then the process: a try that launch counts in between is not over when the process is not there.
   const { isCounted, ...counted } = triesOf(appliance, 'app', tx);
   const facts = await processes.agent();
-  const { answer } = facts.state === 'active' ? await readHealth(layout.agentSocket) : { answer: null };
+  const counting = facts.state === 'active' ? await readCounting(layout.agentSocket) : null;
+  const answer = counting?.reading.answer ?? null;
   const now = clock.monoMs();
   const gapMs = Math.max(gapMost.ms, gapMost.samples * settings.sampleMs);
   const sinceMs = Math.min(gapMs, Math.max(0, now - memory.trialLookedMs));
@@ -88,6 +89,7 @@ async function takeSample(
     starting: facts.state === 'starting',
     nonce,
     answer,
+    movedByAsking: counting?.movedByAsking ?? 0,
     ...serverSeen(appliance, memory),
     // A start that called itself another version at the server is not the one that is on trial.
     seen: seen?.version === version ? seen.checkIns : 0,

@@ -3,6 +3,7 @@ import type { Appliance } from '../appliance.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { verifyInstalled } from '../release/verify-slot.ts';
 import { wayBack } from './acceptance.ts';
+import { tidyAgentPlaces } from './agent-places.ts';
 import { asVerdict } from './committed-slot.ts';
 import { trialOf } from './going-back.ts';
 import { RestoreError, verifyRestored } from './restore.ts';
@@ -51,6 +52,7 @@ export async function enterSafe(appliance: Appliance, state: StateBody): Promise
   appliance.log(text);
   events.add(`safe ${clock.bootId()} ${state.lastTx}`, { kind: 'safe-mode', text });
   await processes.stopAgent();
+  tidyAgentPlaces(appliance);
   await processes.startAgent();
 }
 

@@ -5,6 +5,7 @@ import type { Appliance, RunMemory } from '../appliance.ts';
 import type { MachineEvent } from '../machine-event.ts';
 import { reasonTexts } from '../sentences.ts';
 import { transactionOf } from '../transitions.ts';
+import { tidyAgentPlaces } from './agent-places.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { keepEvidence } from './evidence.ts';
 import { currentNonce } from './judge.ts';
@@ -30,6 +31,7 @@ export async function revert(appliance: Appliance, state: StateBody): Promise<Ma
   const { tx, data } = transactionOf(state);
   const found = restoreTwice(files, layout, tx, settings.agentUser, log);
   const restored = found instanceof RestoreError ? [] : found;
+  tidyAgentPlaces(appliance);
   if (data !== undefined && !(found instanceof RestoreError)) giveUpUsed(appliance, data.tx);
   pruneTrials(files, layout);
   report(appliance, state, restored, evidence);

@@ -5,6 +5,7 @@ import { type Layout, snapshotFiles } from '../../protocol/layout.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
 import type { Files, Handle } from '../effects/files.ts';
 import type { User } from '../settings.ts';
+import { bytesOfCopy, writeAroundHoles, writeEnd } from './write-around-holes.ts';
 
 /** The agent's state before a switch: a list, not a directory; bytes, never opened as a database. */
 
@@ -98,10 +99,11 @@ function copyOpen(files: Files, source: Handle, to: string, limit: number): Copi
       const bytes = ofSource(() => files.read(source, at, Math.min(copyBytesAtOnce, limit - at + 1)));
       if (bytes.length === 0) break;
       hash.update(bytes);
-      files.write(target, bytes, size);
+      writeAroundHoles(files, target, bytes, size);
       size += bytes.length;
       if (size > limit) return `it grew beyond ${limit} bytes`;
     }
+    writeEnd(files, target, size);
     files.sync(target);
     return { size, sha256: hash.digest('hex') };
   } finally {
@@ -193,5 +195,8 @@ export function takeSnapshot(
 /** What the copy will take: what is odd or larger than it may be is not copied. */
 export function stateBytes(files: Files, layout: Layout, bytesMax: number): number {
   const sizes = snapshotFiles.map((name) => files.stat(join(layout.agent, name)));
-  return sizes.reduce((sum, facts) => sum + (facts?.kind === 'file' && facts.size <= bytesMax ? facts.size : 0), 0);
+  return sizes.reduce(
+    (sum, facts) => sum + (facts?.kind === 'file' && facts.size <= bytesMax ? bytesOfCopy(facts) : 0),
+    0,
+  );
 }

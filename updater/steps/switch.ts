@@ -16,6 +16,7 @@ import { giveUpSpace, reserveSpace } from '../release/reserve.ts';
 import { readSeal } from '../release/verify-slot.ts';
 import { reasonTexts, withoutBaseline } from '../sentences.ts';
 import { transactionOf } from '../transitions.ts';
+import { tidyAgentPlaces } from './agent-places.ts';
 import { agentFacts, forgetCrashes } from './crashes.ts';
 import { holdOf } from './defer.ts';
 import { currentNonce } from './judge.ts';
@@ -82,6 +83,7 @@ export function snapshot(appliance: Appliance, state: StateBody): MachineEvent {
     if (slot !== null) prepareFile(files, join(layout.slot(component, slot), committedName), markBytes, 0o644);
     giveUpSpace({ files, layout, tx }, 'snapped');
     takeSnapshot(files, layout, tx, stateBytesMaxDefault, settings.agentUser, schemaOf(appliance, state));
+    tidyAgentPlaces(appliance);
     return { kind: 'snapshot-done' };
   } catch (error) {
     // What the disk refuses (ENOSPC, EROFS, EIO) must not stop and start a healthy agent without end.

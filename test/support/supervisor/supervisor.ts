@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -52,7 +52,7 @@ function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSp
   const count = (component: string) => [node, join(config.os, 'launch.js'), 'count', component, '--root', config.root];
   const app = layout.launchedComponent('app');
   const updater = layout.launchedComponent('updater');
-  const common = { restartAfterMs: 1_000, stopMs: 5_000 } as const;
+  const common = { restartAfterMs: 1_000, stopMs: 5_000, limits: null } as const;
   return {
     agent: {
       ...common,
@@ -60,6 +60,8 @@ function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSp
       before: count('app'),
       command: [join(app, 'runtime', 'bin', 'node'), join(app, 'slot', 'main.js'), '--root', config.root],
       user: config.agentUser,
+      // As in holdfast-agent.service; without a user of its own, processes of others would count.
+      limits: config.agentUser === null ? null : { processes: 256, handles: 4_096 },
       restart: 'always',
       // Without an updater nobody would start it again after its burst: then it is restarted without end.
       burst: config.timerMs === null ? null : { starts: 4, intervalMs: 30_000 },
@@ -109,8 +111,9 @@ function makeRun(config: SupervisorConfig): void {
     chmodSync(path, mode);
     if (owner !== null) chownSync(path, owner.uid, owner.gid);
   };
-  rmSync(layout.run, { recursive: true, force: true });
+  // Emptied, not removed: a file system of its own may be mounted there.
   directory(layout.run, 0o755, null);
+  for (const name of readdirSync(layout.run)) rmSync(join(layout.run, name), { recursive: true, force: true });
   directory(layout.launched, 0o755, null);
   directory(join(layout.run, 'control'), 0o700, null);
   directory(layout.agentRun, 0o755, config.agentUser);

@@ -18,6 +18,8 @@ export interface UnitSpec {
   readonly burst: { readonly starts: number; readonly intervalMs: number } | null;
   readonly stopMs: number;
   readonly logFile: string;
+  /** `LimitNPROC=` and `LimitNOFILE=`; null: those of the supervisor. */
+  readonly limits: { readonly processes: number; readonly handles: number } | null;
   readonly fds?: readonly number[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -29,6 +31,8 @@ export interface Exit {
 
 const outputBytesMax = 16 * 1024;
 const goneWithinMs = 2_000;
+/** `LogRateLimitBurst=`: of more output than this within the interval, only its size is kept. */
+const logRate = { bytes: 4 * 1024 * 1024, intervalMs: 30_000 } as const;
 
 type State = 'active' | 'starting' | 'waiting' | 'failed' | 'inactive';
 
@@ -41,6 +45,7 @@ export class Unit {
   #timer: NodeJS.Timeout | null = null;
   #starts: number[] = [];
   #output = Buffer.alloc(0);
+  #logged = { sinceMs: 0, bytes: 0, dropped: 0 };
   #stopping = false;
   #ended: Promise<void> = Promise.resolve();
   crashes = 0;
@@ -132,7 +137,7 @@ export class Unit {
       if (this.#stopping) return;
     }
     this.#output = Buffer.alloc(0);
-    const child = this.#spawn(this.spec.command, this.spec.user);
+    const child = this.#spawn([...limiting(this.spec.limits), ...this.spec.command], this.spec.user);
     this.#state = 'active';
     const exit = await this.#wait(child);
     // KillMode=control-group: what the main process leaves behind ends with it.
@@ -190,6 +195,17 @@ export class Unit {
   #collect(bytes: Buffer): void {
     const all = Buffer.concat([this.#output, bytes]);
     this.#output = all.subarray(Math.max(0, all.length - outputBytesMax));
+    const now = performance.now();
+    if (now - this.#logged.sinceMs >= logRate.intervalMs) {
+      if (this.#logged.dropped > 0) this.#log(`supervisor: ${this.#logged.dropped} bytes of output were not kept\n`);
+      this.#logged = { sinceMs: now, bytes: 0, dropped: 0 };
+    }
+    if (this.#logged.bytes >= logRate.bytes) {
+      if (this.#logged.dropped === 0) this.#log('\nsupervisor: too much output, the rest is not kept\n');
+      this.#logged.dropped += bytes.length;
+      return;
+    }
+    this.#logged.bytes += bytes.length;
     this.#log(bytes);
   }
 
@@ -205,6 +221,12 @@ export class Unit {
 
 export class AgentNotGoneError extends Error {
   readonly code = 'agent-not-gone';
+}
+
+/** What a program is started through, so that it and all its children are within these limits. */
+function limiting(limits: UnitSpec['limits']): readonly string[] {
+  if (limits === null) return [];
+  return ['/usr/bin/prlimit', `--nproc=${limits.processes}`, `--nofile=${limits.handles}`];
 }
 
 function signalGroup(pid: number, signal: NodeJS.Signals): void {

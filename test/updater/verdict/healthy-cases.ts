@@ -131,6 +131,17 @@ export const healthyCases: Readonly<Record<string, readonly Case[]>> = {
       failed('stalled'),
     ),
     looks(
+      'that moves with every answer is a standstill',
+      // One is asked for by the status, and five by the judge.
+      Array.from({ length: 8 }, (_, i) => ({ answer: { progress: 2 + i * 5 }, movedByAsking: 4 })),
+      failed('stalled'),
+    ),
+    looks(
+      'of a worker so fast that each answer finds it further is work, by what it moves in between',
+      Array.from({ length: 13 }, (_, i) => ({ answer: { progress: 2 + i * 40 }, movedByAsking: 4 })),
+      passed,
+    ),
+    looks(
       'may have a slower rhythm than the looks',
       Array.from({ length: 13 }, (_, i) => ({ answer: { progress: Math.floor(i / 2) } })),
       passed,

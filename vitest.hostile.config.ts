@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+/** `npm run test:hostile`: agents that do what they can to stay (as root: each is a user of its own). */
+export default defineConfig({
+  test: {
+    include: ['test/hostile/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 1,
+    // Appliances run beside each other, and a test waits for its own.
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
+    retry: 0,
+    allowOnly: false,
+    passWithNoTests: false,
+  },
+});
