@@ -1,4 +1,5 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
@@ -14,6 +15,19 @@ import { Machine } from './machine.ts';
 export const comesWithinMs = 120_000;
 const paceS = 0.25;
 const setUpShape = z.object({ appliance: z.string(), pin: z.string().nullable() });
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() =>
+        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
+      );
+    });
+  });
+}
 
 /** Seconds instead of minutes: root's own word on that machine. */
 const shortTrials = {

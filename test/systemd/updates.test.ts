@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,7 +6,7 @@ import { told } from '../scenarios/scene.ts';
 import { checkout } from '../support/world/checkout.ts';
 import { until } from '../support/world/wait.ts';
 import type { Machine } from './machine.ts';
-import { comesWithinMs, lookEachSecond, Site, serves, shortenTrials } from './site.ts';
+import { comesWithinMs, freePort, lookEachSecond, Site, serves, shortenTrials } from './site.ts';
 
 /** One appliance's life under systemd, from the lines of README on. */
 const site = new Site();
@@ -20,19 +19,6 @@ const units = {
 let machine: Machine;
 let page = '';
 let pin = '';
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() =>
-        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
-}
 
 /** What README says to type on the machine. */
 function readmeLines(): string[][] {
