@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aloneAndOpen, attempt, prepareProbes, scriptOf } from './confinement.ts';
 import type { Machine } from './machine.ts';
-import { measureLimits } from './measured-limits.ts';
+import { beginHanging, measureLimits } from './measured-limits.ts';
 import { probes } from './probes.ts';
 import { provenElsewhere } from './proven.ts';
 import { Site } from './site.ts';
@@ -28,6 +28,7 @@ beforeAll(async () => {
   await site.found();
   machine = await site.appliance('limits', await site.tree('1.0.52'), 'CAP_SYS_TIME', 'CAP_SYSLOG');
   await prepareProbes(machine);
+  await beginHanging(machine, textOf);
 }, 240_000);
 
 afterAll(() => site[Symbol.asyncDispose](), 60_000);

@@ -7,6 +7,7 @@ import { checkout } from '../support/world/checkout.ts';
 import { until } from '../support/world/wait.ts';
 import type { Machine } from './machine.ts';
 import { comesWithinMs, freePort, lookEachSecond, Site, serves, shortenTrials } from './site.ts';
+import { shippedUnits } from './units.ts';
 
 /** One appliance's life under systemd, from the lines of README on. */
 const site = new Site();
@@ -104,6 +105,19 @@ describe('a plain Debian machine', () => {
     expect(scores[units.updater]).toBeLessThanOrEqual(3.2);
   });
 
+  it('S17: has no unit that waits for itself, and a boot that is over', async () => {
+    const waits = (text: string) =>
+      [...text.matchAll(/^Exec\w+=(.*systemctl .*)$/gm)]
+        .map(([, line = '']) => line)
+        .filter((line) => !line.includes('--no-block'));
+    for (const [unit, text] of shippedUnits()) expect(waits(text), unit).toEqual([]);
+    expect(waits('ExecStart=/usr/bin/systemctl restart holdfast-agent.service')).toHaveLength(1);
+    // It finds cycles of order between units, too.
+    const { stdout, stderr } = await machine.try(['systemd-analyze', 'verify', ...shippedUnits().keys()]);
+    expect(`${stdout}${stderr}`).not.toMatch(/holdfast|cycle/i);
+    expect(await machine.command('systemctl', 'list-jobs')).toContain('No jobs running');
+  });
+
   it('comes back by itself when the plug was pulled', async () => {
     await shortenTrials(machine);
     lookEachSecond(machine);
@@ -114,7 +128,7 @@ describe('a plain Debian machine', () => {
 });
 
 describe('an appliance under systemd', () => {
-  it('gets the fix although an order makes its agent crash beyond its burst (S1)', async () => {
+  it('gets the fix although an order makes its agent crash beyond its burst (S1, S28)', async () => {
     await site.world.server.sendOrder(name, 'update_iso');
     await until('systemd has given the agent up', comesWithinMs, async () =>
       (await machine.journal(units.agent)).includes('Start request repeated too quickly') ? true : null,
