@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aloneAndOpen, attempt, prepareProbes, scriptOf } from './confinement.ts';
 import type { Machine } from './machine.ts';
-import { beginHanging, measureLimits } from './measured-limits.ts';
+import { beginHanging, measureEnds, measureRefusals, measureShares } from './measured-limits.ts';
 import { probes } from './probes.ts';
 import { provenElsewhere } from './proven.ts';
 import { Site } from './site.ts';
@@ -64,5 +64,7 @@ describe('a limit of a unit', () => {
     expect(await attempt(machine, attempts)).toEqual(Object.fromEntries(wanted));
   }, 240_000);
 
-  measureLimits(() => machine, textOf);
+  measureShares(() => machine, textOf);
+  measureRefusals(() => machine, textOf);
+  measureEnds(() => machine, textOf);
 });

@@ -19,8 +19,8 @@ const killed = /^(oom-kill|signal|core-dump)$/;
 /** Takes that much memory, and touches all of it. */
 const takesMiB = (size: number, then: string) => `exec perl -e '$| = 1; vec(my $x, ${size} << 20, 8) = 1; ${then}'`;
 
-/** Limits that have to be measured: of memory, time, weight and number. */
-export function measureLimits(machineNow: () => Machine, textOf: (unit: string) => string): void {
+/** Limits of memory, time and words. */
+export function measureShares(machineNow: () => Machine, textOf: (unit: string) => string): void {
   it('ends what takes more memory than its unit has (S58)', async () => {
     const script = takesMiB(900, 'exit 0');
     const attempts: Attempt[] = [
@@ -82,7 +82,10 @@ export function measureLimits(machineNow: () => Machine, textOf: (unit: string) 
     // Four times the burst where there is no interval for it, and at least what journald itself would take.
     expect(ofAgent).toBeLessThan(ofOpen / 2);
   }, 180_000);
+}
 
+/** What is refused or taken away in a way that one probe can not show. */
+export function measureRefusals(machineNow: () => Machine, textOf: (unit: string) => string): void {
   it('does not kill for a call that it refuses (S58)', async () => {
     const script = `exec perl -e 'chroot("/") or exit ${refused}'`;
     const filter = 'SystemCallFilter=@system-service\n';
@@ -144,12 +147,11 @@ export function measureLimits(machineNow: () => Machine, textOf: (unit: string) 
     const ends = await attempt(machineNow(), attempts);
     expect(ends).toEqual(Object.fromEntries(attempts.map(({ name }) => [name, 'open'])));
   }, 120_000);
+}
 
-  it(
-    'ends a start that hangs, and what hears no signal with all that it left behind (S58)',
-    () => endings(machineNow(), textOf),
-    300_000,
-  );
+/** Starts and stops, and what this machine can not show. */
+export function measureEnds(machineNow: () => Machine, textOf: (unit: string) => string): void {
+  it('ends what hears no signal, with all that it left behind (S58)', () => endings(machineNow(), textOf), 300_000);
 
   it('refuses no start of what must always start (S58)', async () => {
     const machine = machineNow();
