@@ -112,9 +112,16 @@ describe('a plain Debian machine', () => {
         .filter((line) => !line.includes('--no-block'));
     for (const [unit, text] of shippedUnits()) expect(waits(text), unit).toEqual([]);
     expect(waits('ExecStart=/usr/bin/systemctl restart holdfast-agent.service')).toHaveLength(1);
-    // It finds cycles of order between units, too.
-    const { stdout, stderr } = await machine.try(['systemd-analyze', 'verify', ...shippedUnits().keys()]);
-    expect(`${stdout}${stderr}`).not.toMatch(/holdfast|cycle/i);
+    // A cycle of order at boot is broken by leaving a unit out, another one at each boot.
+    const cycles = async () => {
+      const { stdout, stderr } = await machine.try(['systemd-analyze', 'verify', 'multi-user.target']);
+      return `${stdout}${stderr}`.split('\n').filter((line) => line.includes('ordering cycle'));
+    };
+    expect(await cycles()).toEqual([]);
+    machine.dropIn('holdfast-run.service', '[Unit]\nAfter=basic.target\n');
+    expect(await cycles()).not.toEqual([]);
+    await machine.command('rm', '/etc/systemd/system/holdfast-run.service.d/test.conf');
+    await machine.command('systemctl', 'daemon-reload');
     expect(await machine.command('systemctl', 'list-jobs')).toContain('No jobs running');
   });
 
