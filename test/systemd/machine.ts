@@ -99,8 +99,9 @@ export class Machine implements AsyncDisposable {
     this.#nspawn = child;
     this.#leader = await until('the container has a systemd', bootsWithinMs, () => childOf(child.pid ?? 0));
     await until('the machine is up', bootsWithinMs, async () => {
-      const { stdout } = await this.try(['systemctl', 'is-system-running']);
-      return ['running', 'degraded'].includes(stdout.trim()) ? true : null;
+      // Not is-system-running: an updater that looks each second is a job that is always there.
+      const { stdout } = await this.try(['systemctl', 'is-active', 'multi-user.target']);
+      return stdout.trim() === 'active' ? true : null;
     });
   }
 
