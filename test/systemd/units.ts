@@ -40,7 +40,7 @@ export function withProgram(text: string, script: string, type: 'oneshot' | 'exe
 
 /** What says what is run, when and as whom; everything else is a limit. */
 const noLimits =
-  /^(Description|Requires|RequiresMountsFor|After|OnFailure|ConditionPathExists|Type|User|Group|Exec\w+|Restart|RestartSec|RemainAfterExit|WantedBy|What|Where|Options mode|ListenStream|PathChanged|Unit|OnActiveSec|OnUnitInactiveSec|AccuracySec)$/;
+  /^(Description|Requires|RequiresMountsFor|After|Before|Conflicts|DefaultDependencies|OnFailure|ConditionPathExists|Type|User|Group|Exec\w+|Restart|RestartSec|RemainAfterExit|WantedBy|What|Where|Options mode|ListenStream|PathChanged|Unit|OnActiveSec|OnUnitInactiveSec|AccuracySec)$/;
 
 export function isNoLimit(name: string): boolean {
   return noLimits.test(name);
