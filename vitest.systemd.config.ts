@@ -6,7 +6,7 @@ export default defineConfig({
     include: ['test/systemd/*.test.ts'],
     pool: 'forks',
     maxWorkers: 1,
-    testTimeout: 90_000,
+    testTimeout: 180_000,
     hookTimeout: 180_000,
     retry: 0,
     allowOnly: false,

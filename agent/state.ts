@@ -101,6 +101,8 @@ function schemaOf(database: Database): number {
   if (meta.length > 0 && !meta.includes('schema')) throw new NotOursError('its table meta is not ours');
   const schema =
     meta.length === 0 ? 0 : (database.prepare<[], { schema: number }>('SELECT schema FROM meta').get()?.schema ?? 0);
+  // Of a newer version nothing is known but that it is newer, and its data is not this one's to give up (I3).
+  if (Number.isInteger(schema) && schema > stateSchema) return schema;
   // Every schema since the first one has these; before it there is no such table.
   const isOurs = schema === 0 ? readings.length === 0 : readingColumns.every((name) => readings.includes(name));
   if (!Number.isInteger(schema) || !isOurs) throw new NotOursError('its table readings is not ours');

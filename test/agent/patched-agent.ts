@@ -18,19 +18,32 @@ export const releaseShape = z.strictObject({
     reads: z.strictObject({ min: stateSchemaShape, max: stateSchemaShape }),
     writes: stateSchemaShape,
   }),
+  /** In milliseconds. */
+  trial: z
+    .strictObject({
+      healthyMs: z.int().min(0),
+      deadlineMs: z.int().min(0),
+      migrationMs: z.int().min(1).optional(),
+    })
+    .optional(),
 });
 
 const checkout = resolve(import.meta.dirname, '../..');
 /** One directory a release: its patch, and what its build is told. */
 export const releasesDirectory = join(checkout, 'test', 'releases');
 
-/** The versions that have a patch, oldest first. */
-export const versions: readonly string[] = readdirSync(releasesDirectory, { withFileTypes: true })
+const named: readonly string[] = readdirSync(releasesDirectory, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map((entry) => entry.name)
   .sort();
 
-/** A copy of the agent's sources with one release's patch, as its build has it. */
+/** Releases of the agent, and of the updater, that have a patch. */
+export const versions = named.filter((name) => !name.startsWith('updater-'));
+export const updaterReleases = named.filter((name) => name.startsWith('updater-'));
+/** What the build of an updater's release is told. */
+export const updaterReleaseShape = releaseShape.pick({ version: true, from: true, note: true, securityVersion: true });
+
+/** A copy of the sources with one release's patch, as its build has it. */
 export class PatchedAgent {
   readonly directory = mkdtempSync(join(tmpdir(), 'hfr-'));
   /** What a slot of this release would run. */
@@ -43,7 +56,7 @@ export class PatchedAgent {
 
   /** @throws when a hunk does not apply */
   async make(): Promise<void> {
-    for (const name of ['agent', 'protocol', 'package.json']) {
+    for (const name of ['agent', 'updater', 'protocol', 'package.json']) {
       cpSync(join(checkout, name), join(this.directory, name), { recursive: true });
     }
     symlinkSync(join(checkout, 'node_modules'), join(this.directory, 'node_modules'));
@@ -66,11 +79,11 @@ export class PatchedAgent {
   }
 
   /** @returns what the type checker says; empty when it says nothing */
-  async check(): Promise<string> {
+  async check(folder: 'agent' | 'updater' = 'agent'): Promise<string> {
     const settings = z
       .looseObject({ compilerOptions: z.record(z.string(), z.unknown()) })
       .parse(JSON.parse(readFileSync(join(checkout, 'tsconfig.json'), 'utf8')));
-    const config = { compilerOptions: settings.compilerOptions, include: ['agent'] };
+    const config = { compilerOptions: settings.compilerOptions, include: [folder] };
     writeFileSync(join(this.directory, 'tsconfig.json'), JSON.stringify(config));
     const tsc = join(checkout, 'node_modules', '.bin', 'tsc');
     const { stdout } = await execa(tsc, ['-p', '.'], { cwd: this.directory, reject: false });

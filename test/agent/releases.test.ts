@@ -5,7 +5,14 @@ import Sqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../protocol/digest.ts';
 import { TestAppliance, until } from './agent-process.ts';
-import { PatchedAgent, releaseShape, releasesDirectory, versions } from './patched-agent.ts';
+import {
+  PatchedAgent,
+  releaseShape,
+  releasesDirectory,
+  updaterReleaseShape,
+  updaterReleases,
+  versions,
+} from './patched-agent.ts';
 
 let appliance: TestAppliance;
 let patched: PatchedAgent[];
@@ -63,6 +70,15 @@ describe('each release', () => {
     expect(releaseShape.parse(JSON.parse(description)).version).toBe(version);
     const agent = await patch(version);
     expect(await agent.check()).toBe('');
+  });
+});
+
+describe('each release of the updater', () => {
+  it.each(updaterReleases)('%s is described, applies to these sources, and type-checks', async (name) => {
+    const description: unknown = JSON.parse(readFileSync(join(releasesDirectory, name, 'release.json'), 'utf8'));
+    expect(`updater-${updaterReleaseShape.parse(description).version}`).toBe(name);
+    const agent = await patch(name);
+    expect(await agent.check('updater')).toBe('');
   });
 });
 

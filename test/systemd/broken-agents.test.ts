@@ -57,7 +57,7 @@ describe('under systemd, an agent that', () => {
       const machine = machineOf(version);
       await until(`${version} is broken as told`, comesWithinMs, () => proof(machine));
     },
-    90_000,
+    180_000,
   );
 
   it.each(broken)(
@@ -71,6 +71,6 @@ describe('under systemd, an agent that', () => {
       expect(told(status.transactions)).toEqual([`${version} -> 1.0.52 committed`]);
       expect(status.agent.crashes).toBe(0);
     },
-    90_000,
+    180_000,
   );
 });

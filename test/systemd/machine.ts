@@ -1,17 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { type Layout, layoutOf } from '../../protocol/layout.ts';
 import { type Status, statusShape } from '../../protocol/status.ts';
 import { until } from '../support/world/wait.ts';
+import { ControlGroups, firstProgram } from './control-groups.ts';
 
 /** A plain Debian, and nothing that Holdfast needs beside systemd. */
 const suite = 'bookworm';
 const packages = ['systemd', 'systemd-sysv', 'libstdc++6', 'libatomic1'] as const;
 const bootsWithinMs = 60_000;
 const commandTimeoutMs = 120_000;
+/** Numbers of users of its own for each machine: what the kernel counts of a user it counts over all containers. */
+const userNumbers = { first: 200, each: 20, machines: 35 } as const;
+let machinesMade = process.pid;
 
 /** A root file system by mmdebstrap, made once for all tests of this machine. */
 async function plainDebian(): Promise<string> {
@@ -28,6 +32,7 @@ export class Machine implements AsyncDisposable {
   readonly root: string;
   readonly layout: Layout;
   readonly #log: string;
+  readonly #groups: ControlGroups;
   #nspawn: ChildProcess | null = null;
   /** The container's systemd, as this machine numbers it. */
   #leader = 0;
@@ -36,12 +41,21 @@ export class Machine implements AsyncDisposable {
     this.root = root;
     this.layout = layoutOf(join(root, 'var', 'lib', 'holdfast'));
     this.#log = log;
+    this.#groups = new ControlGroups(basename(root));
   }
 
   static async install(dir: string, name: string): Promise<Machine> {
     const root = join(dir, name);
     await execa('cp', ['-a', '--reflink=auto', await plainDebian(), root]);
     writeFileSync(join(root, 'etc', 'hostname'), `${name}\n`);
+    writeFileSync(join(root, 'sbin', 'first'), firstProgram, { mode: 0o755 });
+    machinesMade += 1;
+    const firstUser = userNumbers.first + (machinesMade % userNumbers.machines) * userNumbers.each;
+    mkdirSync(join(root, 'etc', 'sysusers.d'), { recursive: true });
+    writeFileSync(
+      join(root, 'etc', 'sysusers.d', 'numbers.conf'),
+      `r - ${firstUser}-${firstUser + userNumbers.each - 1}\n`,
+    );
     const machine = new Machine(root, join(dir, `${name}.log`));
     // A container's boot id is a mount over the kernel's, which a unit with a /proc of its own would not see.
     machine.dropIn('holdfast-updater.service', '[Service]\nProtectKernelTunables=no\nProtectControlGroups=no\n');
@@ -59,36 +73,36 @@ export class Machine implements AsyncDisposable {
     writeFileSync(join(directory, 'test.conf'), text);
   }
 
-  /** From power on to a system that is up. */
-  async boot(): Promise<void> {
+  /**
+   * From power on to a system that is up.
+   * @param capabilities what a real machine's root has and a container's has not
+   */
+  async boot(...capabilities: readonly string[]): Promise<void> {
     const log = openSync(this.#log, 'a');
     // Links that name programs of the container lead there only inside of it.
     const words = [
+      'systemd-nspawn',
+      '--quiet',
       '-D',
       this.root,
-      '-b',
       '--register=no',
       '--keep-unit',
       '--console=pipe',
       '--resolv-conf=off',
       '--timezone=off',
+      ...(capabilities.length > 0 ? [`--capability=${capabilities.join(',')}`] : []),
+      '/sbin/first',
     ];
-    const child = spawn('systemd-nspawn', [...words, '--quiet'], { stdio: ['ignore', log, log], detached: true });
+    this.#groups.make();
+    const [shell = '', ...all] = this.#groups.within(words);
+    const child = spawn(shell, all, { stdio: ['ignore', log, log], detached: true });
     this.#nspawn = child;
     this.#leader = await until('the container has a systemd', bootsWithinMs, () => childOf(child.pid ?? 0));
     await until('the machine is up', bootsWithinMs, async () => {
-      const { stdout } = await this.try(['systemctl', 'is-system-running']);
-      return ['running', 'degraded'].includes(stdout.trim()) ? true : null;
+      // Not is-system-running: an updater that looks each second is a job that is always there.
+      const { stdout } = await this.try(['systemctl', 'is-active', 'multi-user.target']);
+      return stdout.trim() === 'active' ? true : null;
     });
-  }
-
-  async powerOff(): Promise<void> {
-    const child = this.#nspawn;
-    this.#nspawn = null;
-    if (child === null || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    process.kill(this.#leader, 'SIGRTMIN+4' as NodeJS.Signals);
-    await ended;
   }
 
   /** The plug: everything of this machine ends at once. */
@@ -99,6 +113,7 @@ export class Machine implements AsyncDisposable {
     const ended = new Promise((resolve) => child.once('exit', resolve));
     process.kill(this.#leader, 'SIGKILL');
     await ended;
+    await this.#groups.remove();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,5 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
@@ -11,9 +12,22 @@ import { updaterVersion, World } from '../support/world/world.ts';
 import { Machine } from './machine.ts';
 
 /** What is waited for on a machine comes within this time, or never. */
-export const comesWithinMs = 60_000;
+export const comesWithinMs = 120_000;
 const paceS = 0.25;
 const setUpShape = z.object({ appliance: z.string(), pin: z.string().nullable() });
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() =>
+        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
+      );
+    });
+  });
+}
 
 /** Seconds instead of minutes: root's own word on that machine. */
 const shortTrials = {
@@ -72,12 +86,19 @@ export class Site implements AsyncDisposable {
   }
 
   /** An appliance of this site, with trials of seconds and a look every second. */
-  async appliance(name: string, tree: string, more: (machine: Machine) => void = () => undefined): Promise<Machine> {
+  async appliance(
+    name: string,
+    tree: string,
+    {
+      prepare = () => undefined,
+      capabilities = [],
+    }: { prepare?: (machine: Machine) => void; capabilities?: readonly string[] } = {},
+  ): Promise<Machine> {
     const machine = await this.plainMachine(name);
     await machine.layOver(tree);
     lookEachSecond(machine);
-    more(machine);
-    await machine.boot();
+    prepare(machine);
+    await machine.boot(...capabilities);
     await machine.command('systemd-sysusers');
     await shortenTrials(machine);
     const claim = await this.world.server.claim(name, basename(this.world.dir));
@@ -124,9 +145,15 @@ export async function shortenTrials(machine: Machine): Promise<void> {
 }
 
 /** Until the machine is at rest with a living agent of that version. */
-export function serves(machine: Machine, version: string): Promise<Status> {
-  return until(`${version} serves on ${basename(machine.root)}`, comesWithinMs, async () => {
-    const status = await machine.status();
-    return status.row === 'idle' && status.agent.version === version ? status : null;
-  });
+export async function serves(machine: Machine, version: string): Promise<Status> {
+  const name = basename(machine.root);
+  try {
+    return await until(`${version} serves on ${name}`, comesWithinMs, async () => {
+      const status = await machine.status();
+      return status.row === 'idle' && status.agent.version === version ? status : null;
+    });
+  } catch (error) {
+    const { stdout } = await machine.try(['journalctl', '--no-pager', '--quiet', '--lines=60']);
+    throw new Error(`${version} does not serve on ${name}; its journal ends with\n${stdout}`, { cause: error });
+  }
 }

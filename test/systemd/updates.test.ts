@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,7 +6,8 @@ import { told } from '../scenarios/scene.ts';
 import { checkout } from '../support/world/checkout.ts';
 import { until } from '../support/world/wait.ts';
 import type { Machine } from './machine.ts';
-import { comesWithinMs, lookEachSecond, Site, serves, shortenTrials } from './site.ts';
+import { comesWithinMs, freePort, lookEachSecond, Site, serves, shortenTrials } from './site.ts';
+import { shippedUnits } from './units.ts';
 
 /** One appliance's life under systemd, from the lines of README on. */
 const site = new Site();
@@ -20,19 +20,6 @@ const units = {
 let machine: Machine;
 let page = '';
 let pin = '';
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() =>
-        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
-}
 
 /** What README says to type on the machine. */
 function readmeLines(): string[][] {
@@ -118,6 +105,26 @@ describe('a plain Debian machine', () => {
     expect(scores[units.updater]).toBeLessThanOrEqual(3.2);
   });
 
+  it('S17: has no unit that waits for itself, and a boot that is over', async () => {
+    const waits = (text: string) =>
+      [...text.matchAll(/^Exec\w+=(.*systemctl .*)$/gm)]
+        .map(([, line = '']) => line)
+        .filter((line) => !line.includes('--no-block'));
+    for (const [unit, text] of shippedUnits()) expect(waits(text), unit).toEqual([]);
+    expect(waits('ExecStart=/usr/bin/systemctl restart holdfast-agent.service')).toHaveLength(1);
+    // A cycle of order at boot is broken by leaving a unit out, another one at each boot.
+    const cycles = async () => {
+      const { stdout, stderr } = await machine.try(['systemd-analyze', 'verify', 'multi-user.target']);
+      return `${stdout}${stderr}`.split('\n').filter((line) => line.includes('ordering cycle'));
+    };
+    expect(await cycles()).toEqual([]);
+    machine.dropIn('holdfast-run.service', '[Unit]\nAfter=basic.target\n');
+    expect(await cycles()).not.toEqual([]);
+    await machine.command('rm', '/etc/systemd/system/holdfast-run.service.d/test.conf');
+    await machine.command('systemctl', 'daemon-reload');
+    expect(await machine.command('systemctl', 'list-jobs')).toContain('No jobs running');
+  });
+
   it('comes back by itself when the plug was pulled', async () => {
     await shortenTrials(machine);
     lookEachSecond(machine);
@@ -128,7 +135,7 @@ describe('a plain Debian machine', () => {
 });
 
 describe('an appliance under systemd', () => {
-  it('gets the fix although an order makes its agent crash beyond its burst (S1)', async () => {
+  it('gets the fix although an order makes its agent crash beyond its burst (S1, S28)', async () => {
     await site.world.server.sendOrder(name, 'update_iso');
     await until('systemd has given the agent up', comesWithinMs, async () =>
       (await machine.journal(units.agent)).includes('Start request repeated too quickly') ? true : null,

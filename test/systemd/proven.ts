@@ -1,0 +1,23 @@
+/** Limits that no single probe can make act, and the test that does. */
+export const provenElsewhere: Readonly<Record<string, string>> = {
+  StartLimitIntervalSec: 'limits.test.ts: starts without end where it is 0; updates.test.ts: the burst of the agent',
+  StartLimitBurst: 'updates.test.ts: systemd gives the agent up, and the fix comes all the same',
+  TimeoutStartSec: 'limits.test.ts: a start that hangs',
+  TimeoutStopSec: 'limits.test.ts: a program that hears no signal',
+  RuntimeMaxSec: 'self-update.test.ts: a run that does not end',
+  KillMode: 'limits.test.ts: what a program leaves behind',
+  CPUWeight: 'limits.test.ts: four programs on one core',
+  MemoryMax: 'limits.test.ts: a program that takes more; hostile-agents.test.ts',
+  MemorySwapMax: 'limits.test.ts: what this machine can not show',
+  OOMScoreAdjust: 'limits.test.ts: who goes when memory ends',
+  LogRateLimitIntervalSec: 'limits.test.ts: a flood of lines; hostile-agents.test.ts',
+  LogRateLimitBurst: 'limits.test.ts: a flood of lines; hostile-agents.test.ts',
+  RemoveIPC: 'limits.test.ts: memory that outlives its program',
+  SystemCallErrorNumber: 'limits.test.ts: refused, not killed',
+  ReadWritePaths: 'limits.test.ts: where each unit can write, and nowhere else',
+  'Options size': 'limits.test.ts: the places in run/',
+  'Options nr_inodes': 'limits.test.ts: the places in run/',
+  'Options nosuid': 'limits.test.ts: the places in run/',
+  'Options nodev': 'limits.test.ts: the places in run/',
+  'Options noexec': 'limits.test.ts: the places in run/',
+};
