@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import { type ClaimError, decodeClaim } from '../../protocol/claim.ts';
+import { readHealth } from '../agent-health.ts';
 import { type CommandLine, fail, say, usage } from '../command-line.ts';
 import { readFile } from '../effects/durable.ts';
 import { makeHttp } from '../effects/http.ts';
 import { runProgram } from '../effects/programs.ts';
-import { startUnits } from '../processes/systemd-control.ts';
+import { askForRun, startUnits } from '../processes/systemd-control.ts';
 import { ReleaseError } from '../release/release-error.ts';
 import { SetUpError } from '../set-up-error.ts';
 import { loadSettings } from '../settings.ts';
@@ -28,7 +29,10 @@ export async function setup(line: CommandLine): Promise<number> {
       version: line.version,
       log: line.complain,
     });
-    if (loadSettings(files, layout).processControl.kind === 'systemd') await startUnits(runProgram);
+    if (loadSettings(files, layout).processControl.kind === 'systemd') {
+      await startUnits(runProgram);
+      await untilTold(line);
+    }
     const pin = result.pin === null ? '' : `\nPIN of the field page (shown once): ${result.pin}`;
     return say(
       line,
@@ -43,6 +47,17 @@ export async function setup(line: CommandLine): Promise<number> {
       return fail(line, String(error.code), error.message, 'Run setup again: it carries on where it stopped.');
     throw error;
   }
+}
+
+/** The agent needs a moment; a status from before that would stand until the next run, a minute later. */
+const agentUpWithinMs = 15_000;
+const lookEveryMs = 250;
+
+async function untilTold({ clock, layout }: CommandLine): Promise<void> {
+  for (const endMs = clock.monoMs() + agentUpWithinMs; clock.monoMs() < endMs; await clock.delay(lookEveryMs)) {
+    if ((await readHealth(layout.agentSocket)).answer !== null) break;
+  }
+  await askForRun(runProgram);
 }
 
 function isClaimError(error: unknown): error is ClaimError {

@@ -150,6 +150,11 @@ export async function startUnits(run: RunProgram): Promise<void> {
   if (code !== 0) throw unreachable('start', complaint);
 }
 
+/** One more run soon. What can not be asked for now comes by its timer. */
+export async function askForRun(run: RunProgram): Promise<void> {
+  await run(systemctl, ['start', '--no-block', updaterUnit], orderTimeoutMs);
+}
+
 /** Whatever the agent left behind belongs to its user, and its user can do nothing about that. */
 async function proveGone({ files, clock, agentUser }: SystemdEffects): Promise<void> {
   if (agentUser === null) return;
