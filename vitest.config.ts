@@ -10,6 +10,8 @@ export default defineConfig({
       'test/updater/steps/crowded-state.test.ts',
       'test/systemd/*.test.ts',
       'test/hostile/*.test.ts',
+      'test/scenarios/{self-update,after-commit}.test.ts',
+      'test/updater/verdict/steps-bite.test.ts',
     ],
     // Tests start real processes: a worker of its own for each file, and no more of them than small machines carry.
     pool: 'forks',

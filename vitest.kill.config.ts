@@ -7,6 +7,7 @@ export default defineConfig({
       'test/scenarios/{kill,bad}-*.test.ts',
       'test/crash/{planted,patched}.test.ts',
       'test/updater/steps/crowded-state.test.ts',
+      'test/updater/verdict/steps-bite.test.ts',
     ],
     pool: 'forks',
     // One at a time: they judge how fast a killed process is replaced.

@@ -114,7 +114,7 @@ describe('an agent that crash-loops days after its commit', () => {
       expect(told91.text).toContain('1.0.66 was left after its commit');
       const [rollout] = await world.server.rollouts();
       expect(rollout).toMatchObject({ version: '1.0.66', state: 'paused' });
-      expect(await whyOf(box)).toMatch(/^1\.0\.52 runs: 1\.0\.91 was rolled back, because it crashed/);
+      expect(await whyOf(box)).toMatch(/^1\.0\.52 runs: 1\.0\.66 was rolled back, because it crashed/);
     },
     loopMs,
   );

@@ -4,6 +4,8 @@ export const provenElsewhere: Readonly<Record<string, string>> = {
   StartLimitBurst: 'updates.test.ts: systemd gives the agent up, and the fix comes all the same',
   TimeoutStartSec: 'limits.test.ts: a start that hangs',
   TimeoutStopSec: 'limits.test.ts: a program that hears no signal',
+  SuccessExitStatus: 'self-update.test.ts: who armed the new updater has not failed',
+  RestartForceExitStatus: 'self-update.test.ts: the new updater is started at once, not by the timer',
   RuntimeMaxSec: 'self-update.test.ts: a run that does not end',
   KillMode: 'limits.test.ts: what a program leaves behind',
   CPUWeight: 'limits.test.ts: four programs on one core',

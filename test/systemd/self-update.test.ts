@@ -93,9 +93,9 @@ describe('under systemd, an updater', () => {
     machine.dropIn(units.updater, '[Service]\nProtectKernelTunables=no\nProtectControlGroups=no\nRuntimeMaxSec=2\n');
     await machine.command('systemctl', 'daemon-reload');
     await until('a run is stopped in the middle', comesWithinMs, async () => {
-      const pid = await machine.property(units.updater, 'MainPID');
-      if (pid === '0') return null;
-      return (await machine.try(['kill', '-STOP', pid])).exitCode === 0 ? true : null;
+      if ((await machine.property(units.updater, 'SubState')) !== 'running') return null;
+      await machine.try(['systemctl', 'kill', '--signal=SIGSTOP', units.updater]);
+      return (await machine.property(units.updater, 'SubState')) === 'running' ? true : null;
     });
     await until('systemd ends it', comesWithinMs, async () =>
       (await machine.journal(units.updater)).includes('Service reached runtime time limit. Stopping.') ? true : null,
