@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { CheckStatus, HealthAnswer } from '../../protocol/health.ts';
 import type { Layout } from '../../protocol/layout.ts';
+import type { Clock } from '../../updater/effects/clock.ts';
 import { readFile, replaceFile } from '../../updater/effects/durable.ts';
 import type { Files } from '../../updater/effects/files.ts';
 import { launchCount } from '../../updater/launch-count.ts';
@@ -36,12 +37,15 @@ export class ModelAgent implements ProcessControl {
   readonly isolation = 'none';
   readonly #files: Files;
   readonly #layout: Layout;
-  readonly #bootId: () => string;
+  readonly #clock: Pick<Clock, 'bootId' | 'monoMs'>;
   #running: Start | null = null;
   #state: AgentFacts['state'] = 'inactive';
   #crashes = 0;
   #sinceOrdered = 0;
   #progress = 0;
+  /** Its work goes on with the time, not with the answers that it gives. */
+  #workedMs = Number.NEGATIVE_INFINITY;
+  #answers = 0;
   /** Stops that a committed version wrote down: they must be there after a rollback (I4). */
   stops = 0;
   /** Why a version could not work with the data that it found: never to happen (I3). */
@@ -56,17 +60,26 @@ export class ModelAgent implements ProcessControl {
    * @param diesAfter the answers to health that they give before
    * @param server whether it reaches the server
    */
-  constructor(files: Files, layout: Layout, bootId: () => string, { broken, diesAfter, server }: AgentHabits) {
+  constructor(
+    files: Files,
+    layout: Layout,
+    clock: Pick<Clock, 'bootId' | 'monoMs'>,
+    { broken, diesAfter, server }: AgentHabits,
+  ) {
     this.#broken = broken;
     this.#diesAfter = diesAfter;
     this.#server = server;
     this.#files = files;
     this.#layout = layout;
-    this.#bootId = bootId;
+    this.#clock = clock;
   }
 
   #start(): void {
-    const outcome = launchCount({ files: this.#files, bootId: this.#bootId, monoMs: () => 0 }, this.#layout, 'app');
+    const outcome = launchCount(
+      { files: this.#files, bootId: () => this.#clock.bootId(), monoMs: () => this.#clock.monoMs() },
+      this.#layout,
+      'app',
+    );
     if (outcome.outcome === 'nothing') {
       this.#state = 'failed';
       return;
@@ -80,6 +93,7 @@ export class ModelAgent implements ProcessControl {
     }
     this.#running = start;
     this.#progress = 0;
+    this.#answers = 0;
     this.#state = 'active';
   }
 
@@ -110,11 +124,14 @@ export class ModelAgent implements ProcessControl {
   health(): HealthAnswer | null {
     if (this.#running === null) return null;
     const { nonce, version } = this.#running;
-    if (this.#broken.includes(version) && this.#progress >= this.#diesAfter) {
+    if (this.#broken.includes(version) && this.#answers >= this.#diesAfter) {
       this.#crash();
       return null;
     }
-    this.#progress += 1;
+    this.#answers += 1;
+    const now = this.#clock.monoMs();
+    if (now > this.#workedMs) this.#progress += 1;
+    this.#workedMs = now;
     return {
       proto: 1,
       nonce,

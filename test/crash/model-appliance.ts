@@ -171,7 +171,7 @@ export class ModelAppliance {
     for (const path of [layout.run, layout.launched, layout.agentRun, layout.requests])
       files.makeDirectory(path, 0o755);
     if (files.stat(layout.hint) === null) put(files, layout.hint, '');
-    this.agent = new ModelAgent(files, layout, () => clock.bootId(), {
+    this.agent = new ModelAgent(files, layout, clock, {
       broken,
       diesAfter,
       server: served === null ? 'unknown' : 'ok',
