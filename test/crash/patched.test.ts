@@ -72,14 +72,15 @@ const defects: readonly Defect[] = [
       ],
     ],
     seenBy: 'failed trial',
-    says: /I2: a version on trial ran, and its try is not counted/,
+    // Already the good update that the scene is made of finds its count gone.
+    says: /the update is not committed[\s\S]*the record of its tries was lost/,
   },
   {
     name: 'a snapshot before the agent was gone',
     patches: [
-      ['updater/loop.ts', 'return stopAgent(appliance, memory);', "return { kind: 'agent-gone' };"],
+      ['updater/transaction-effects.ts', 'return stopAgent(appliance, memory);', "return { kind: 'agent-gone' };"],
       [
-        'updater/loop.ts',
+        'updater/transaction-effects.ts',
         'return snapshot(appliance, state);',
         'return stopAgent(appliance, memory, snapshot(appliance, state));',
       ],
