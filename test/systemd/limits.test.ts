@@ -40,7 +40,7 @@ describe('a limit of a unit', () => {
     const proven = new Set([...probes.map(({ directive }) => directive), ...Object.keys(provenElsewhere)]);
     const set = new Set(directives.map(({ name }) => name).filter((name) => !isNoLimit(name)));
     expect(set).toEqual(proven);
-    const planted = directivesOf(new Map([['x.service', '[Service]\nType=exec\nRuntimeMaxSec=5\n']]));
+    const planted = directivesOf(new Map([['x.service', '[Service]\nType=exec\nWatchdogSec=5\n']]));
     expect(planted.filter(({ name }) => !isNoLimit(name) && !proven.has(name))).toHaveLength(1);
   });
 
