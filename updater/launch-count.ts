@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import type { Layout } from '../protocol/layout.ts';
-import { isOutOfSpace, readFile, replaceJson, writeNewFile } from './effects/durable.ts';
+import { isOutOfSpace, readFile, replaceJson, whereThereIsRoom, writeNewFile } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import { readUpdaterEnds, updaterFailuresMax } from './launch-end.ts';
 import { chooseSlot, type LaunchChoice, type LaunchCount, readPrefix } from './launch-table.ts';
@@ -218,8 +218,13 @@ export function launch(
 
 /** Only one that is on trial has a time by which its run must have ended: see {@link isOverdue}. */
 function noteUpdaterStart({ files, monoMs, bootId }: LaunchEffects, layout: Layout, isOnTrial: boolean): void {
-  if (isOnTrial) replaceJson(files, layout.updaterStart, { boot: bootId(), atMs: monoMs() }, 0o600);
-  else files.unlink(layout.updaterStart);
+  if (!isOnTrial) {
+    files.unlink(layout.updaterStart);
+    return;
+  }
+  // The agent can fill run/: the try must be counted all the same, so that the one before comes back.
+  const start = { boot: bootId(), atMs: monoMs() };
+  whereThereIsRoom(() => replaceJson(files, layout.updaterStart, start, 0o600));
 }
 
 const startBytesMax = 1_000;

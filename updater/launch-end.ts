@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Layout } from '../protocol/layout.ts';
-import { readFile, replaceJson } from './effects/durable.ts';
+import { readFile, replaceJson, whereThereIsRoom } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 
 /**
@@ -128,6 +128,6 @@ export function countUpdaterEnd(
     ? { code: Number(end.status), signal: null }
     : { code: null, signal: `SIG${end.status}` };
   const ends: UpdaterEnds = { slot, failures, invocation: end.invocation, exit };
-  replaceJson(files, layout.updaterEnds, ends, 0o600);
+  whereThereIsRoom(() => replaceJson(files, layout.updaterEnds, ends, 0o600));
   return failures;
 }
