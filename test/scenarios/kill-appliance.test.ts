@@ -52,16 +52,17 @@ const strikes: Readonly<Record<Exclude<Victim, 'the server'>, Readonly<Record<Ca
   },
   launch: {
     fetching: async ({ box }, { killing }) => {
-      await killLaunch(box, 'updater');
-      const before = await killAgent(box);
-      await killLaunch(box, 'app');
+      await killLaunch(box, 'updater', () => undefined);
+      let before: number | null = null;
+      await killLaunch(box, 'app', async () => {
+        before = await killAgent(box);
+      });
       await agentAfter(box, before);
       killing.go();
     },
     armed: goThenKillLaunch,
     trial: async ({ box }, { killing }) => {
-      await killAgent(box);
-      await killLaunch(box, 'app');
+      await killLaunch(box, 'app', () => killAgent(box));
       killing.go();
     },
     // The start after the rollback: nobody but launch brings the version before back.
@@ -82,8 +83,7 @@ async function goThenKill({ box }: Lane, { killing }: Begun): Promise<void> {
 }
 
 async function goThenKillLaunch({ box }: Lane, { killing }: Begun): Promise<void> {
-  killing.go();
-  await killLaunch(box, 'app');
+  await killLaunch(box, 'app', () => killing.go());
 }
 
 async function pullThePlug({ box }: Lane): Promise<void> {
@@ -182,7 +182,12 @@ beforeAll(async () => {
   const bundles = build();
   for (const name of ['a', 'b', 'c', 'd']) {
     const trial = { healthyMs: trialMs.good, deadlineMs: 30_000 };
-    const box = await world.addAppliance(name, { timerMs: 10_000, trial, settings: { sampleMs: 100 } });
+    const box = await world.addAppliance(name, {
+      timerMs: 10_000,
+      trial,
+      settings: { sampleMs: 100 },
+      holdsLaunch: true,
+    });
     await box.powerOn();
     lanes.push(new Lane(world, box));
   }

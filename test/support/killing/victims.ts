@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { setImmediate as turn } from 'node:timers/promises';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { ApplianceBox } from '../world/appliance-box.ts';
 import { until } from '../world/wait.ts';
@@ -32,13 +32,29 @@ export async function agentAfter(box: ApplianceBox, before: number | null): Prom
   });
 }
 
-/** SIGKILL to `launch count` in the moment in which it runs: it takes a few hundredths of a second. */
-export async function killLaunch(box: ApplianceBox, component: 'app' | 'updater'): Promise<void> {
-  for (const endsAt = performance.now() + appearsWithinMs; performance.now() < endsAt; await turn()) {
-    if (component === 'updater') wakeUpdater(box);
-    if (box.processes(`launch.js count ${component}`).some(sigkill)) return;
+/**
+ * SIGKILL to `launch count`, which waits at its gate until it is met: it lives for a few hundredths of a second.
+ * @param cause makes somebody start it
+ */
+export async function killLaunch(
+  box: ApplianceBox,
+  component: 'app' | 'updater',
+  cause: () => unknown,
+): Promise<void> {
+  const { launchGate } = box.config;
+  if (launchGate === null) throw new RangeError(`${box.options.name} has no gate for launch`);
+  mkdirSync(launchGate, { recursive: true });
+  const held = join(launchGate, component);
+  writeFileSync(held, '');
+  try {
+    await cause();
+    await until(`launch of ${component} to kill`, appearsWithinMs, () => {
+      if (component === 'updater') wakeUpdater(box);
+      return box.processes(`launch.js count ${component}`).some(sigkill) ? true : null;
+    });
+  } finally {
+    rmSync(held);
   }
-  throw new Error(`launch never ran for ${component}`);
 }
 
 /** Healthy time that a trial needs from now on, by the appliance's own settings. */

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { layoutOf } from '../../../protocol/layout.ts';
 import { AgentNotGoneError, Unit, type UnitSpec } from './unit.ts';
@@ -27,6 +28,8 @@ export const supervisorConfigShape = z.object({
     .object({ writable: z.array(z.string()), closed: z.string() })
     .nullable()
     .default(null),
+  /** Where launch of a component waits, before it does anything, while a file has the component's name; null: nowhere. */
+  launchGate: z.string().nullable().default(null),
 });
 export type SupervisorConfig = z.infer<typeof supervisorConfigShape>;
 
@@ -46,10 +49,18 @@ const watchMs = 200;
 const overdueLookMs = 1_000;
 const lineBytesMax = 1_000;
 
+function gateWords({ launchGate }: SupervisorConfig): string[] {
+  if (launchGate === null) return [];
+  const url = pathToFileURL(join(import.meta.dirname, 'launch-gate.js'));
+  url.searchParams.set('gate', launchGate);
+  return ['--import', url.href];
+}
+
 function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSpec; page: UnitSpec } {
   const layout = layoutOf(config.root);
   const node = join(config.os, 'node');
-  const count = (component: string) => [node, join(config.os, 'launch.js'), 'count', component, '--root', config.root];
+  const launch = [node, ...gateWords(config), join(config.os, 'launch.js')];
+  const count = (component: string) => [...launch, 'count', component, '--root', config.root];
   const app = layout.launchedComponent('app');
   const updater = layout.launchedComponent('updater');
   const common = { restartAfterMs: 1_000, stopMs: 5_000, limits: null } as const;

@@ -23,6 +23,8 @@ export interface BoxOptions {
   /** Seconds instead of minutes; status says so. */
   readonly trial?: { readonly healthyMs: number; readonly deadlineMs: number };
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Whether launch can be made to wait, by a file in `config.launchGate`. */
+  readonly holdsLaunch?: boolean;
 }
 
 /** As root, each appliance has users of its own, so that "nothing of the agent is left" is a question with an answer. */
@@ -57,6 +59,7 @@ export class ApplianceBox {
       page: pagePort === null ? null : { port: pagePort },
       overdueS: 300,
       sandbox: null,
+      launchGate: options.holdsLaunch === true ? join(logs, 'launch-gate') : null,
     };
   }
 
