@@ -1,17 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * `npm run test:hostile`: agents that do what they can to stay, updaters that are of no use, and what comes days after a
- * commit (as root: each is a user of its own).
+ * `npm run test:hostile`: agents that do what they can to stay or put a switch off, updaters that are of no use, and what
+ * comes days after a commit (as root: each is a user of its own).
  */
 export default defineConfig({
   test: {
-    include: ['test/hostile/*.test.ts', 'test/scenarios/{self-update,after-commit}.test.ts'],
+    include: ['test/hostile/*.test.ts', 'test/scenarios/{self-update,after-commit,deferring}.test.ts'],
     pool: 'forks',
     maxWorkers: 1,
     // Appliances run beside each other, and a test waits for its own.
     testTimeout: 600_000,
-    hookTimeout: 120_000,
+    hookTimeout: 300_000,
     retry: 0,
     allowOnly: false,
     passWithNoTests: false,

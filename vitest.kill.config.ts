@@ -6,14 +6,15 @@ export default defineConfig({
     include: [
       'test/scenarios/{kill,bad}-*.test.ts',
       'test/crash/{planted,patched}.test.ts',
-      'test/updater/steps/crowded-state.test.ts',
+      'test/updater/steps/{crowded-state,disk-faults}.test.ts',
+      'test/updater/release/misbehaving-server.test.ts',
       'test/updater/verdict/steps-bite.test.ts',
     ],
     pool: 'forks',
     // One at a time: they judge how fast a killed process is replaced.
     maxWorkers: 1,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     retry: 0,
     allowOnly: false,
     passWithNoTests: false,

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
@@ -45,13 +45,16 @@ export const updaterReleaseShape = releaseShape.pick({ version: true, from: true
 
 /** A copy of the sources with one release's patch, as its build has it. */
 export class PatchedAgent {
-  readonly directory = mkdtempSync(join(tmpdir(), 'hfr-'));
+  readonly directory: string;
   /** What a slot of this release would run. */
-  readonly program = join(this.directory, 'out', 'main.js');
+  readonly program: string;
   readonly #version: string;
 
-  constructor(version: string) {
+  /** @param directory an empty one; by default a new one */
+  constructor(version: string, directory = mkdtempSync(join(tmpdir(), 'hfr-'))) {
     this.#version = version;
+    this.directory = directory;
+    this.program = join(directory, 'out', 'main.js');
   }
 
   /** @throws when a hunk does not apply */
@@ -78,19 +81,34 @@ export class PatchedAgent {
     });
   }
 
-  /** @returns what the type checker says; empty when it says nothing */
-  async check(folder: 'agent' | 'updater' = 'agent'): Promise<string> {
-    const settings = z
-      .looseObject({ compilerOptions: z.record(z.string(), z.unknown()) })
-      .parse(JSON.parse(readFileSync(join(checkout, 'tsconfig.json'), 'utf8')));
-    const config = { compilerOptions: settings.compilerOptions, include: [folder] };
-    writeFileSync(join(this.directory, 'tsconfig.json'), JSON.stringify(config));
-    const tsc = join(checkout, 'node_modules', '.bin', 'tsc');
-    const { stdout } = await execa(tsc, ['-p', '.'], { cwd: this.directory, reject: false });
-    return stdout;
-  }
-
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/**
+ * The sources of many releases beside each other, for one run of the type checker over all of them.
+ * @returns what it says, each line with the name of its release; empty when it says nothing
+ */
+export async function typeCheck(names: readonly string[], directory: string): Promise<string> {
+  symlinkSync(join(checkout, 'node_modules'), join(directory, 'node_modules'));
+  for (const name of names) {
+    mkdirSync(join(directory, name));
+    await new PatchedAgent(name, join(directory, name)).make();
+  }
+  const settings = z
+    .looseObject({ compilerOptions: z.record(z.string(), z.unknown()) })
+    .parse(JSON.parse(readFileSync(join(checkout, 'tsconfig.json'), 'utf8')));
+  const include = names.map((name) => join(name, name.startsWith('updater-') ? 'updater' : 'agent'));
+  writeFileSync(
+    join(directory, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions: settings.compilerOptions, include }),
+  );
+  const tsc = join(checkout, 'node_modules', '.bin', 'tsc');
+  const { exitCode, all } = await execa(tsc, ['-p', '.', '--pretty', 'false'], {
+    cwd: directory,
+    reject: false,
+    all: true,
+  });
+  return exitCode === 0 ? '' : `${exitCode}: ${all}`;
 }

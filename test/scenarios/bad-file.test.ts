@@ -16,8 +16,8 @@ import { Builder, thinRuntime } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
-const caseMs = 60_000;
-const setUpMs = 120_000;
+const caseMs = 300_000;
+const setUpMs = 300_000;
 const name = 'quay';
 
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-bad-file-'));

@@ -22,7 +22,7 @@ import { type Built, thinRuntime } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
-const caseMs = 120_000;
+const caseMs = 300_000;
 const paceS = 0.25;
 const version = '1.0.52';
 const newerVersion = '1.0.54';

@@ -10,7 +10,7 @@ import { type Built, thinRuntime } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
-const caseMs = 120_000;
+const caseMs = 300_000;
 const paceS = 0.5;
 /** Healthy time: enough that 1.0.53 stands still before it is over; and as short as can be for a good release. */
 const trialMs = { good: 300, failing: 5_000 } as const;

@@ -11,7 +11,7 @@ import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
 /** Cases run on several appliances at a time; each test waits for its own. */
-const caseMs = 120_000;
+const caseMs = 300_000;
 const goodLanes = ['a', 'b', 'c'];
 const badLane = 'bad';
 const paceS = 0.5;
