@@ -36,11 +36,7 @@ export async function agentAfter(box: ApplianceBox, before: number | null): Prom
  * SIGKILL to `launch count`, which waits at its gate until it is met: it lives for a few hundredths of a second.
  * @param cause makes somebody start it
  */
-export async function killLaunch(
-  box: ApplianceBox,
-  component: 'app' | 'updater',
-  cause: () => unknown,
-): Promise<void> {
+export async function killLaunch(box: ApplianceBox, component: 'app' | 'updater', cause: () => unknown): Promise<void> {
   const { launchGate } = box.config;
   if (launchGate === null) throw new RangeError(`${box.options.name} has no gate for launch`);
   mkdirSync(launchGate, { recursive: true });
