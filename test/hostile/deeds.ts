@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { type Attack, inBoth } from './attack.ts';
@@ -30,6 +31,16 @@ function ends(box: ApplianceBox, how: string): number {
 
 const isDatabase = (path: string) =>
   existsSync(path) && readFileSync(path).subarray(0, 15).toString('latin1') === 'SQLite format 3';
+
+/** The number in a database of the agent, by another SQLite than its own. */
+export function schemaIn(path: string): unknown {
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    return database.prepare('SELECT schema FROM meta').get()?.schema;
+  } finally {
+    database.close();
+  }
+}
 
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
@@ -139,6 +150,15 @@ export const deeds: readonly Attack[] = [
     onTrial: 'crash-loop',
     destroys: ['state', 'outbox'],
     tookEffect: (box) => existsSync(box.layout.stateDb) && !isDatabase(box.layout.stateDb) && ends(box, 'SIGKILL') >= 1,
+  },
+  {
+    ...inBoth,
+    version: '1.0.90',
+    how: 'writes a schema number of the future into its state, and goes on',
+    // It serves as before, so its trial has nothing against it.
+    onTrial: null,
+    destroys: ['state'],
+    tookEffect: async (box) => schemaIn(box.layout.stateDb) === 2 ** 31 && (await answered(box))?.json !== null,
   },
   {
     ...inBoth,
