@@ -1,7 +1,6 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { type Attack, inBoth } from './attack.ts';
@@ -17,6 +16,7 @@ import {
   processesOfAgent,
   procOf,
   runnableThreads,
+  schemaIn,
 } from './look.ts';
 
 async function whileAgentRuns(box: ApplianceBox, look: (pid: number) => Promise<boolean> | boolean): Promise<boolean> {
@@ -31,16 +31,6 @@ function ends(box: ApplianceBox, how: string): number {
 
 const isDatabase = (path: string) =>
   existsSync(path) && readFileSync(path).subarray(0, 15).toString('latin1') === 'SQLite format 3';
-
-/** The number in a database of the agent, by another SQLite than its own. */
-export function schemaIn(path: string): unknown {
-  const database = new DatabaseSync(path, { readOnly: true });
-  try {
-    return database.prepare('SELECT schema FROM meta').get()?.schema;
-  } finally {
-    database.close();
-  }
-}
 
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
