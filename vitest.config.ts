@@ -7,7 +7,7 @@ export default defineConfig({
     exclude: [
       'test/scenarios/{kill,bad}-*.test.ts',
       'test/crash/{planted,patched}.test.ts',
-      'test/updater/steps/crowded-state.test.ts',
+      'test/updater/steps/{crowded-state,own-file-system}.test.ts',
       'test/systemd/*.test.ts',
       'test/hostile/*.test.ts',
       'test/scenarios/{self-update,after-commit}.test.ts',

@@ -62,6 +62,8 @@ export const deeds: readonly Attack[] = [
     version: '1.0.55',
     how: 'flaps',
     onTrial: 'flap',
+    // What comes back is copied there: no rename leads from one file system to another.
+    diskOnTrial: { of: 'agent', bytes: 64 * 1024 * 1024 },
     tookEffect: (box) => logOf(box).split('the agent is up').length > 2 && ends(box, '1') >= 2,
   },
   {
