@@ -11,6 +11,7 @@ const help = `holdfast-updater: installs, tries and rolls back the agent of this
   status                            what runs, what is in the slots, what went on last
   why                               one sentence: why this appliance is on what it is on
   plan [FILE]                       what would be done now, or with a bundle; changes nothing
+  plan --rollback [--data-age AGE]  what going back would do, or why it is refused; changes nothing
   install FILE                      install a bundle from a file
   rollback [--data-age AGE]         go back to the previous version of the agent; AGE: where it can not read today's
                                     data, to its data of before, of this age, e.g. 5d, as status says it
