@@ -97,49 +97,6 @@ describe('a start of the committed slot', () => {
   });
 });
 
-/** The newest schema that a version which could run here knows: what is above it in a state is damage. */
-describe('a start says which schemas the committed version knows', () => {
-  const schemas = (max: number, writes = max) => ({ reads: { min: 0, max }, writes });
-  const slots = (committed: ReturnType<typeof schemas>, tried: ReturnType<typeof schemas>) => {
-    sealedSlot(layout, 'app', '1', { version: '1.0.49', state: committed });
-    sealedSlot(layout, 'app', '2', { version: '1.0.52', state: tried });
-  };
-
-  it.each(['idle', 'armed', 'trial', 'committing'] as const)('in %s, whatever the one on trial knows', (row) => {
-    slots(schemas(3, 2), schemas(9));
-    save(stateIn(row));
-    launch();
-    expect(start().stateSchemaMax).toBe(3);
-  });
-
-  it('and which trial it is', () => {
-    save(stateIn('trial'));
-    launch();
-    expect(start().trialTx).toBe(7);
-    save(stateIn('idle'));
-    launch();
-    expect(start()).not.toHaveProperty('trialTx');
-  });
-
-  it('but factory, on a state of its own, is told its own', () => {
-    slots(schemas(3), schemas(9));
-    sealedSlot(layout, 'app', 'factory', { version: '1.0.40', state: schemas(2) });
-    save(stateIn('safe'));
-    launch();
-    expect(start()).toMatchObject({ stateDir: layout.agentFactory, stateSchemaMax: 2 });
-  });
-
-  it.each(['', '{', '{}', '{"state":{"reads":{"max":1e99},"writes":1}}', '{"state":{"reads":{"max":"2"},"writes":1}}'])(
-    'and nothing where its seal does not tell (%j)',
-    (seal) => {
-      save(stateIn('trial'));
-      writeFileSync(join(layout.slot('app', '1'), '.seal'), seal);
-      expect(launch()).toMatchObject({ outcome: 'chosen', slot: '2' });
-      expect(start()).not.toHaveProperty('stateSchemaMax');
-    },
-  );
-});
-
 describe('a start of the trial slot', () => {
   it('is counted, written and synced before the link is turned to it', () => {
     save(stateIn('armed'));

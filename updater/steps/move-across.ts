@@ -62,7 +62,7 @@ function copyBytes(files: Files, from: string, to: string, owner: User | null): 
 }
 
 /** Whole under its name, and on disk, or not there. */
-function copyAcross(files: Files, from: string, to: string, owner: User | null): void {
+export function copyAcross(files: Files, from: string, to: string, owner: User | null): void {
   const partial = `${to}.partial`;
   files.removeTree(partial);
   try {
