@@ -8,7 +8,7 @@ export default defineConfig({
     exclude: [
       'test/scenarios/{kill,bad}-*.test.ts',
       'test/crash/{planted,patched}.test.ts',
-      'test/updater/steps/{crowded-state,disk-faults}.test.ts',
+      'test/updater/steps/{crowded-state,disk-faults,own-file-system}.test.ts',
       'test/updater/release/misbehaving-server.test.ts',
       'test/systemd/*.test.ts',
       'test/hostile/*.test.ts',

@@ -1,12 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * `npm run test:hostile`: agents that do what they can to stay or put a switch off, updaters that are of no use, and what
- * comes days after a commit (as root: each is a user of its own).
+ * `npm run test:hostile`: agents that do what they can to stay or put a switch off, updaters that are of no use, what comes
+ * days after a commit, and a file system of its own for the agent (as root: each is a user of its own, and file systems
+ * are mounted).
  */
 export default defineConfig({
   test: {
-    include: ['test/hostile/*.test.ts', 'test/scenarios/{self-update,after-commit,deferring}.test.ts'],
+    include: [
+      'test/hostile/*.test.ts',
+      'test/scenarios/{self-update,after-commit,deferring}.test.ts',
+      'test/updater/steps/own-file-system.test.ts',
+    ],
     pool: 'forks',
     maxWorkers: 1,
     // Appliances run beside each other, and a test waits for its own.

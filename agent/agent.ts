@@ -14,7 +14,7 @@ import { Ledger } from './ledger.ts';
 import { makeRoom } from './make-room.ts';
 import { orderHandler } from './order-kinds.ts';
 import { OrderQueue } from './orders.ts';
-import { type Outbox, openOutbox } from './outbox.ts';
+import { type Outbox, openOutbox, type StateOpener } from './outbox.ts';
 import { setAside } from './set-aside.ts';
 import { type ApplianceConfig, readSettings } from './settings.ts';
 import { openState, type State } from './state.ts';
@@ -59,24 +59,33 @@ export async function runAgent(parts: Parts, signal: AbortSignal): Promise<void>
  * state ends, and its copy comes back.
  * @throws AgentError `state-too-new` | `state-unreadable`
  */
-function openStateOrBegin(path: string, outbox: Outbox, { effects, version }: Parts): State {
+function openStateOrBegin(path: string, outbox: Outbox, { effects, version, start }: Parts): State {
+  const opener = { version, trialTx: start.trialTx ?? null };
   try {
-    const state = openState(path);
-    noteOpened(outbox, version, effects.log);
+    const state = openState(path, start.stateSchemaMax);
+    noteOpened(outbox, opener, effects.log);
     return state;
   } catch (error) {
     const isUnreadable = error instanceof AgentError && error.code === 'state-unreadable';
-    if (!isUnreadable || outbox.stateOpenedBy === version) throw error;
+    if (!isUnreadable || hasOpened(outbox, opener)) throw error;
     const text = `state.db could not be read; it is kept as ${setAside(path)}, and a new one was begun`;
     effects.log.error({ code: error.code, error: String(error.cause) }, text);
     outbox.append({ kind: 'note', text });
-    return openState(path);
+    const state = openState(path);
+    noteOpened(outbox, opener, effects.log);
+    return state;
   }
 }
 
-function noteOpened(outbox: Outbox, version: string, log: Log): void {
+/** In a new trial of it, what lies there is the copy that came back after the one before: that is not its doing. */
+function hasOpened({ stateOpenedBy: last }: Outbox, { version, trialTx }: StateOpener): boolean {
+  return last?.version === version && (trialTx === null || last.trialTx === trialTx);
+}
+
+function noteOpened(outbox: Outbox, opener: StateOpener, log: Log): void {
   try {
-    if (outbox.stateOpenedBy !== version) outbox.stateOpenedBy = version;
+    const last = outbox.stateOpenedBy;
+    if (last?.version !== opener.version || last.trialTx !== opener.trialTx) outbox.stateOpenedBy = opener;
   } catch (error) {
     if (!(error instanceof Sqlite.SqliteError)) throw error;
     log.error({ code: error.code }, 'who opened the state can not be noted: look at the disk');

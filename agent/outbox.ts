@@ -45,6 +45,13 @@ export function chainHash(prev: Digest, body: string): Digest {
   return sha256(`${prev}\n${body}`);
 }
 
+/** Who opened state.db, by its own word. */
+export interface StateOpener {
+  readonly version: string;
+  /** The transaction whose trial it was; null: none. */
+  readonly trialTx: number | null;
+}
+
 /** Events wait here until the server has them; also the file of the order ledger and of the counters. */
 export class Outbox {
   readonly database: Database;
@@ -167,13 +174,18 @@ export class Outbox {
     for (const { n, body, prev: before, hash, from } of moved.reverse()) renumber.run(n, body, before, hash, from);
   }
 
-  /** The version that opened state.db last, by its own word; null: none did since this outbox began. */
-  get stateOpenedBy(): string | null {
-    return this.#word('state-opened');
+  /** The version that opened state.db last; null: none did since this outbox began. */
+  get stateOpenedBy(): StateOpener | null {
+    const version = this.#word('state-opened');
+    const trialTx = this.#word('state-opened-trial') ?? '';
+    return version === null ? null : { version, trialTx: trialTx === '' ? null : Number(trialTx) };
   }
 
-  set stateOpenedBy(version: string) {
-    this.#setWord('state-opened', version);
+  set stateOpenedBy({ version, trialTx }: StateOpener) {
+    this.database.transaction(() => {
+      this.#setWord('state-opened', version);
+      this.#setWord('state-opened-trial', trialTx === null ? '' : String(trialTx));
+    })();
   }
 
   #lastN(): number {

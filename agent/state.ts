@@ -105,12 +105,18 @@ function schemaOf(database: Database): number {
   if (Number.isInteger(schema) && schema > stateSchema) return schema;
   // Every schema since the first one has these; before it there is no such table.
   const isOurs = schema === 0 ? readings.length === 0 : readingColumns.every((name) => readings.includes(name));
-  if (!Number.isInteger(schema) || !isOurs) throw new NotOursError('its table readings is not ours');
+  if (!Number.isInteger(schema) || schema < 0 || !isOurs) throw new NotOursError('its table readings is not ours');
   return schema;
 }
 
-function refuseNewer(schema: number, path: string): void {
+/**
+ * @param schemaMax the newest schema of a version that could run here; undefined: nobody knows
+ * @throws NotOursError when no version can have written that number: then it is damage, and would keep every release out
+ */
+function refuseNewer(schema: number, path: string, schemaMax: number | undefined): void {
   if (schema <= stateSchema) return;
+  if (schemaMax !== undefined && schema > schemaMax)
+    throw new NotOursError(`its schema is ${schema}, and no version that could run here knows one above ${schemaMax}`);
   throw new AgentError(
     'state-too-new',
     `${path} has schema ${schema}, this version reads up to ${stateSchema}`,
@@ -120,16 +126,17 @@ function refuseNewer(schema: number, path: string): void {
 
 /**
  * Opens state.db and migrates it in one transaction: after a power cut it has the old schema or the new one.
+ * @param schemaMax the newest schema of a version that could run here; a number above it is damage
  * @throws AgentError `state-too-new` (the file is left as it was) | `state-unreadable`
  */
-export function openState(path: string): State {
+export function openState(path: string, schemaMax?: number): State {
   try {
     clearTheWay(path);
     // Looked at through a read-only handle first, so that a refused file is not even checkpointed.
     if (existsSync(path)) {
       const looking = new Sqlite(path, { readonly: true, timeout: busyMs });
       try {
-        refuseNewer(schemaOf(looking), path);
+        refuseNewer(schemaOf(looking), path, schemaMax);
       } finally {
         looking.close();
       }
@@ -137,7 +144,7 @@ export function openState(path: string): State {
     const database = openDatabase(path);
     const migrate = database.transaction(() => {
       const from = schemaOf(database);
-      refuseNewer(from, path);
+      refuseNewer(from, path, schemaMax);
       if (from === 0) database.exec('CREATE TABLE IF NOT EXISTS meta (schema INTEGER NOT NULL) STRICT');
       for (const step of migrations) if (step.schema > from) step.up(database);
       database.prepare('DELETE FROM meta').run();

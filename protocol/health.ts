@@ -28,6 +28,10 @@ export const startShape = z.object({
   version: versionShape,
   /** Where the agent's state is: agent/, or agent-factory/ in safe mode. */
   stateDir: z.string(),
+  /** The newest schema of a state that a version which could run here writes or reads; missing: launch could not tell. */
+  stateSchemaMax: z.int().min(0).optional(),
+  /** The transaction whose trial this start is; missing: it is none. */
+  trialTx: z.int().min(0).optional(),
 });
 export type Start = z.infer<typeof startShape>;
 

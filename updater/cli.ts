@@ -11,9 +11,11 @@ const help = `holdfast-updater: installs, tries and rolls back the agent of this
   status                            what runs, what is in the slots, what went on last
   why                               one sentence: why this appliance is on what it is on
   plan [FILE]                       what would be done now, or with a bundle; changes nothing
+  plan --rollback [--data-age AGE]  what going back would do, or why it is refused; changes nothing
   install FILE                      install a bundle from a file
   rollback [--data-age AGE]         go back to the previous version of the agent; AGE: where it can not read today's
                                     data, to its data of before, of this age, e.g. 5d, as status says it
+  put-aside [TX DIR]                data that was put aside for older data; copies one into a new directory
   retry                             let a release that was rolled back be tried again
   history                           the last transactions
   sources [FILE]                    where releases may come from; set them from a JSON file
@@ -52,6 +54,8 @@ export async function runCommand(line: CommandLine): Promise<number> {
         : ask(line, { kind: command, file: resolve(rest[0]) });
     case 'rollback':
       return (await import('./commands/request.ts')).rollback(line);
+    case 'put-aside':
+      return (await import('./commands/put-aside.ts')).putAside(line, rest);
     case 'retry':
     case 'check':
       return ask(line, { kind: command });

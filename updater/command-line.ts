@@ -18,6 +18,7 @@ export interface CommandLine {
     readonly json: boolean;
     readonly wait: boolean;
     readonly 'data-age'?: string | undefined;
+    readonly rollback: boolean;
     readonly help: boolean;
     readonly version: boolean;
   };

@@ -39,8 +39,12 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 /** The seal, when every file that it lists is there with its size. The full hash is the updater's work, not a start's. */
 export function quickSeal(files: Files, directory: string): QuickSeal | null {
+  return quickly(() => readSeal(files, directory));
+}
+
+function quickly<T>(look: () => T): T | null {
   try {
-    return readSeal(files, directory);
+    return look();
   } catch (error) {
     // A slot that can not be read (a bad block, a directory for a seal, a seal without an end) is not whole.
     if (error instanceof SyntaxError || (error instanceof Error && 'code' in error)) return null;
@@ -48,11 +52,15 @@ export function quickSeal(files: Files, directory: string): QuickSeal | null {
   }
 }
 
-function readSeal(files: Files, directory: string): QuickSeal | null {
+function sealIn(files: Files, directory: string): Record<string, unknown> | null {
   const bytes = readFile(files, join(directory, '.seal'), sealBytesMax);
-  if (bytes === null) return null;
-  const seal: unknown = JSON.parse(bytes.toString('utf8'));
-  if (!isObject(seal) || !Array.isArray(seal.files)) return null;
+  const seal: unknown = bytes === null ? null : JSON.parse(bytes.toString('utf8'));
+  return isObject(seal) ? seal : null;
+}
+
+function readSeal(files: Files, directory: string): QuickSeal | null {
+  const seal = sealIn(files, directory);
+  if (seal === null || !Array.isArray(seal.files)) return null;
   const { version, manifest, entry, runtime } = seal;
   if (typeof version !== 'string' || typeof manifest !== 'string' || typeof entry !== 'string') return null;
   for (const file of seal.files) {
@@ -63,6 +71,16 @@ function readSeal(files: Files, directory: string): QuickSeal | null {
   if (runtime === null) return { version, manifest, entry, runtime };
   if (!isObject(runtime) || typeof runtime.digest !== 'string' || typeof runtime.entry !== 'string') return null;
   return { version, manifest, entry, runtime: { digest: runtime.digest, entry: runtime.entry } };
+}
+
+/** The newest schema that the version of this slot reads or writes; undefined: its seal does not tell. */
+function stateSchemaMax(files: Files, directory: string): number | undefined {
+  const { state } = quickly(() => sealIn(files, directory)) ?? {};
+  if (!isObject(state) || !isObject(state.reads)) return undefined;
+  const schemas = [state.reads.max, state.writes].filter((schema) => typeof schema === 'number');
+  return schemas.length === 2 && schemas.every((schema) => Number.isSafeInteger(schema) && schema >= 0)
+    ? Math.max(...schemas)
+    : undefined;
 }
 
 /** The seal of a slot that looks whole, its runtime included. */
@@ -149,16 +167,26 @@ function leadsTo(files: Files, link: string, directory: string): boolean {
   return files.stat(slot)?.kind === 'link' && files.readLink(slot) === directory;
 }
 
-function decide(effects: LaunchEffects, layout: Layout, component: 'app' | 'updater'): LaunchChoice & { tx: number } {
+type Decision = LaunchChoice & {
+  readonly tx: number;
+  /** The slot of the agent whose word on schemas counts: what runs for good, also in a trial; null: nothing is known. */
+  readonly committedApp: string | null;
+};
+
+function decide(effects: LaunchEffects, layout: Layout, component: 'app' | 'updater'): Decision {
   const record = knownRecord(effects.files, layout.stateRecords);
   const prefix = record === null ? null : readPrefix(record.body);
   // Without a record nothing is known of any slot but factory (I1, S6).
-  if (prefix === null) return { start: 'factory', tx: 0 };
+  if (prefix === null) return { start: 'factory', tx: 0, committedApp: null };
   const launch = knownRecord(effects.files, layout.launchRecords);
   const choice = chooseSlot(component, prefix, readCount(launch?.body, component), effects.bootId());
   const isGivenUp =
     component === 'updater' && choice.start === 'slot' && hasFailedAgainAndAgain(effects, layout, choice.slot);
-  return { ...(isGivenUp ? { start: 'factory' } : choice), tx: prefix.trial?.tx ?? 0 };
+  return {
+    ...(isGivenUp ? { start: 'factory' } : choice),
+    tx: prefix.trial?.tx ?? 0,
+    committedApp: prefix.committed.app,
+  };
 }
 
 /** A committed updater that only ends badly would block its own replacement: factory does its work (I10). */
@@ -211,9 +239,17 @@ export function launch(
       stateDir: own ? layout.agentFactory : layout.agent,
       entry: seal.entry,
       runtimeEntry: seal.runtime?.entry ?? null,
+      ...(component === 'app' ? aboutState(effects, layout, own ? 'factory' : choice.committedApp) : {}),
+      ...(component === 'app' && isCounted ? { trialTx: choice.tx } : {}),
     },
   });
   return { outcome: 'chosen', slot, version: seal.version };
+}
+
+/** The factory agent has a state of its own, which no other version may have written. */
+function aboutState({ files }: LaunchEffects, layout: Layout, writer: string | null): { stateSchemaMax?: number } {
+  const max = writer === null ? undefined : stateSchemaMax(files, layout.slot('app', writer));
+  return max === undefined ? {} : { stateSchemaMax: max };
 }
 
 /** Only one that is on trial has a time by which its run must have ended: see {@link isOverdue}. */

@@ -35,18 +35,9 @@ const retryIt = 'Use retry to have it tried again, or roll out a newer release.'
 
 /** @param file a bundle that a person names; null: what the server wants */
 export async function lookAhead(appliance: Appliance, file: string | null): Promise<Plan> {
-  const state = stateOrWhy(appliance);
-  if ('code' in state) return noPlan('unknown', state.sentence, [state]);
-  const isAtRest = state.row === 'idle' || state.row === 'safe';
-  const goesOn = isAtRest ? null : (during(state) ?? 'The version before is being given up.');
-  if (goesOn !== null) {
-    const reason = {
-      code: 'in-flight',
-      sentence: goesOn,
-      next: 'Wait for its end: holdfast-updater status tells of it.',
-    };
-    return noPlan('refused', goesOn, [reason]);
-  }
+  const rest = restOrWhy(appliance);
+  if (rest.kind === 'none') return rest.plan;
+  const { state } = rest;
   const chosen = file === null ? wantedByServer(appliance, state) : await broughtFile(appliance, state, file);
   if (chosen.kind === 'none') return chosen.plan;
   try {
@@ -56,6 +47,18 @@ export async function lookAhead(appliance: Appliance, file: string | null): Prom
     const { component, version, source } = chosen.choice;
     return whyNot(error, `${component} ${version}`, source.kind);
   }
+}
+
+type AtRest = { readonly kind: 'rest'; readonly state: StateBody } | { readonly kind: 'none'; readonly plan: Plan };
+
+/** Something new begins only where nothing is under way. */
+export function restOrWhy(appliance: Appliance): AtRest {
+  const state = stateOrWhy(appliance);
+  if ('code' in state) return { kind: 'none', plan: noPlan('unknown', state.sentence, [state]) };
+  if (state.row === 'idle' || state.row === 'safe') return { kind: 'rest', state };
+  const goesOn = during(state) ?? 'The version before is being given up.';
+  const then = 'Wait for its end: holdfast-updater status tells of it.';
+  return { kind: 'none', plan: noPlan('refused', goesOn, [{ code: 'in-flight', sentence: goesOn, next: then }]) };
 }
 
 function stateOrWhy({ files, layout }: Appliance): StateBody | Reason {

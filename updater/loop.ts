@@ -1,5 +1,6 @@
 import type { Row, StateBody } from '../protocol/state-record.ts';
 import { type Appliance, freshMemory, type RunMemory } from './appliance.ts';
+import { forgetArmedState } from './armed-state.ts';
 import { afterCrash, next, table } from './machine.ts';
 import type { Effect, MachineEvent } from './machine-event.ts';
 import { prune } from './release/prune.ts';
@@ -64,13 +65,20 @@ export async function runLoop(
 }
 
 /** What can not be removed takes space and nothing else: it must not end a run, and the next one tries again. */
-function tidy({ files, layout, log }: Appliance, state: StateBody): void {
+function tidy(appliance: Appliance, state: StateBody): void {
+  const { files, layout, log } = appliance;
   try {
+    // Also of an updater that was given up between its probe and its trial.
+    forgetArmedState(appliance);
     prune(files, layout, state);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
     log(`what is not needed any more can not be removed: ${error.message}`);
   }
+}
+
+function isUntidy({ files, layout }: Appliance): boolean {
+  return files.list(layout.work).length > 0 || files.stat(layout.armedState) !== null;
 }
 
 /** One run of the updater on this appliance, from the state that it finds to rest. */
@@ -100,7 +108,7 @@ export async function runUpdater(appliance: Appliance, loaded: StateBody, forced
   const persist = (state: StateBody) => {
     saveState(appliance.files, appliance.layout, state);
   };
-  if (loaded.transaction === null && appliance.files.list(appliance.layout.work).length > 0) tidy(appliance, loaded);
+  if (loaded.transaction === null && isUntidy(appliance)) tidy(appliance, loaded);
   // Whoever carries on after a crash or a reboot is part of the story.
   markRow(appliance, loaded);
   return runLoop(loaded, effectsOf(appliance, memory), persist, onRow);

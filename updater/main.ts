@@ -20,6 +20,7 @@ const options = {
   host: { type: 'string' },
   json: { type: 'boolean', default: false },
   'data-age': { type: 'string' },
+  rollback: { type: 'boolean', default: false },
   wait: { type: 'boolean', default: true },
   help: { type: 'boolean', short: 'h', default: false },
   version: { type: 'boolean', default: false },

@@ -14,7 +14,7 @@ export interface Reason {
   readonly next: string;
 }
 
-interface Step {
+export interface Step {
   readonly row: Row;
   readonly does: string;
   /** The slot that it is about; null: none, or not chosen yet. */
@@ -105,22 +105,27 @@ export function planOf(state: StateBody, choice: Choice, found: Found, waits: re
       written: writing,
       reserved: fetching + writing + snapped,
     },
-    downtime: isSwitched ? downtimeOf(choice, found) : null,
+    downtime: downtimeOfChoice(choice, found),
     trial: isSwitched ? found.trial : null,
     ifItFails: isSwitched ? failureOf(state, choice, found) : null,
   };
 }
 
-function downtimeOf({ component }: Choice, { history, reserved }: Found): NonNullable<Plan['downtime']> {
-  // The agent does not notice that the updater is replaced.
-  if (component !== 'app') return { expectedMs: 0, measured: 0, stateBytes: 0 };
+/** Of a switch of the agent, from what was measured here. */
+export function downtimeOf(history: readonly TransactionLine[], stateBytes: number): NonNullable<Plan['downtime']> {
   const measured = history
     .filter((line) => line.component === 'app' && line.outcome === 'committed' && (line.downMs ?? 0) > 0)
     .flatMap(({ downMs }) => downMs ?? [])
     .slice(-measuredMax)
     .sort((a, b) => a - b);
   const expectedMs = measured[Math.floor(measured.length / 2)] ?? null;
-  return { expectedMs, measured: measured.length, stateBytes: reserved.snapped };
+  return { expectedMs, measured: measured.length, stateBytes };
+}
+
+function downtimeOfChoice({ component }: Choice, { history, reserved }: Found): Plan['downtime'] {
+  if (component === 'app') return downtimeOf(history, reserved.snapped);
+  // The agent does not notice that the updater is replaced.
+  return component === 'updater' ? { expectedMs: 0, measured: 0, stateBytes: 0 } : null;
 }
 
 /** What a good update finds, row by row; of the operating system it ends with the written slot. */
@@ -186,20 +191,26 @@ function stepOf(state: StateBody, choice: Choice, found: Found): Step {
       return step('write the slot, sync it, read it back', found.filesToWrite, reserved.writing);
     case 'sealed':
       return step(choice.waits ? 'seal the slot; wait for the window where the agent is healthy' : 'seal the slot');
-    case 'quiesced':
-      return step('record the baseline, stop the agent, prove that it is gone');
     case 'snapped':
       return step('copy the state of the agent', null, reserved.snapped);
-    case 'armed':
-      return step(`flip the state record and start the new version, ${trial.tries} tries`);
-    case 'trial':
-      return step(
-        `judge it until it was healthy for ${trial.healthyMs / 1000} s, ${trial.deadlineMs / 1000} s at the most`,
-      );
     case 'committing':
       return step('mark the slot as committed; the version before is kept');
     default:
-      return step(state.row);
+      return step(switchWords(state.row, trial));
+  }
+}
+
+/** What every switch of the agent does in this row. */
+export function switchWords(row: Row, { healthyMs, deadlineMs, tries }: Transaction['trial']): string {
+  switch (row) {
+    case 'quiesced':
+      return 'record the baseline, stop the agent, prove that it is gone';
+    case 'armed':
+      return `flip the state record and start the new version, ${tries} tries`;
+    case 'trial':
+      return `judge it until it was healthy for ${healthyMs / 1000} s, ${deadlineMs / 1000} s at the most`;
+    default:
+      return row;
   }
 }
 

@@ -13,13 +13,7 @@ import { sha256 } from '../protocol/digest.ts';
 import { applianceIdOf, keyIdOf } from '../protocol/ids.ts';
 import type { Layout } from '../protocol/layout.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import {
-  generateKeyPair,
-  type PublicKey,
-  privateKeyFromPem,
-  privateKeyToPem,
-  publicKeyOf,
-} from '../protocol/trust/ed25519.ts';
+import { type PublicKey, privateKeyToPem, publicKeyOf } from '../protocol/trust/ed25519.ts';
 import { sealEnvelope } from '../protocol/trust/envelope.ts';
 import { SignatureError, signRequest, verifyAnswer } from '../protocol/trust/http-signature.ts';
 import { holdfastFields } from '../protocol/trust/tuf-targets.ts';
@@ -27,6 +21,7 @@ import { readFile, replaceFile, replaceJson } from './effects/durable.ts';
 import type { Files } from './effects/files.ts';
 import type { Http } from './effects/http.ts';
 import { identityShape } from './identity.ts';
+import { ownKey } from './own-key.ts';
 import { makePin } from './page/pin.ts';
 import { firstSettings, makeDirectories } from './partition.ts';
 import { createRecordFiles, knownRecord, readRecord, writeRecord } from './record-store.ts';
@@ -66,16 +61,6 @@ export interface SetUpResult {
 
 const enrolTotalMs = 30_000;
 const answerBytesMax = 256 * 1024;
-const keyBytesMax = 4 * 1024;
-
-/** The key that is there, or a new one that is on disk before anybody hears of it. */
-function ownKey(files: Files, path: string) {
-  const pem = readFile(files, path, keyBytesMax);
-  if (pem !== null) return privateKeyFromPem(pem.toString('ascii'));
-  const { privateKey } = generateKeyPair();
-  replaceFile(files, path, Buffer.from(privateKeyToPem(privateKey)), 0o600);
-  return privateKey;
-}
 
 /**
  * Only what one of these signed is believed: the key that the claim pinned, or, where the server's key was replaced since

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { execa } from 'execa';
@@ -73,7 +73,87 @@ describe('an agent serves', () => {
   });
 });
 
+/** A state of this agent with some readings, and then another number in it. */
+async function numbered(schema: number): Promise<void> {
+  const run = appliance.run();
+  const { progress } = await appliance.healthy();
+  await until('readings', async () => ((await appliance.health())?.progress ?? 0) > progress + 2);
+  run.kill('SIGTERM');
+  await run.exit();
+  const database = new Sqlite(appliance.layout.stateDb);
+  database.prepare('UPDATE meta SET schema = ?').run(schema);
+  database.close();
+  forgetOpener();
+}
+
+/** As if another version had opened the state last. */
+function forgetOpener(): void {
+  const database = new Sqlite(appliance.layout.outboxDb);
+  database.exec("DELETE FROM words WHERE name = 'state-opened'");
+  database.close();
+}
+
+function startedWith(about: Partial<typeof appliance.start>): void {
+  appliance.start = { ...appliance.start, ...about };
+  appliance.writeStart();
+}
+
+const stateBytes = () => readFileSync(appliance.layout.stateDb);
+const kept = () => `${appliance.layout.stateDb}.unreadable-1`;
+
+describe('a number in its state that is above all that a version here can have written', () => {
+  it.each([2 ** 31, 2 ** 53, -1])('keeps no version out: what has %d is kept aside', async (schema) => {
+    await numbered(schema);
+    const before = stateBytes();
+    startedWith({ stateSchemaMax: 4 });
+    await serves();
+    expect(readFileSync(kept()).equals(before)).toBe(true);
+    await until('the note', () => JSON.stringify(appliance.server.requests).includes('unreadable-1'));
+  });
+
+  it.each([
+    ['not above it', { stateSchemaMax: 2 }],
+    ['and nobody knows what a version here can have written', {}],
+  ])('is a newer state where it is %s: this version refuses it, and leaves it as it is', async (_, about) => {
+    await numbered(2);
+    const before = stateBytes();
+    startedWith(about);
+    const run = appliance.run();
+    expect(await run.exit()).toEqual({ code: 78, signal: null });
+    expect(run.stderr).toContain('(state-too-new)');
+    expect(stateBytes().equals(before)).toBe(true);
+  });
+
+  it('ends the trial of the version that wrote it', async () => {
+    startedWith({ stateSchemaMax: 1, trialTx: 7 });
+    const run = appliance.run();
+    await appliance.healthy();
+    const database = new Sqlite(appliance.layout.stateDb);
+    database.prepare('UPDATE meta SET schema = ?').run(2 ** 31);
+    database.close();
+    run.kill('SIGTERM');
+    await run.exit();
+    const again = appliance.run();
+    expect(await again.exit()).toEqual({ code: 78, signal: null });
+    expect(again.stderr).toContain('(state-unreadable)');
+    expect(existsSync(kept())).toBe(false);
+  });
+});
+
 describe('what is kept aside', () => {
+  it('is also what came back after an earlier trial of this version: its next trial is not kept out by it', async () => {
+    startedWith({ trialTx: 7 });
+    const run = appliance.run();
+    await appliance.healthy();
+    run.kill('SIGKILL');
+    await run.exit();
+    for (const end of ['-wal', '-shm']) rmSync(`${appliance.layout.stateDb}${end}`, { force: true });
+    writeFileSync(appliance.layout.stateDb, spoiled);
+    startedWith({ trialTx: 9 });
+    await serves();
+    expect(readFileSync(kept(), 'utf8')).toBe(spoiled);
+  });
+
   it('is nothing that a step of a migration fails on: that release is at fault, not the state', async () => {
     const database = new Sqlite(appliance.layout.stateDb);
     // The step that makes the table finds an index of its name.

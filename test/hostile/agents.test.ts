@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { answers } from './answers.ts';
-import { type Course, Courses, committedCourse, trialCourse } from './course.ts';
+import { type Course, Courses, committedCourse, failedNextCourse, trialCourse } from './course.ts';
 import { deeds } from './deeds.ts';
 import { arrivesWithinMs, good, nextRelease, Site } from './site.ts';
 
@@ -13,6 +13,8 @@ const courses = new Courses(3);
 const attacks = [...deeds, ...answers];
 const running = attacks.filter(({ asCommitted }) => asCommitted);
 const tried = attacks.flatMap((attack) => (attack.onTrial === null ? [] : [{ ...attack, reason: attack.onTrial }]));
+
+const future = attacks.filter(({ version }) => version === '1.0.90');
 
 beforeAll(async () => {
   await site.found();
@@ -41,5 +43,16 @@ describe('a trial is rolled back for its reason, and the next release gets in, w
   it.each(tried)('$how: $reason ($version)', async ({ version, reason }) => {
     const course = await courses.of(`tries ${version}`);
     expectArrived(course, [`${good} -> ${version} rolled-back ${reason}`, `${good} -> ${nextRelease} committed`]);
+  });
+});
+
+describe('a trial that began with a state of its own, because nothing could read what it found', () => {
+  it.each(future)('and then fails brings back what it found, byte for byte: what $how ($version)', async (attack) => {
+    const { told, restored, numbers, missing } = await failedNextCourse(site, attack, '1.0.55');
+    expect(told).toEqual([`${attack.version} -> 1.0.55 rolled-back flap`]);
+    expect(restored).toContain('state.db');
+    expect(numbers).not.toEqual([]);
+    expect(numbers.every((number) => number === 2 ** 31)).toBe(true);
+    expect(missing).toEqual([]);
   });
 });

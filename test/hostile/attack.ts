@@ -19,7 +19,7 @@ export interface Attack {
   readonly destroys: readonly ('state' | 'outbox')[];
   /** A file system of this size in the place of its directory, which is its quota, or of the whole data partition. */
   readonly disk?: Disk;
-  /** The same where it is on trial; what comes back comes by rename, so only the whole partition can be small there. */
+  /** The same where it is on trial. */
   readonly diskOnTrial?: Disk;
   /** What this appliance's own settings say otherwise. */
   readonly settings?: Readonly<Record<string, number>>;

@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { historyOf, serves, told } from '../scenarios/scene.ts';
@@ -5,6 +7,7 @@ import { checkRecords } from '../soak/records.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { until } from '../support/world/wait.ts';
 import type { Attack } from './attack.ts';
+import { schemaIn } from './look.ts';
 import { arrivesWithinMs, good, nextRelease, revertedWithinMs, type Site } from './site.ts';
 
 /** What one appliance went through, for the tests to judge. */
@@ -22,8 +25,8 @@ export interface Course {
 const readingShape = z.object({ name: z.string(), sha256: z.string() });
 
 /** Acknowledged readings that are not in the agent's state as they were. */
-function missingReadings({ layout }: ApplianceBox, acknowledged: readonly z.infer<typeof readingShape>[]): string[] {
-  const database = new DatabaseSync(layout.stateDb, { readOnly: true });
+function missingReadings(path: string, acknowledged: readonly z.infer<typeof readingShape>[]): string[] {
+  const database = new DatabaseSync(path, { readOnly: true });
   try {
     const rows = z.array(readingShape).parse(database.prepare('SELECT name, sha256 FROM readings').all());
     const kept = new Map(rows.map(({ name, sha256 }) => [name, sha256]));
@@ -45,7 +48,7 @@ async function endOf(
   await box.powerOff();
   const lost = [
     ...(destroys.includes('outbox') ? [] : checkRecords(box, server.dir).lost),
-    ...(destroys.includes('state') ? [] : missingReadings(box, before)),
+    ...(destroys.includes('state') ? [] : missingReadings(box.layout.stateDb, before)),
   ];
   return { told: told(transactions), lost };
 }
@@ -88,6 +91,45 @@ async function courseOfTried(site: Site, attack: Attack, box: ApplianceBox): Pro
   // The state comes back with the version before, whatever the trial made of it.
   const destroys = attack.destroys.filter((what) => what !== 'state');
   return { tookEffect, arrivedMs, ...(await endOf(site, box, destroys, before)) };
+}
+
+/** What a trial brought back that found a state which it could not take, and then failed for another reason. */
+export interface BroughtBack {
+  readonly told: readonly string[];
+  /** Files that are byte for byte what they were before the switch. */
+  readonly restored: readonly string[];
+  /** The numbers in the databases that were kept aside: by the trial, and by what came back. */
+  readonly numbers: readonly unknown[];
+  /** Readings of before that are in none of the databases that are there now. */
+  readonly missing: readonly string[];
+}
+
+/** It is what runs, and what follows it is no better: that is rolled back, and what it found is there again. */
+export async function failedNextCourse(site: Site, attack: Attack, next: string): Promise<BroughtBack> {
+  await site.publish(next);
+  return site.withAppliance(`fails-after-${attack.version}`, attack.version, attack, async (box) => {
+    await site.proveEffect(box, attack);
+    const before = await site.world.server.records(box.options.name);
+    await site.assign(box, next);
+    const line = await until(
+      `${next} is rolled back`,
+      revertedWithinMs,
+      async () => (await historyOf(box, 1))[0] ?? null,
+    );
+    await box.powerOff();
+    const same = (line.restored ?? []).filter(({ snapshot, restored }) => snapshot === restored);
+    const databases = readdirSync(box.layout.agent).filter((name) => /^state\.db(\.unreadable-\d)?$/.test(name));
+    const paths = databases.map((name) => join(box.layout.agent, name));
+    const missing = paths.map((path) => missingReadings(path, before));
+    return {
+      told: told([line]),
+      restored: same.map(({ name }) => name),
+      numbers: paths.filter((path) => path !== box.layout.stateDb).map(schemaIn),
+      missing: before
+        .map(({ name }) => `${name} is gone`)
+        .filter((lost) => missing.every((each) => each.includes(lost))),
+    };
+  });
 }
 
 /** Courses that run beside each other, so many at a time, in this order. */

@@ -16,6 +16,7 @@ import {
   processesOfAgent,
   procOf,
   runnableThreads,
+  schemaIn,
 } from './look.ts';
 
 async function whileAgentRuns(box: ApplianceBox, look: (pid: number) => Promise<boolean> | boolean): Promise<boolean> {
@@ -61,6 +62,8 @@ export const deeds: readonly Attack[] = [
     version: '1.0.55',
     how: 'flaps',
     onTrial: 'flap',
+    // What comes back is copied there: no rename leads from one file system to another.
+    diskOnTrial: { of: 'agent', bytes: 64 * 1024 * 1024 },
     tookEffect: (box) => logOf(box).split('the agent is up').length > 2 && ends(box, '1') >= 2,
   },
   {
@@ -139,6 +142,15 @@ export const deeds: readonly Attack[] = [
     onTrial: 'crash-loop',
     destroys: ['state', 'outbox'],
     tookEffect: (box) => existsSync(box.layout.stateDb) && !isDatabase(box.layout.stateDb) && ends(box, 'SIGKILL') >= 1,
+  },
+  {
+    ...inBoth,
+    version: '1.0.90',
+    how: 'writes a schema number of the future into its state, and goes on',
+    // It serves as before, so its trial has nothing against it.
+    onTrial: null,
+    destroys: ['state'],
+    tookEffect: async (box) => schemaIn(box.layout.stateDb) === 2 ** 31 && (await answered(box))?.json !== null,
   },
   {
     ...inBoth,

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { processesOf } from '../support/supervisor/processes-of.ts';
@@ -146,4 +147,14 @@ export function startOf({ layout }: ApplianceBox): z.infer<typeof startShape> {
 
 export function logOf(box: ApplianceBox): string {
   return readFileSync(`${box.config.logs}/agent.log`, 'utf8');
+}
+
+/** The number in a database of the agent, by another SQLite than its own. */
+export function schemaIn(path: string): unknown {
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    return database.prepare('SELECT schema FROM meta').get()?.schema;
+  } finally {
+    database.close();
+  }
 }

@@ -57,6 +57,14 @@ async function runToTheEnd(): Promise<string> {
   return log;
 }
 
+/** A request starts the updater by itself; what it says is in its own log. */
+async function rowsOfRequest(...words: string[]): Promise<(string | undefined)[]> {
+  const log = join(box.config.logs, 'updater.log');
+  const said = readFileSync(log, 'utf8').length;
+  await updater(...words);
+  return rowsOf(readFileSync(log, 'utf8').slice(said));
+}
+
 describe('a plan is what then happens', () => {
   it('for the release that the server wants: rows, slot, bytes that are fetched and written', async () => {
     // What the next answer will say, said before, so that there is time between the plan and its doing.
@@ -90,11 +98,22 @@ describe('a plan is what then happens', () => {
       downtime: { expectedMs: line?.downMs, measured: 1 },
     });
     expect(plan.bytes?.reused).toBeGreaterThan(0);
-    // A request starts the updater by itself; what it says is in its own log.
-    const log = join(box.config.logs, 'updater.log');
-    const said = readFileSync(log, 'utf8').length;
-    await updater('install', second.path);
-    expect(rowsOf(readFileSync(log, 'utf8').slice(said))).toEqual([...rows(plan), 'idle']);
+    expect(await rowsOfRequest('install', second.path)).toEqual([...rows(plan), 'idle']);
+  });
+
+  it('for going back: the slot that is there, the state that is copied, and nothing fetched', async () => {
+    const plan = await planned('--rollback');
+    expect(plan).toMatchObject({
+      outcome: 'plan',
+      release: { version: '2.0.0', from: '2.0.1' },
+      bytes: { toFetch: 0, written: 0 },
+      downtime: { measured: 2 },
+    });
+    expect(await rowsOfRequest('rollback')).toEqual([...rows(plan), 'idle']);
+    const { agent, slots } = await box.status();
+    expect(agent.version).toBe('2.0.0');
+    const slot = slots.find((one) => one.component === 'app' && wordOf(one.role) === 'committed')?.slot;
+    expect(new Set(plan.steps.map((step) => step.slot))).toEqual(new Set([slot]));
   });
 
   it('and then there is nothing to do', async () => {

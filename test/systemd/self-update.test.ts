@@ -4,7 +4,7 @@ import { applianceViewShape } from '../../server-lite/operator/shapes.ts';
 import { until } from '../support/world/wait.ts';
 import { updaterVersion } from '../support/world/world.ts';
 import type { Machine } from './machine.ts';
-import { Site, serves } from './site.ts';
+import { eachSecond, Site, serves } from './site.ts';
 
 /** The updater replaces itself, in its own unit and sandbox (S28). */
 const site = new Site();
@@ -43,10 +43,7 @@ beforeAll(async () => {
   const prepare = (one: Machine) => {
     const overdue = '/usr/lib/holdfast/node /usr/lib/holdfast/launch.js overdue updater --after-s 4';
     one.dropIn('holdfast-overdue.service', `[Service]\nExecCondition=\nExecCondition=${overdue}\n`);
-    one.dropIn(
-      'holdfast-overdue.timer',
-      '[Timer]\nOnActiveSec=\nOnActiveSec=1\nOnUnitInactiveSec=\nOnUnitInactiveSec=1\nAccuracySec=100ms\n',
-    );
+    one.dropIn('holdfast-overdue.timer', eachSecond);
   };
   machine = await site.appliance(name, tree, { prepare });
   await serves(machine, '1.0.49');

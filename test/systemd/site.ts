@@ -125,11 +125,11 @@ export class Site implements AsyncDisposable {
   }
 }
 
+/** What is assigned empty empties the list of all triggers, whatever its name: so once, and first. */
+export const eachSecond = '[Timer]\nOnActiveSec=\nOnActiveSec=1\nOnUnitInactiveSec=1\nAccuracySec=100ms\n';
+
 export function lookEachSecond(machine: Machine): void {
-  machine.dropIn(
-    'holdfast-updater.timer',
-    '[Timer]\nOnActiveSec=\nOnActiveSec=1\nOnUnitInactiveSec=\nOnUnitInactiveSec=1\nAccuracySec=100ms\n',
-  );
+  machine.dropIn('holdfast-updater.timer', eachSecond);
 }
 
 async function userOf(machine: Machine, name: string): Promise<{ uid: number; gid: number }> {

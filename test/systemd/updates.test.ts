@@ -188,10 +188,7 @@ describe('an appliance under systemd', () => {
   });
 
   it('is not kept busy by a flood of hints', async () => {
-    machine.dropIn(
-      'holdfast-updater.timer',
-      '[Timer]\nOnActiveSec=\nOnActiveSec=1h\nOnUnitInactiveSec=\nOnUnitInactiveSec=1h\n',
-    );
+    machine.dropIn('holdfast-updater.timer', '[Timer]\nOnActiveSec=\nOnActiveSec=1h\nOnUnitInactiveSec=1h\n');
     await machine.command('systemctl', 'daemon-reload');
     await machine.command('systemctl', 'stop', 'holdfast-hint.service');
     await machine.command('systemctl', 'restart', 'holdfast-updater.timer', 'holdfast-hint.path');

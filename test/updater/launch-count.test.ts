@@ -57,6 +57,7 @@ describe('a start of the committed slot', () => {
       stateDir: layout.agent,
       entry: 'main.js',
       runtimeEntry: null,
+      stateSchemaMax: 1,
     });
   });
 

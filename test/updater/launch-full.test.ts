@@ -2,12 +2,14 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Layout } from '../../protocol/layout.ts';
+import { launchBodyShape } from '../../protocol/state-record.ts';
 import { realFiles } from '../../updater/effects/files.ts';
 import { launchCount } from '../../updater/launch-count.ts';
-import { createRecordFiles } from '../../updater/record-store.ts';
+import { countUpdaterEnd } from '../../updater/launch-end.ts';
+import { createRecordFiles, readRecord } from '../../updater/record-store.ts';
 import { saveState } from '../../updater/state-store.ts';
 import { sealedSlot } from './support/sealed-slot.ts';
-import { digestOf, stateIn } from './support/states.ts';
+import { digestOf, idleState, stateIn } from './support/states.ts';
 import { temporaryAppliance } from './support/temporary-appliance.ts';
 import { systemError, withOperations } from './support/wrapped-files.ts';
 
@@ -55,5 +57,48 @@ describe('where run/ is full', () => {
   it('no agent is started without a nonce of its own', () => {
     launch('app');
     expect(() => launch('app', fullRun('create'))).toThrow(expect.objectContaining({ code: 'ENOSPC' }));
+  });
+});
+
+describe('where run/ is full and an updater is on trial', () => {
+  const trial = { tx: 7, component: 'updater', slot: '0', tries: 3 } as const;
+  const full = () =>
+    withOperations({
+      create: (path, mode) => {
+        if (path.startsWith(`${layout.run}/`)) throw systemError('ENOSPC');
+        return realFiles.create(path, mode);
+      },
+    });
+  const triesCounted = () =>
+    launchBodyShape.parse(readRecord(realFiles, layout.launchRecords)?.body).updater?.starts.length;
+  const armed = () => {
+    sealedSlot(layout, 'updater', '0', { version: '1.1.0' });
+    launch('updater');
+    saveState(realFiles, layout, { ...idleState(), row: 'armed', trial });
+  };
+
+  it('each of its starts counts all the same, and then the one before is started', () => {
+    armed();
+    for (const tries of [1, 2, 3]) {
+      // There is no room to point at the new one; what counts is on the data partition.
+      expect(() => launch('updater', full())).toThrow(expect.objectContaining({ code: 'ENOSPC' }));
+      expect(triesCounted()).toBe(tries);
+    }
+    expect(launch('updater', full())).toMatchObject({ outcome: 'chosen', slot: 'factory' });
+    expect(triesCounted()).toBe(3);
+  });
+
+  it('the one that was pointed at before run/ was full starts, and is counted', () => {
+    armed();
+    expect(launch('updater')).toMatchObject({ outcome: 'chosen', slot: '0' });
+    expect(launch('updater', full())).toMatchObject({ outcome: 'chosen', slot: '0' });
+    expect(triesCounted()).toBe(2);
+  });
+
+  it('a bad end of it that can not be noted keeps launch from nothing', () => {
+    armed();
+    launch('updater');
+    const end = { invocation: 'i', code: 'exited', status: '1' };
+    expect(countUpdaterEnd(full(), layout, end)).toBe(1);
   });
 });

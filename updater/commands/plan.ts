@@ -1,16 +1,25 @@
 import { resolve } from 'node:path';
-import { type CommandLine, exitFailed, exitOk, fail, say } from '../command-line.ts';
+import { ageTyped } from '../age-word.ts';
+import { type CommandLine, exitFailed, exitOk, fail, say, usage } from '../command-line.ts';
 import { filesUnchanged } from '../effects/files-unchanged.ts';
 import { IdentityError } from '../identity.ts';
 import { lookAhead } from '../look-ahead.ts';
+import { lookBack } from '../look-back.ts';
 import type { Plan } from '../plan.ts';
 import { openAppliance } from '../run.ts';
 
 /** What the updater would do now. Nothing is changed, and no run is held up. */
 export async function plan(line: CommandLine, file: string | undefined): Promise<number> {
+  const { rollback, 'data-age': typed } = line.options;
+  const ageH = typed === undefined ? null : ageTyped(typed);
+  if (typed !== undefined && ageH === null) return usage(line, `--data-age needs an age like 7h or 5d, not ${typed}`);
+  if (rollback ? file !== undefined : typed !== undefined)
+    return usage(line, 'plan takes a FILE, or --rollback, to which --data-age belongs');
   try {
     const appliance = openAppliance({ ...line, files: filesUnchanged(line.files) }, line.complain);
-    const made = await lookAhead(appliance, file === undefined ? null : resolve(file));
+    const made = rollback
+      ? lookBack(appliance, ageH)
+      : await lookAhead(appliance, file === undefined ? null : resolve(file));
     say(line, textOf(made), made);
     return made.outcome === 'refused' || made.outcome === 'unknown' ? exitFailed : exitOk;
   } catch (error) {

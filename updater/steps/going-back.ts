@@ -62,9 +62,13 @@ function isSame(named: NonNullable<RollbackRequest['data']>, { tx, ageH }: Forme
 
 /** A return is tried like any other switch, for as long as that version's manifest asks. */
 export function trialOf(appliance: Appliance, slot: SlotName): Transaction['trial'] {
-  const path = join(appliance.layout.slot('app', slot), manifestName);
-  const { healthyMs, deadlineMs, tries } = trialLength(manifestAt(appliance, path)?.trial, appliance.settings);
+  const { healthyMs, deadlineMs, tries } = trialLengthOf(appliance, slot);
   return { healthyMs, deadlineMs, tries };
+}
+
+export function trialLengthOf(appliance: Appliance, slot: SlotName): ReturnType<typeof trialLength> {
+  const path = join(appliance.layout.slot('app', slot), manifestName);
+  return trialLength(manifestAt(appliance, path)?.trial, appliance.settings);
 }
 
 function manifestAt({ files }: Appliance, path: string): Manifest | undefined {

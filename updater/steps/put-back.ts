@@ -20,7 +20,7 @@ export function putBack(appliance: Appliance, state: StateBody): MachineEvent {
   // What was not copied would not come back after a failed trial: nothing is moved then.
   if (odd !== null) return cannot(`of today's data ${odd} could not be copied`);
   try {
-    const found = restoreTwice(files, layout, data.tx, settings.agentUser, log);
+    const found = restoreTwice(files, layout, data.tx, settings.agentUser, log, true);
     if (found instanceof RestoreError) return cannot(`${found.message} (${found.code})`);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Layout } from '../../protocol/layout.ts';
 import type { Files } from '../effects/files.ts';
 import type { User } from '../settings.ts';
+import { MoveError, moveBack, moveOut } from './move-across.ts';
 import {
   databaseName,
   digestFile,
@@ -26,21 +27,21 @@ export interface Restored {
 }
 
 export class RestoreError extends Error {
-  readonly code: 'snapshot-missing' | 'restored-differs';
-  constructor(code: RestoreError['code'], message: string) {
-    super(message);
+  readonly code: 'snapshot-missing' | 'restored-differs' | MoveError['code'];
+  constructor(code: RestoreError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
     this.code = code;
   }
 }
 
-function moveToQuarantine(files: Files, layout: Layout, tx: number, name: string): void {
+function moveToQuarantine(files: Files, layout: Layout, tx: number, name: string, mustKeep: boolean): void {
   const from = join(layout.agent, name);
   if (files.stat(from) === null) return;
   const directory = quarantineDirectory(layout, tx);
   for (let i = 0; i < quarantineNamesMax; i += 1) {
     const to = join(directory, i === 0 ? name : `${name}.${i}`);
     if (files.stat(to) !== null) continue;
-    files.rename(from, to);
+    moveOut(files, from, to, mustKeep);
     return;
   }
   throw new RestoreError('restored-differs', `${directory} has no room for another ${name}`);
@@ -62,26 +63,47 @@ function isRestored(files: Files, layout: Layout, tx: number, entry: SnapshotInd
 
 /**
  * The trial's state goes to quarantine by rename, the snapshot comes back by rename, then every byte of it is verified.
- * May be repeated after a cut at any point, as long as no agent ran in between; needs no space.
- * @throws RestoreError `snapshot-missing`, `restored-differs`
+ * May be repeated after a cut at any point, as long as no agent ran in between; needs no space, unless agent/ is a file
+ * system of its own.
+ * @param mustKeep what is in agent/ now is no trial's, and is never given up for want of space
+ * @throws RestoreError
  */
-export function restoreSnapshot(files: Files, layout: Layout, tx: number, owner: User | null): Restored[] {
+export function restoreSnapshot(
+  files: Files,
+  layout: Layout,
+  tx: number,
+  owner: User | null,
+  mustKeep = false,
+): Restored[] {
+  try {
+    return restore(files, layout, tx, owner, mustKeep);
+  } catch (error) {
+    if (error instanceof MoveError) throw new RestoreError(error.code, error.message, { cause: error });
+    throw error;
+  }
+}
+
+function restore(files: Files, layout: Layout, tx: number, owner: User | null, mustKeep: boolean): Restored[] {
   const index = readSnapshot(files, layout, tx);
   if (index === null) throw new RestoreError('snapshot-missing', `there is no whole snapshot of transaction ${tx}`);
   files.makeDirectory(quarantineDirectory(layout, tx), 0o700);
-  for (const name of sideFiles) moveToQuarantine(files, layout, tx, name);
+  for (const name of sideFiles) moveToQuarantine(files, layout, tx, name, mustKeep);
   for (const entry of index.entries) {
     if (stays(index, entry) || isRestored(files, layout, tx, entry)) continue;
-    moveToQuarantine(files, layout, tx, entry.name);
+    moveToQuarantine(files, layout, tx, entry.name, mustKeep);
   }
   // The old names must be gone for good before the new ones appear: a left-over -wal would be replayed.
   files.syncDirectory(quarantineDirectory(layout, tx));
   files.syncDirectory(layout.agent);
   for (const entry of index.entries) {
     if (entry.found !== 'copied' || isRestored(files, layout, tx, entry)) continue;
-    const copy = join(snapshotDirectory(layout, tx), entry.name);
-    if (owner !== null) files.setOwner(copy, owner.uid, owner.gid);
-    files.rename(copy, join(layout.agent, entry.name));
+    moveBack(
+      files,
+      join(snapshotDirectory(layout, tx), entry.name),
+      join(layout.agent, entry.name),
+      owner,
+      index.names,
+    );
   }
   files.syncDirectory(snapshotDirectory(layout, tx));
   files.syncDirectory(layout.agent);
@@ -125,10 +147,11 @@ export function restoreTwice(
   tx: number,
   owner: User | null,
   log: (line: string) => void,
+  mustKeep = false,
 ): readonly Restored[] | RestoreError {
   for (let tries = 1; ; tries += 1) {
     try {
-      return restoreSnapshot(files, layout, tx, owner);
+      return restoreSnapshot(files, layout, tx, owner, mustKeep);
     } catch (error) {
       if (!(error instanceof RestoreError)) throw error;
       if (tries === restoreTries) return error;

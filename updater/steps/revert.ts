@@ -54,7 +54,10 @@ function report(appliance: Appliance, state: StateBody, restored: readonly Resto
   const said = `${transaction.version} was rolled back, because ${reason} (${failure.reason}): ${failure.text}.`;
   const text = seen === '' ? said : `${said} ${seen}`;
   const place = quarantineDirectory(appliance.layout, transaction.tx);
-  const here = `Its data is kept in ${place}, for ${trialsKeptDays} days of running and until ${trialsKeptMax} later trials failed.`;
+  const here =
+    appliance.files.list(place).length > 0
+      ? `Its data is kept in ${place}, for ${trialsKeptDays} days of running and until ${trialsKeptMax} later trials failed.`
+      : 'Of its data nothing was kept.';
   appliance.log(text);
   // It is not quarantined, and it is not tried again at once either.
   if (failure.reason === 'inconclusive') noteRefused(appliance, transaction.manifest, text);

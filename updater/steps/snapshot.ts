@@ -13,6 +13,8 @@ import { bytesOfCopy, writeAroundHoles, writeEnd } from './write-around-holes.ts
 export const stateBytesMaxDefault = 1024 * 1024 * 1024;
 const copyBytesAtOnce = 1024 * 1024;
 const indexBytesMax = 16 * 1024;
+const namesMax = 100;
+const namesBytesMax = 8 * 1024;
 export const [databaseName, logName] = snapshotFiles;
 
 const entryShape = z.discriminatedUnion('found', [
@@ -26,6 +28,8 @@ const indexShape = z.object({
   entries: z.array(entryShape),
   /** Schema of the state that the version writes that ran before the switch; null: nobody noted it. */
   writes: z.int().nullable().default(null),
+  /** Names that were in agent/ then; null: nobody noted them, or there were too many. */
+  names: z.array(z.string()).nullable().default(null),
 });
 export type SnapshotIndex = z.infer<typeof indexShape>;
 type Entry = SnapshotIndex['entries'][number];
@@ -187,9 +191,15 @@ export function takeSnapshot(
   }
   files.syncDirectory(directory);
   files.syncDirectory(layout.snapshots);
-  const index = { tx, entries, writes };
+  const index = { tx, entries, writes, names: namesIn(files, layout.agent) };
   replaceJson(files, join(directory, indexName), index, 0o600);
   return index;
+}
+
+/** An agent has ten names there; of a directory that somebody has crowded nothing is noted. */
+function namesIn(files: Files, directory: string): string[] | null {
+  const names = files.listAtMost(directory, namesMax + 1);
+  return names.length > namesMax || JSON.stringify(names).length > namesBytesMax ? null : names;
 }
 
 /** What the copy will take: what is odd or larger than it may be is not copied. */
