@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { layoutOf } from '../../../protocol/layout.ts';
 import { AgentNotGoneError, Unit, type UnitSpec } from './unit.ts';
@@ -51,7 +50,7 @@ const lineBytesMax = 1_000;
 
 function gateWords({ launchGate }: SupervisorConfig): string[] {
   if (launchGate === null) return [];
-  const url = pathToFileURL(join(import.meta.dirname, 'launch-gate.js'));
+  const url = new URL('./launch-gate.js', import.meta.url);
   url.searchParams.set('gate', launchGate);
   return ['--import', url.href];
 }
