@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ApplianceBox } from '../support/world/appliance-box.ts';
 import { randomOf } from './random.ts';
 import { checkRecords } from './records.ts';
-import { Tally } from './tally.ts';
+import { type Place, Tally } from './tally.ts';
 
 let directory: string;
 let box: ApplianceBox;
@@ -35,6 +35,8 @@ afterEach(() => {
   outbox.close();
   rmSync(directory, { recursive: true });
 });
+
+const place = (row: Place['row'], component: Place['component'] = 'app'): Place => ({ row, component });
 
 function store(n: number): void {
   server.prepare('INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)').run('hf-1', 'agent', `id-${n}`, n, 'record', '{}');
@@ -67,8 +69,15 @@ describe('the check of all records', () => {
 describe('the tally', () => {
   it('leads to the row that was struck least', () => {
     const tally = new Tally();
-    for (let i = 0; i < 3; i += 1) tally.count('agent', 'trial');
-    expect(tally.leastOf(['trial', 'armed'], randomOf(1))).toBe('armed');
+    const [trial, armed] = [place('trial'), place('armed')];
+    for (let i = 0; i < 3; i += 1) tally.count('agent', trial);
+    expect(tally.leastOf([trial, armed], randomOf(1))).toEqual(armed);
     expect(tally).toMatchObject({ cycles: 3, byRow: { trial: 3, armed: 0 }, byVictim: { agent: 3, plug: 0 } });
+  });
+
+  it('tells the rows of an update of the updater from those of the agent', () => {
+    const tally = new Tally();
+    tally.count('launch', place('armed', 'updater'));
+    expect(tally).toMatchObject({ cycles: 1, byRow: { armed: 0 }, byUpdaterRow: { armed: 1, trial: 0 } });
   });
 });
