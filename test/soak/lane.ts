@@ -30,6 +30,8 @@ const restsWithinMs = 90_000;
 const closesWithinMs = 30_000;
 const bringsEveryMs = 5_000;
 const lookEveryMs = 1;
+/** The blow falls so far into its row at the most; most often at once, because some rows are over in a few milliseconds. */
+const intoRowMsMax = 100;
 /** Kept open while anything can fail: what a failed trial leaves goes with the window, and is looked at before. */
 const windowMs = 60 * 60_000;
 
@@ -76,6 +78,7 @@ export class Lane {
     const endsAt = performance.now() + (isVerdict ? verdictComesWithinMs : rowComesWithinMs);
     const blow = new Blow(this.box, plan);
     for (; performance.now() < endsAt && !this.#isAt(plan.place); await delay(lookEveryMs)) blow.aim();
+    await delay(Math.floor(this.#random() ** 3 * intoRowMsMax));
     const killed = await blow.fall();
     const place = this.place;
     if (killed && plan.victim === 'plug') await this.box.powerOn();
@@ -186,9 +189,10 @@ export class Lane {
   /** An updater is not replaced while the agent's version before can come back. */
   async #closeWindow(): Promise<void> {
     this.#keepWindow(0);
+    wakeUpdater(this.box);
     await until(`${this.box.options.name} closes its window`, closesWithinMs, () => {
-      wakeUpdater(this.box);
-      return stateOf(this.box).row === 'idle' && stateOf(this.box).app.previous === null ? true : null;
+      const { row, app } = stateOf(this.box);
+      return row === 'idle' && app.previous === null ? true : null;
     });
     this.#keepWindow(windowMs);
   }

@@ -106,7 +106,7 @@ async function soak(lane: Lane, random: () => number): Promise<void> {
     const struck = place === null ? 'nothing' : `${place.component} ${place.row}`;
     const seconds = Math.round((performance.now() - startedMs) / 1000);
     process.stderr.write(
-      `${tally.cycles}/${cycles} ${seconds} s ${lane.box.options.name} ${plan.flow} ${plan.victim}: ${struck}\n`,
+      `${tally.cycles}/${cycles} ${seconds} s ${lane.box.options.name} ${plan.flow} ${plan.victim} at ${plan.place.row}: ${struck}\n`,
     );
   }
 }
@@ -173,7 +173,6 @@ try {
     lost,
     troubles,
   };
-  process.stderr.write(`CPU ${JSON.stringify(process.cpuUsage())}\n`);
   process.stdout.write(`${JSON.stringify(result)}\n`);
   process.exitCode = lost.length === 0 && troubles.length === 0 && tally.cycles >= cycles ? 0 : 1;
 } finally {

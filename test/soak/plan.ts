@@ -53,8 +53,8 @@ function flowsIn({ hasPrevious, previousRewrites, isRewritten, hasDataOfBefore }
   return [...always, 'bad', 'bad', 'rewrite', ...back, ...rot];
 }
 
-/** In these rows nothing of the agent is there that could be killed, and they are over before anybody has looked twice. */
-const shortRows: ReadonlySet<Row> = new Set(['returning']);
+/** In this row the updater is at work, and nothing else is there that could be killed in time. */
+const inReturning = ['updater', 'updater', 'updater', 'plug'] as const;
 const ofAgent = ['updater', 'updater', 'updater', 'agent', 'launch', 'page', 'plug'] as const;
 const ofUpdater = ['updater', 'updater', 'launch', 'launch', 'agent', 'page', 'plug'] as const;
 
@@ -63,6 +63,6 @@ export function planStrike(random: () => number, tally: Tally, situation: Situat
   const component = isOfUpdater(flow) ? 'updater' : 'app';
   const candidates = rowsOfFlow[flow].map((row): Place => ({ row, component }));
   const place = tally.leastOf(candidates, random);
-  if (shortRows.has(place.row)) return { flow, place, victim: 'updater' };
+  if (place.row === 'returning') return { flow, place, victim: oneOf(random, inReturning) };
   return { flow, place, victim: oneOf(random, component === 'updater' ? ofUpdater : ofAgent) };
 }

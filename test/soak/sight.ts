@@ -31,17 +31,21 @@ const reading = z.object({ n: z.number(), sha256: z.string() });
 const recordBody = z.object({ record: z.object({ name: z.string(), sha256: z.string() }) });
 const stateFile = /^state\.db(-wal)?(\.\d+)?$/;
 
-/** What `agent/` of a running agent holds is looked at as it is. A state that was never begun has no readings. */
-function readingsOf(path: string): Readings {
-  if (!existsSync(path)) return new Map();
+/** What an agent has not begun yet has no rows. */
+function rowsOf<Row>(path: string, table: string, shape: z.ZodType<Row>, sql: string): Row[] {
+  if (!existsSync(path)) return [];
   const database = new DatabaseSync(path, { readOnly: true });
   try {
-    if (database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'readings'").get() === undefined) return new Map();
-    const rows = z.array(reading).parse(database.prepare('SELECT n, sha256 FROM readings').all());
-    return new Map(rows.map(({ n, sha256 }) => [n, sha256]));
+    const hasBegun = database.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(table) !== undefined;
+    return hasBegun ? z.array(shape).parse(database.prepare(sql).all()) : [];
   } finally {
     database.close();
   }
+}
+
+function readingsOf(path: string): Readings {
+  const rows = rowsOf(path, 'readings', reading, 'SELECT n, sha256 FROM readings');
+  return new Map(rows.map(({ n, sha256 }) => [n, sha256]));
 }
 
 /**
@@ -93,20 +97,16 @@ export function readingsBefore({ layout }: ApplianceBox, tx: number): Readings |
 }
 
 function outboxOf(path: string): Pick<Sight, 'acknowledged' | 'doubled'> {
+  const sql = 'SELECT body FROM events WHERE record IS NOT NULL AND acked = 1 ORDER BY n';
+  const records = rowsOf(path, 'events', z.object({ body: z.string() }), sql).map(({ body }) => {
+    const { name, sha256 } = recordBody.parse(JSON.parse(body)).record;
+    return { n: Number(name.replace('reading-', '')), sha256 };
+  });
   const acknowledged = new Map<number, string>();
   const doubled: number[] = [];
-  if (!existsSync(path)) return { acknowledged, doubled };
-  const database = new DatabaseSync(path, { readOnly: true });
-  try {
-    const sql = 'SELECT body FROM events WHERE record IS NOT NULL AND acked = 1 ORDER BY n';
-    for (const { body } of z.array(z.object({ body: z.string() })).parse(database.prepare(sql).all())) {
-      const { name, sha256 } = recordBody.parse(JSON.parse(body)).record;
-      const n = Number(name.replace('reading-', ''));
-      if (acknowledged.has(n)) doubled.push(n);
-      acknowledged.set(n, sha256);
-    }
-  } finally {
-    database.close();
+  for (const { n, sha256 } of records) {
+    if (acknowledged.has(n)) doubled.push(n);
+    acknowledged.set(n, sha256);
   }
   return { acknowledged, doubled };
 }

@@ -5,7 +5,7 @@ export const victims = ['updater', 'agent', 'launch', 'page', 'server', 'plug'] 
 export type Victim = (typeof victims)[number];
 
 /** The rows that a transaction of the updater itself has; all others are the agent's. */
-export const updaterRows = [
+const updaterRows = [
   'resolved',
   'fetching',
   'writing',
