@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { SlotName } from '../../protocol/component.ts';
 import { committedName, committedShape } from '../../protocol/seal.ts';
+import type { Row } from '../../protocol/state-record.ts';
 import { realFiles } from '../../updater/effects/files.ts';
 import { readUpdaterEnds } from '../../updater/launch-end.ts';
 import { verifyInstalled } from '../../updater/release/verify-slot.ts';
@@ -22,10 +23,11 @@ import type { Releases } from './releases.ts';
 import { asidesOf, readingsAside, readingsBefore, readingsNow, sightOf } from './sight.ts';
 import type { Place } from './tally.ts';
 
-/** A row that does not come within this time is not waited for any longer: what is there then is struck. */
+/** Where no other row comes within this time, none is waited for any longer: what is there then is struck. */
 const rowComesWithinMs = 4_000;
-/** What is bad needs its tries, and the time that it may stand still. */
-const verdictComesWithinMs = 12_000;
+/** What is bad needs its tries, and the time that it may stand still; what is damaged is found after a boot. */
+const slowRows: ReadonlySet<Row> = new Set(['reverting', 'safe']);
+const slowRowComesWithinMs = 12_000;
 const restsWithinMs = 90_000;
 const closesWithinMs = 30_000;
 const bringsEveryMs = 5_000;
@@ -74,10 +76,8 @@ export class Lane {
   /** @returns where something died; null when nothing did */
   async strike(plan: Strike): Promise<Place | null> {
     this.#asked = await this.#begin(plan.flow);
-    const isVerdict = plan.place.row === 'reverting';
-    const endsAt = performance.now() + (isVerdict ? verdictComesWithinMs : rowComesWithinMs);
     const blow = new Blow(this.box, plan);
-    for (; performance.now() < endsAt && !this.#isAt(plan.place); await delay(lookEveryMs)) blow.aim();
+    await this.#reach(plan.place, blow);
     await delay(Math.floor(this.#random() ** 3 * intoRowMsMax));
     const killed = await blow.fall();
     const place = this.place;
@@ -104,9 +104,11 @@ export class Lane {
         this.#install(same.length > 0 ? same : good);
       }
       if (row !== 'idle' || this.#isAskedFor() || this.box.agentPid() === null) return null;
-      return isOfUpdater(flow) && !this.#hasRunUpdater(sinceMs) ? null : row;
+      if (isOfUpdater(flow) && !this.#hasRunUpdater(sinceMs)) return null;
+      // Thrown again and again where nobody ever notices.
+      if (!isCommittedSound(this.box)) throw new Error(`${name}: the committed slot is not whole`);
+      return row;
     });
-    if (!isCommittedSound(this.box)) throw new Error(`${name}: the committed slot is not whole`);
     if (isOfUpdater(flow)) this.#requireUpdater();
     this.#requireNotRefused(flow);
     this.books.look(sightOf(this.box));
@@ -123,9 +125,19 @@ export class Lane {
     }
   }
 
-  #isAt({ row, component }: Place): boolean {
-    const here = this.place;
-    return here.row === row && here.component === component;
+  /** Until its row comes, or what began is over without it, or nothing moves any more. */
+  async #reach({ row, component }: Place, blow: Blow): Promise<void> {
+    const movesWithinMs = slowRows.has(row) ? slowRowComesWithinMs : rowComesWithinMs;
+    let before: Row = 'idle';
+    let movedMs = performance.now();
+    for (; performance.now() - movedMs < movesWithinMs; await delay(lookEveryMs)) {
+      const here = this.place;
+      if (here.row === row && here.component === component) return;
+      if (here.row === 'idle' && before !== 'idle') return;
+      if (here.row !== before) movedMs = performance.now();
+      before = here.row;
+      blow.aim();
+    }
   }
 
   /** @returns the request; null: nobody asked for anything */
