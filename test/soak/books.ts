@@ -32,6 +32,7 @@ export class Books {
   readonly #asideOf = new Map<number, string>();
   /** Acknowledged at an earlier look: no trial since may take it away. */
   #known: ReadonlySet<number> = new Set();
+  #owed: ReadonlySet<number> = new Set();
 
   constructor(appliance: string) {
     this.#appliance = appliance;
@@ -51,17 +52,17 @@ export class Books {
   /**
    * A person asks for the data that was copied by the switch `tx`.
    * @param copied what is in it
-   * @param owed what had been acknowledged before that switch: none of it may be missing there
+   * @param owed {@link owed} as it was before that switch: none of it may be missing there
    */
   giveUp(tx: number, copied: Readings, owed: ReadonlySet<number>): void {
-    const gone = [...owed].filter((n) => !copied.has(n) && !this.#asideOf.has(n));
+    const gone = [...owed].filter((n) => !copied.has(n));
     for (const n of gone) this.#say(`reading ${n} was acknowledged before switch ${tx}, and its copy does not have it`);
     this.#givenUp.set(tx, { tx, upTo: Math.max(0, ...copied.keys()) });
   }
 
-  /** What was acknowledged up to the last look. */
-  get known(): ReadonlySet<number> {
-    return this.#known;
+  /** What was acknowledged, and in the agent's state, at the last look. */
+  get owed(): ReadonlySet<number> {
+    return this.#owed;
   }
 
   /** At rest: no transaction is under way. */
@@ -72,6 +73,7 @@ export class Books {
     Object.assign(this.counts, { checked: 0, state: 0, factory: 0, trial: 0, 'put-aside': 0 });
     for (const [n, sha256] of sight.acknowledged) this.#lookAt(sight, n, sha256);
     this.#known = new Set(sight.acknowledged.keys());
+    this.#owed = new Set([...this.#known].filter((n) => sight.state.has(n)));
   }
 
   #lookAt(sight: Sight, n: number, sha256: string): void {

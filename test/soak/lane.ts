@@ -45,7 +45,7 @@ export class Lane {
   readonly books: Books;
   readonly #releases: Releases;
   readonly #random: () => number;
-  /** What had been acknowledged before the switch to a version that rewrites the data. */
+  /** What no way back may lose: acknowledged before the switch to a version that rewrites the data. */
   #owed: ReadonlySet<number> = new Set();
   /** The last request: what a kill or a reboot took away is never answered, but none may be refused. */
   #asked: string | null = null;
@@ -144,7 +144,7 @@ export class Lane {
   async #begin(flow: Flow): Promise<string | null> {
     const { good, bad, rewriting, updaters } = this.#releases;
     const { app, updater } = stateOf(this.box);
-    if (flow !== 'data') this.#owed = this.books.known;
+    if (flow !== 'data') this.#owed = this.books.owed;
     switch (flow) {
       case 'good': {
         const fitting = this.situation.isRewritten ? rewriting : good;
