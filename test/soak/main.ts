@@ -69,7 +69,7 @@ async function found(): Promise<Lane[]> {
   const lanes: Lane[] = [];
   for (let index = 0; index < (appliances ?? 1); index += 1) {
     const box = await world.addAppliance(`soak-${index}`, {
-      timerMs: 1_000,
+      timerMs: 2_000,
       trial: { healthyMs: 300, deadlineMs: 15_000 },
       settings: { sampleMs: 100, stallMs: 1_500 },
       pagePort: pagePortFirst + index,
