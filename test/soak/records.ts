@@ -71,10 +71,12 @@ export function checkRecords(box: ApplianceBox, serverDir: string): RecordCheck 
   return { checked, lost };
 }
 
-/** Transactions that ended, by outcome, as the server was told. */
-export function outcomesOf(serverDir: string): Readonly<Record<string, number>> {
+/** Transactions of one component that ended, by outcome, as the server was told. */
+export function outcomesOf(serverDir: string, component: 'app' | 'updater'): Readonly<Record<string, number>> {
+  const sql = `
+    SELECT kind, count(*) AS count FROM events
+    WHERE role = 'updater' AND kind LIKE 'release-%' AND json_extract(body, '$.release.component') = ? GROUP BY kind`;
   const shape = z.object({ kind: z.string(), count: z.number() });
-  const sql =
-    "SELECT kind, count(*) AS count FROM events WHERE role = 'updater' AND kind LIKE 'release-%' GROUP BY kind";
-  return Object.fromEntries(rowsOf(join(serverDir, 'server.db'), shape, sql).map(({ kind, count }) => [kind, count]));
+  const found = rowsOf(join(serverDir, 'server.db'), shape, sql, component);
+  return Object.fromEntries(found.map(({ kind, count }) => [kind, count]));
 }

@@ -1,9 +1,9 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 import type { ApplianceBox } from '../world/appliance-box.ts';
 import { until } from '../world/wait.ts';
 import { wakeUpdater } from './look.ts';
+import { changeSettings } from './own-settings.ts';
 
 const appearsWithinMs = 20_000;
 
@@ -55,9 +55,5 @@ export async function killLaunch(box: ApplianceBox, component: 'app' | 'updater'
 
 /** Healthy time that a trial needs from now on, by the appliance's own settings. */
 export function setTrial(box: ApplianceBox, healthyMs: number): void {
-  const settings = z
-    .looseObject({ trial: z.looseObject({}) })
-    .parse(JSON.parse(readFileSync(box.layout.settings, 'utf8')));
-  const changed = { ...settings, trial: { ...settings.trial, healthyMs } };
-  writeFileSync(box.layout.settings, JSON.stringify(changed), { mode: 0o600 });
+  changeSettings(box, ({ trial }) => ({ trial: { ...trial, healthyMs } }));
 }

@@ -58,8 +58,9 @@ function gateWords({ launchGate }: SupervisorConfig): string[] {
 function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSpec; page: UnitSpec } {
   const layout = layoutOf(config.root);
   const node = join(config.os, 'node');
-  const launch = [node, ...gateWords(config), join(config.os, 'launch.js')];
-  const count = (component: string) => [...launch, 'count', component, '--root', config.root];
+  const launch = (how: 'count' | 'point', component: string) => {
+    return [node, ...gateWords(config), join(config.os, 'launch.js'), how, component, '--root', config.root];
+  };
   const app = layout.launchedComponent('app');
   const updater = layout.launchedComponent('updater');
   const common = { restartAfterMs: 1_000, stopMs: 5_000, limits: null } as const;
@@ -67,7 +68,7 @@ function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSp
     agent: {
       ...common,
       name: 'agent',
-      before: count('app'),
+      before: launch('count', 'app'),
       command: [join(app, 'runtime', 'bin', 'node'), join(app, 'slot', 'main.js'), '--root', config.root],
       user: config.agentUser,
       // As in holdfast-agent.service; without a user of its own, processes of others would count.
@@ -80,7 +81,7 @@ function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSp
     updater: {
       ...common,
       name: 'updater',
-      before: count('updater'),
+      before: launch('count', 'updater'),
       command: [node, ...updaterFlags, join(updater, 'slot', 'main.js'), 'run', '--root', config.root],
       after: ({ code, signal }) => [
         ...[node, join(config.os, 'launch.js'), 'ended', 'updater', '--root', config.root, '--invocation', 'dev'],
@@ -96,7 +97,8 @@ function unitSpecs(config: SupervisorConfig): { agent: UnitSpec; updater: UnitSp
     page: {
       ...common,
       name: 'page',
-      before: count('updater'),
+      // As in holdfast-page.service: a page that starts is no try of an updater on trial.
+      before: launch('point', 'updater'),
       command: [
         node,
         join(updater, 'slot', 'page.js'),
