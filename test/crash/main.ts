@@ -53,6 +53,7 @@ function together(reports: readonly KindReport[]): KindReport {
     seconds: sum(({ seconds }) => seconds),
     recoveryMoments: sum(({ recoveryMoments }) => recoveryMoments),
     recoveryCuts: sum(({ recoveryCuts }) => recoveryCuts),
+    wholeCuts: sum(({ wholeCuts }) => wholeCuts),
     violations: reports.flatMap(({ violations }) => violations),
   };
 }
@@ -61,7 +62,8 @@ function print({ name, violations, ...found }: KindReport): void {
   process.stdout.write(
     `${name}: ${found.prefixes} prefixes (${found.prefixes - found.sampled} complete, ${found.sampled} sampled), ` +
       `${found.states} states, ${found.seconds} of them after a second cut at ${found.recoveryCuts} of ` +
-      `${found.recoveryMoments} moments of recovery, ${violations.length} violations\n`,
+      `${found.recoveryMoments} moments of recovery (${found.wholeCuts} with what people are told, too), ` +
+      `${violations.length} violations\n`,
   );
   for (const { token, sentence, steps } of violations.slice(0, violationsShown))
     process.stdout.write(`  ${sentence} (${steps.join(', then ')})\n    npm run crash -- --replay '${token}'\n`);
