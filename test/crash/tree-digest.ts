@@ -34,49 +34,114 @@ function mixed(value: number): number {
   return bits ^ (bits >>> 16);
 }
 
+function joined(left: Halves, right: Halves): Halves {
+  return { high: mixed(left.high ^ mixed(right.high + 0x9e3779b9)), low: mixed(left.low ^ mixed(right.low + 1)) };
+}
+
 const ofDirectory = halvesOf('directory');
 const ofLink = halvesOf('link');
 const missing: Halves = { high: 0, low: 0 };
 
+type Directory = Extract<Inode, { kind: 'directory' }>;
+type Tells = NonNullable<View['tells']>;
+
+/** One entry of a directory, and what it came to when it was looked at last. */
+interface Entry {
+  readonly name: Halves;
+  readonly number: number;
+  readonly view: View;
+  inode: Inode | undefined;
+  /** Where the inode is a directory. */
+  known: Known | null;
+  below: Halves;
+  sum: Halves;
+}
+
+/** A directory, as one view has it: its names never change, and what is below them was so when it was looked at last. */
+interface Known {
+  readonly entries: readonly Entry[];
+  high: number;
+  low: number;
+  digest: Halves;
+}
+
 /**
  * Digests of trees: two disks with the same tree have the same, whatever their inodes are called. The content of a file is
  * digested once, as SHA-256, because inodes share it from step to step; a directory is the sum of what its entries come to,
- * so that neither their order nor a path has to be written down for each of millions of disks.
+ * so that of a disk that differs in little from the one before, little is computed.
  */
 export class TreeDigests {
   readonly #contents = new WeakMap<Buffer, Halves>();
-  readonly #told = new WeakMap<(bytes: Buffer) => string, WeakMap<Buffer, Halves>>();
+  readonly #told = new Map<Tells, WeakMap<Buffer, Halves>>();
+  readonly #known = new Map<View, WeakMap<Directory, Known>>();
   readonly #texts = new Map<string, Halves>();
 
   /** 64 bits of the whole tree, as `view` has it. */
   of(inodes: InodeTable, view: View = everything): bigint {
-    const { high, low } = this.#of(inodes, rootInode, view);
+    const { high, low } = this.#of(inodes, inodes.get(rootInode), view);
     return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
   }
 
-  #of(inodes: InodeTable, number: number, view: View): Halves {
-    const inode = inodes.get(number);
+  #of(inodes: InodeTable, inode: Inode | undefined, view: View): Halves {
     if (inode === undefined) return missing;
     if (inode.kind === 'file') return this.#ofFile(inode.bytes, view);
-    if (inode.kind === 'link') return this.#joined(ofLink, this.#ofText(inode.target));
-    return this.#ofDirectory(inodes, inode, view);
+    if (inode.kind === 'link') return joined(ofLink, this.#ofText(inode.target));
+    return this.#ofDirectory(inodes, this.#knownOf(inode, view));
   }
 
-  #ofDirectory(inodes: InodeTable, { names }: Extract<Inode, { kind: 'directory' }>, view: View): Halves {
-    let { high, low } = ofDirectory;
-    const isPlain = view.names === undefined && view.others === undefined;
-    for (const [name, child] of names) {
-      const below = isPlain ? everything : (view.names?.[name] ?? view.others ?? everything);
-      if (below.isNothing) continue;
-      const entry = this.#joined(this.#ofText(name), this.#of(inodes, child, below));
-      high = (high + entry.high) | 0;
-      low = (low + entry.low) | 0;
+  #ofDirectory(inodes: InodeTable, known: Known): Halves {
+    let { high, low } = known;
+    for (const entry of known.entries) {
+      const inode = inodes.get(entry.number);
+      const isSame = inode === entry.inode;
+      // Only what is below a directory can be another one while its inode is the same.
+      if (isSame && entry.known === null) continue;
+      if (!isSame) entry.known = inode?.kind === 'directory' ? this.#knownOf(inode, entry.view) : null;
+      const below = entry.known === null ? this.#of(inodes, inode, entry.view) : this.#ofDirectory(inodes, entry.known);
+      entry.inode = inode;
+      if (below === entry.below) continue;
+      const sum = joined(entry.name, below);
+      high = (high - entry.sum.high + sum.high) | 0;
+      low = (low - entry.sum.low + sum.low) | 0;
+      entry.below = below;
+      entry.sum = sum;
     }
-    return { high: mixed(high), low: mixed(low) };
+    if (high !== known.high || low !== known.low) {
+      known.high = high;
+      known.low = low;
+      known.digest = { high: mixed(high), low: mixed(low) };
+    }
+    return known.digest;
   }
 
-  #joined(left: Halves, right: Halves): Halves {
-    return { high: mixed(left.high ^ mixed(right.high + 0x9e3779b9)), low: mixed(left.low ^ mixed(right.low + 1)) };
+  #knownOf(directory: Directory, view: View): Known {
+    let directories = this.#known.get(view);
+    if (directories === undefined) {
+      directories = new WeakMap();
+      this.#known.set(view, directories);
+    }
+    let known = directories.get(directory);
+    if (known === undefined) {
+      known = this.#begun(directory, view);
+      directories.set(directory, known);
+    }
+    return known;
+  }
+
+  /** A directory of whose entries nothing is known yet: they count as missing. */
+  #begun({ names }: Directory, view: View): Known {
+    const entries: Entry[] = [];
+    let { high, low } = ofDirectory;
+    for (const [text, number] of names) {
+      const below = view.names?.[text] ?? view.others ?? everything;
+      if (below.isNothing) continue;
+      const name = this.#ofText(text);
+      const sum = joined(name, missing);
+      high = (high + sum.high) | 0;
+      low = (low + sum.low) | 0;
+      entries.push({ name, number, view: below, inode: undefined, known: null, below: missing, sum });
+    }
+    return { entries, high, low, digest: { high: mixed(high), low: mixed(low) } };
   }
 
   #ofText(text: string): Halves {
@@ -96,7 +161,7 @@ export class TreeDigests {
     return made;
   }
 
-  #digestsOf(tells: (bytes: Buffer) => string): WeakMap<Buffer, Halves> {
+  #digestsOf(tells: Tells): WeakMap<Buffer, Halves> {
     const known = this.#told.get(tells) ?? new WeakMap<Buffer, Halves>();
     this.#told.set(tells, known);
     return known;
