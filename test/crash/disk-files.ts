@@ -15,6 +15,21 @@ interface Way {
   readonly following: boolean;
 }
 
+/** Paths that are remembered; names of starts are random, and each comes once. */
+const waysMax = 10_000;
+/** The same paths are asked for a million times. */
+const ways = new Map<string, Way>();
+
+function wayOf(path: string): Way {
+  const known = ways.get(path);
+  if (known !== undefined) return known;
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  const way = { parts, following: path.endsWith('/.') };
+  if (ways.size >= waysMax) ways.clear();
+  ways.set(path, way);
+  return way;
+}
+
 /** Every inode below these paths, and theirs. */
 function inodesBelow(inodes: InodeTable, paths: readonly string[]): Set<number> {
   const found = new Set<number>();
@@ -38,8 +53,6 @@ export class DiskFiles implements Files {
   readonly #before: (disk: DiskState, step: string) => void;
   readonly #volatile: readonly string[];
   readonly #volatileInodes: Set<number>;
-  /** The same paths are asked for hundreds of times. */
-  readonly #ways = new Map<string, Way>();
 
   constructor(
     disk: DiskState = emptyDisk(),
@@ -63,20 +76,9 @@ export class DiskFiles implements Files {
     return inode;
   }
 
-  #way(path: string): Way {
-    const known = this.#ways.get(path);
-    if (known !== undefined) return known;
-    const way = {
-      parts: path.split('/').filter((part) => part !== '' && part !== '.'),
-      following: path.endsWith('/.'),
-    };
-    this.#ways.set(path, way);
-    return way;
-  }
-
   /** The inode of a path; null when there is none. A link at its end is itself, unless the path says `/.` after it. */
   #find(path: string): number | null {
-    const { parts, following } = this.#way(path);
+    const { parts, following } = wayOf(path);
     return this.#walk(parts, following);
   }
 
@@ -93,7 +95,7 @@ export class DiskFiles implements Files {
       if (inode?.kind === 'link' && (following || index < parts.length - 1)) {
         const { target } = inode;
         const from = target.startsWith('/') ? [] : parts.slice(0, index);
-        const rest = [...from, ...this.#way(target).parts, ...parts.slice(index + 1)];
+        const rest = [...from, ...wayOf(target).parts, ...parts.slice(index + 1)];
         return this.#walk(rest, following, links + 1);
       }
       number = child;
@@ -103,7 +105,7 @@ export class DiskFiles implements Files {
 
   /** The directory that a path is in, and its last name there. */
   #place(path: string): { directory: number; name: string } {
-    const { parts } = this.#way(path);
+    const { parts } = wayOf(path);
     const directory = this.#walk(parts.slice(0, -1), true);
     if (directory === null) throw failed('ENOENT', path);
     if (this.#inode(directory).kind !== 'directory') throw failed('ENOTDIR', path);
@@ -164,7 +166,7 @@ export class DiskFiles implements Files {
   }
 
   list(path: string): string[] {
-    const number = this.#walk(this.#way(path).parts, true);
+    const number = this.#walk(wayOf(path).parts, true);
     const inode = number === null ? null : this.#inode(number);
     return inode?.kind === 'directory' ? [...inode.names.keys()].sort((a, b) => (a < b ? -1 : 1)) : [];
   }
@@ -224,7 +226,7 @@ export class DiskFiles implements Files {
   }
 
   syncDirectory(path: string): void {
-    const number = this.#walk(this.#way(path).parts, true);
+    const number = this.#walk(wayOf(path).parts, true);
     if (number === null) throw failed('ENOENT', path);
     this.#before(this.#disk, `syncDirectory ${path}`);
     if (this.#volatileInodes.has(number)) return;

@@ -88,7 +88,7 @@ async function enumerate(scenes: Scenes, names: readonly string[], directory: st
         samples: Number(values.samples ?? preset.samples),
         budgetMs: Number(values['budget-s'] ?? preset['budget-s']) * 1000,
       };
-      const resourceLimits = { maxOldGenerationSizeMb: 8_192 };
+      const resourceLimits = { maxOldGenerationSizeMb: 8_192, maxYoungGenerationSizeMb: 192 };
       const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, resourceLimits });
       worker.on('message', (report: KindReport) => {
         const reports = [...(byName.get(report.name) ?? []), report];

@@ -49,6 +49,17 @@ export function rememberKeys(): void {
     if (der === null) return textOf(from);
     return der.format === 'der' ? digestOf(der.key) : null;
   });
+  const { createPublicKey } = crypto;
+  crypto.createPublicKey = new Proxy(createPublicKey, {
+    apply: (target, self, args: Parameters<typeof createPublicKey>) => {
+      const key = Reflect.apply(target, self, args);
+      if (!Object.hasOwn(key, 'export')) {
+        const exported = remembered(key.export.bind(key), (options) => JSON.stringify(options));
+        Object.defineProperty(key, 'export', { value: exported });
+      }
+      return key;
+    },
+  });
   crypto.verify = remembered(crypto.verify, (algorithm, bytes, key, signature) =>
     algorithm === null ? told(digestOf(bytes), textOf(key), digestOf(signature)) : null,
   );

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { decodeRecord } from '../../protocol/record.ts';
 import type { View } from './tree-digest.ts';
 
 const eventsShape = z.object({
@@ -7,34 +8,45 @@ const eventsShape = z.object({
   acknowledged: z.array(z.string()),
 });
 
-/** Torn, or whole: lines of JSON, or one. */
-function wholeness(bytes: Buffer): string {
-  const last = bytes.at(-1);
-  const ends = last === undefined || last === 0x0a || last === 0x7d;
-  return ends && !bytes.includes(0) ? 'whole' : 'torn';
+/**
+ * What a record says, and which of two says it later: they differ by one, and so in the rest of a division by three. The
+ * number itself only rises. One that is not whole is as if it was never written.
+ */
+function recordOf(bytes: Buffer): string {
+  const record = decodeRecord(bytes);
+  return record === null ? `none ${bytes.length}` : JSON.stringify([record.seq % 3, record.schema, record.body]);
 }
 
 /** Which events there are; not what they say. */
 function eventsOf(bytes: Buffer): string {
-  if (wholeness(bytes) === 'torn' || bytes.length === 0) return `torn ${bytes.length}`;
-  const { nextN, waiting, acknowledged } = eventsShape.parse(JSON.parse(bytes.toString('utf8')));
-  return JSON.stringify([nextN, waiting.map(({ id }) => id), acknowledged]);
+  try {
+    const { nextN, waiting, acknowledged } = eventsShape.parse(JSON.parse(bytes.toString('utf8')));
+    return JSON.stringify([nextN, waiting.map(({ id }) => id), acknowledged]);
+  } catch (error) {
+    if (error instanceof SyntaxError) return `torn ${bytes.length}`;
+    throw error;
+  }
 }
 
-/** What people are told of it: that it is there counts, and whether it is whole. */
-const told: View = { tells: wholeness };
-const reports: View = { others: { others: told, tells: wholeness } };
+/** What people are told: that there is a file counts. */
+const told: View = { tells: () => 'told' };
+const record: View = { tells: recordOf };
+const events: View = { tells: eventsOf };
 
-/** Of `updater/`. No decision reads any of it: ARCHITECTURE.md says so of each, and so does its source. */
+/** Of `updater/`. No decision reads what is told: ARCHITECTURE.md says so of each, and so does its source. */
 const updater: View = {
   names: {
     'timeline.jsonl': told,
     'timeline.jsonl.tmp': told,
     'history.jsonl': told,
     'history.jsonl.tmp': told,
-    'events.json': { tells: eventsOf },
-    'events.json.tmp': { tells: eventsOf },
-    evidence: reports,
+    'events.json': events,
+    'events.json.tmp': events,
+    'state.0': record,
+    'state.1': record,
+    'launch.0': record,
+    'launch.1': record,
+    evidence: { others: { ...told, others: told } },
   },
 };
 
