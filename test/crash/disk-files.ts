@@ -208,7 +208,10 @@ export class DiskFiles implements Files {
 
   write(handle: Handle, bytes: Uint8Array, position: number): void {
     const { number } = this.#opened(handle);
-    const item = { kind: 'write', inode: number, bytes: Buffer.from(bytes), position } as const;
+    // With memory of its own: it is kept for long, and would keep all that shares Node's pool with it.
+    const kept = Buffer.allocUnsafeSlow(bytes.length);
+    kept.set(bytes);
+    const item = { kind: 'write', inode: number, bytes: kept, position } as const;
     this.#change(`write ${handle}`, item, this.#volatileInodes.has(number));
   }
 

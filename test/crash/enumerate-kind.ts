@@ -141,6 +141,7 @@ type Difference = 'everything' | 'decisive';
 interface Recovery {
   readonly cuts: readonly Cut[];
   readonly steps: readonly string[];
+  /** None where there is no time for second cuts: they would only take memory. */
   readonly moments: readonly Moment[];
 }
 
@@ -149,6 +150,7 @@ interface Tally {
   readonly recoveries: Recovery[];
   sampled: number;
   states: number;
+  recoveryMoments: number;
 }
 
 /** One kind at work: its trace, what was found so far, and cuts. */
@@ -161,13 +163,22 @@ class Enumeration {
   readonly #digests = new TreeDigests();
   readonly #names: Readonly<Record<Difference, readonly [killed: bigint, afterBoot: bigint]>>;
 
-  constructor(kind: Kind, options: Options, { moments, before, broken }: Run & { before: Before }) {
+  /** Whether there is no time for second cuts. */
+  readonly #isOver: () => boolean;
+
+  constructor(
+    kind: Kind,
+    options: Options,
+    isOver: () => boolean,
+    { moments, before, broken }: Run & { before: Before },
+  ) {
     this.#kind = kind;
     this.#options = options;
+    this.#isOver = isOver;
     this.#before = before;
     this.trace = moments;
     const violations = broken.map((sentence) => ({ sentence, steps: [], token: tokenOf(kind.name, []) }));
-    this.tally = { violations, recoveries: [], sampled: 0, states: 0 };
+    this.tally = { violations, recoveries: [], sampled: 0, states: 0, recoveryMoments: 0 };
     const name = (text: string) => hash('sha256', `${kind.name} ${text}`, 'buffer').readBigUInt64LE(0);
     this.#names = {
       everything: [name('in the same boot'), name('after a boot')],
@@ -202,17 +213,18 @@ class Enumeration {
       const run = await recover(this.#kind, image.disk, bootAfter(cuts), this.#before, plant);
       for (const sentence of run.broken)
         this.tally.violations.push({ sentence, steps, token: tokenOf(this.#kind.name, cuts) });
-      if (earlier === undefined && run.broken.length === 0)
-        this.tally.recoveries.push({ cuts, steps, moments: run.moments });
+      if (earlier !== undefined || run.broken.length > 0) continue;
+      this.tally.recoveryMoments += run.moments.length;
+      this.tally.recoveries.push({ cuts, steps, moments: this.#isOver() ? [] : run.moments });
     }
   }
 
   /** Second cuts, spread over all moments of all recoveries. @returns at how many of them there was time */
-  async cutAgain(difference: Difference, isOver: () => boolean): Promise<number> {
+  async cutAgain(difference: Difference): Promise<number> {
     const moments = this.tally.recoveries.flatMap((recovery) => recovery.moments.map((_, at) => ({ recovery, at })));
     let made = 0;
     for (const { recovery, at } of shuffled(moments, this.#options.seed)) {
-      if (isOver() || this.isEnough) break;
+      if (this.#isOver() || this.isEnough) break;
       await this.cutAt(recovery.moments, at, difference, recovery);
       made += 1;
     }
@@ -229,19 +241,19 @@ class Enumeration {
 export async function enumerateKind(kind: Kind, options: Options): Promise<KindReport> {
   const startedMs = performance.now();
   const isOver = () => performance.now() - startedMs >= options.budgetMs;
-  const enumeration = new Enumeration(kind, options, await traceOf(kind, options.plant ?? ((files) => files)));
+  const enumeration = new Enumeration(kind, options, isOver, await traceOf(kind, options.plant ?? ((files) => files)));
   const { trace, tally } = enumeration;
   for (const at of trace.keys()) await enumeration.cutAt(trace, at, 'everything');
   const firsts = tally.states;
-  const recoveryCuts = await enumeration.cutAgain('decisive', isOver);
-  const wholeCuts = await enumeration.cutAgain('everything', isOver);
+  const recoveryCuts = await enumeration.cutAgain('decisive');
+  const wholeCuts = await enumeration.cutAgain('everything');
   return {
     name: kind.name,
     prefixes: trace.length,
     sampled: tally.sampled,
     states: tally.states,
     seconds: tally.states - firsts,
-    recoveryMoments: tally.recoveries.reduce((sum, { moments }) => sum + moments.length, 0),
+    recoveryMoments: tally.recoveryMoments,
     recoveryCuts,
     wholeCuts,
     violations: tally.violations,

@@ -32,5 +32,7 @@ async function work({ scenes, shared, socket: path, names, budgetMs, ...options 
   await socket.close();
 }
 
+// Records are half a page too large for the usual pool, and are read a hundred times in a recovery.
+Buffer.poolSize = 1 << 18;
 rememberKeys();
 await work(workerData);
