@@ -3,7 +3,7 @@ const placesDefault = 1 << 24;
 
 /**
  * The digests of all states that were looked at, in memory that all threads share: who claims one first looks at it, and
- * each counts once. They have 64 bits: among two million states two share them once in 10^7 runs.
+ * each counts once. 63 bits of them are compared: among two million states two share them once in four million runs.
  */
 export class Claims {
   readonly shared: SharedArrayBuffer;

@@ -35,7 +35,7 @@ const help = `npm run crash -- [--kind NAME] [--seed N] [--budget-s S] [--sample
 npm run crash -- --replay CASE
   --kind       one of: ${kindNames.join(', ')}
   --seed       which samples are drawn where more than 6 things are undecided, and which second cuts come first
-  --budget-s   seconds for all kinds; second cuts stop when their share is over, first ones never
+  --budget-s   seconds for all kinds; second cuts stop when their share is over, first ones never; what decides comes first
   --samples    of the images of one such moment, beside the ends and each single loss
   --deep       four hours, and more samples
   --first      ends each kind at its first violation
@@ -62,7 +62,7 @@ function print({ name, violations, ...found }: KindReport): void {
   process.stdout.write(
     `${name}: ${found.prefixes} prefixes (${found.prefixes - found.sampled} complete, ${found.sampled} sampled), ` +
       `${found.states} states, ${found.seconds} of them after a second cut at ${found.recoveryCuts} of ` +
-      `${found.recoveryMoments} moments of recovery (${found.wholeCuts} with what people are told, too), ` +
+      `${found.recoveryMoments} moments of recovery (${found.wholeCuts} with what only people are told, too), ` +
       `${violations.length} violations\n`,
   );
   for (const { token, sentence, steps } of violations.slice(0, violationsShown))
@@ -88,7 +88,7 @@ async function enumerate(scenes: Scenes, names: readonly string[], directory: st
         samples: Number(values.samples ?? preset.samples),
         budgetMs: Number(values['budget-s'] ?? preset['budget-s']) * 1000,
       };
-      const resourceLimits = { maxOldGenerationSizeMb: 8_192, maxYoungGenerationSizeMb: 192 };
+      const resourceLimits = { maxOldGenerationSizeMb: 8_192 };
       const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, resourceLimits });
       worker.on('message', (report: KindReport) => {
         const reports = [...(byName.get(report.name) ?? []), report];
