@@ -1,46 +1,9 @@
 import { type FileFacts, type Files, type Handle, NotARegularFileError } from '../../updater/effects/files.ts';
 import { apply, changeNames, type DiskState, emptyDisk, inodeAt, type NameChange, type Undecided } from './disk.ts';
-import { type Inode, type InodeTable, rootInode } from './inodes.ts';
+import type { Inode } from './inodes.ts';
+import { failed, inodesBelow, walked, wayOf } from './paths.ts';
 
-const linksMax = 40;
 const freeBytes = 64 * 1024 * 1024 * 1024;
-
-function failed(code: string, path: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${code}: ${path}`), { code });
-}
-
-/** The names on the way to a path, and whether a link at its end is followed. */
-interface Way {
-  readonly parts: readonly string[];
-  readonly following: boolean;
-}
-
-/** Paths that are remembered; names of starts are random, and each comes once. */
-const waysMax = 10_000;
-/** The same paths are asked for a million times. */
-const ways = new Map<string, Way>();
-
-function wayOf(path: string): Way {
-  const known = ways.get(path);
-  if (known !== undefined) return known;
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-  const way = { parts, following: path.endsWith('/.') };
-  if (ways.size >= waysMax) ways.clear();
-  ways.set(path, way);
-  return way;
-}
-
-/** Every inode below these paths, and theirs. */
-function inodesBelow(inodes: InodeTable, paths: readonly string[]): Set<number> {
-  const found = new Set<number>();
-  const pending = paths.map((path) => inodeAt(inodes, path)).filter((number) => number !== undefined);
-  for (let number = pending.pop(); number !== undefined; number = pending.pop()) {
-    found.add(number);
-    const inode = inodes.get(number);
-    if (inode?.kind === 'directory') pending.push(...inode.names.values());
-  }
-  return found;
-}
 
 /**
  * `Files` on a disk in memory. `before` sees each step that changes something, and may throw in its place. What lies below a
@@ -82,25 +45,8 @@ export class DiskFiles implements Files {
     return this.#walk(parts, following);
   }
 
-  #walk(parts: readonly string[], following: boolean, links = 0): number | null {
-    if (links > linksMax) throw failed('ELOOP', parts.join('/'));
-    const { seen } = this.#disk;
-    let number = rootInode;
-    for (let index = 0; index < parts.length; index += 1) {
-      const directory = seen.get(number);
-      if (directory?.kind !== 'directory') return null;
-      const child = directory.names.get(parts[index] ?? '');
-      if (child === undefined) return null;
-      const inode = seen.get(child);
-      if (inode?.kind === 'link' && (following || index < parts.length - 1)) {
-        const { target } = inode;
-        const from = target.startsWith('/') ? [] : parts.slice(0, index);
-        const rest = [...from, ...wayOf(target).parts, ...parts.slice(index + 1)];
-        return this.#walk(rest, following, links + 1);
-      }
-      number = child;
-    }
-    return number;
+  #walk(parts: readonly string[], following: boolean): number | null {
+    return walked(this.#disk.seen, parts, following);
   }
 
   /** The directory that a path is in, and its last name there. */

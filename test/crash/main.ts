@@ -62,7 +62,7 @@ function print({ name, violations, ...found }: KindReport): void {
   process.stdout.write(
     `${name}: ${found.prefixes} prefixes (${found.prefixes - found.sampled} complete, ${found.sampled} sampled), ` +
       `${found.states} states, ${found.seconds} of them after a second cut at ${found.recoveryCuts} of ` +
-      `${found.recoveryMoments} moments of recovery (${found.wholeCuts} with what only people are told, too), ` +
+      `${found.recoveryMoments} moments of recovery (${found.wholeCuts} also with what only people are told), ` +
       `${violations.length} violations\n`,
   );
   for (const { token, sentence, steps } of violations.slice(0, violationsShown))
