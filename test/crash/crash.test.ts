@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readFile, writeNewFile } from '../../updater/effects/durable.ts';
 import type { Files } from '../../updater/effects/files.ts';
-import type { DiskState } from './disk.ts';
+import { type DiskState, emptyDisk } from './disk.ts';
 import { DiskFiles } from './disk-files.ts';
 import { enumerate } from './enumerate.ts';
 import { completeMax, crashImages } from './images.ts';
@@ -121,7 +121,7 @@ describe('the disk after a power cut', () => {
   });
 
   it('loses all of tmpfs', () => {
-    const files = new DiskFiles();
+    const files = new DiskFiles(emptyDisk(), undefined, ['run']);
     files.makeDirectory('/run', 0o700);
     files.syncDirectory('/');
     writeNewFile(files, '/run/hint', Buffer.from('x'), 0o600);

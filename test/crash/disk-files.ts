@@ -1,25 +1,31 @@
-import { basename, dirname } from 'node:path';
 import { type FileFacts, type Files, type Handle, NotARegularFileError } from '../../updater/effects/files.ts';
-import { apply, changeNames, type DiskState, emptyDisk, type NameChange, type Undecided } from './disk.ts';
-import { type Inode, rootInode } from './inodes.ts';
+import { apply, changeNames, type DiskState, emptyDisk, inodeAt, type NameChange, type Undecided } from './disk.ts';
+import type { Inode } from './inodes.ts';
+import { failed, inodesBelow, walked, wayOf } from './paths.ts';
 
-const linksMax = 40;
 const freeBytes = 64 * 1024 * 1024 * 1024;
 
-function failed(code: string, path: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${code}: ${path}`), { code });
-}
-
-/** `Files` on a disk in memory. `before` sees each step that changes something, and may throw in its place. */
+/**
+ * `Files` on a disk in memory. `before` sees each step that changes something, and may throw in its place. What lies below a
+ * `volatile` path never reaches the disk: it is seen, and is neither decided nor undecided.
+ */
 export class DiskFiles implements Files {
   #disk: DiskState;
   #handles = new Map<Handle, number>();
   #lastHandle = 2;
   readonly #before: (disk: DiskState, step: string) => void;
+  readonly #volatile: readonly string[];
+  readonly #volatileInodes: Set<number>;
 
-  constructor(disk: DiskState = emptyDisk(), before: (disk: DiskState, step: string) => void = () => undefined) {
+  constructor(
+    disk: DiskState = emptyDisk(),
+    before: (disk: DiskState, step: string) => void = () => undefined,
+    volatile: readonly string[] = [],
+  ) {
     this.#disk = disk;
     this.#before = before;
+    this.#volatile = volatile;
+    this.#volatileInodes = inodesBelow(disk.seen, volatile);
   }
 
   /** The disk now; later steps do not change it. */
@@ -34,57 +40,49 @@ export class DiskFiles implements Files {
   }
 
   /** The inode of a path; null when there is none. A link at its end is itself, unless the path says `/.` after it. */
-  #find(path: string, links = 0): number | null {
-    if (links > linksMax) throw failed('ELOOP', path);
-    let number = rootInode;
-    let walked = '';
-    const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-    const following = path.endsWith('/.');
-    for (const [index, part] of parts.entries()) {
-      const directory = this.#inode(number);
-      if (directory.kind !== 'directory') return null;
-      const child = directory.names.get(part);
-      if (child === undefined) return null;
-      const inode = this.#inode(child);
-      if (inode.kind === 'link' && (following || index < parts.length - 1)) {
-        const target = inode.target.startsWith('/') ? inode.target : `${walked}/${inode.target}`;
-        const rest = [target, ...parts.slice(index + 1)].join('/');
-        return this.#find(following ? `${rest}/.` : rest, links + 1);
-      }
-      walked = `${walked}/${part}`;
-      number = child;
-    }
-    return number;
+  #find(path: string): number | null {
+    const { parts, following } = wayOf(path);
+    return this.#walk(parts, following);
   }
 
-  #parent(path: string): number {
-    const number = this.#find(`${dirname(path)}/.`);
-    if (number === null) throw failed('ENOENT', path);
-    if (this.#inode(number).kind !== 'directory') throw failed('ENOTDIR', path);
-    return number;
+  #walk(parts: readonly string[], following: boolean): number | null {
+    return walked(this.#disk.seen, parts, following);
   }
 
-  #change(step: string, item: Undecided, made?: Inode): void {
+  /** The directory that a path is in, and its last name there. */
+  #place(path: string): { directory: number; name: string } {
+    const { parts } = wayOf(path);
+    const directory = this.#walk(parts.slice(0, -1), true);
+    if (directory === null) throw failed('ENOENT', path);
+    if (this.#inode(directory).kind !== 'directory') throw failed('ENOTDIR', path);
+    return { directory, name: parts.at(-1) ?? '' };
+  }
+
+  #change(step: string, item: Undecided, isVolatile: boolean, made?: Inode): void {
     this.#before(this.#disk, step);
-    let { seen, decided, nextInode } = this.#disk;
+    let { seen, decided, undecided, nextInode } = this.#disk;
     if (made !== undefined) {
       seen = seen.with(nextInode, made);
-      decided = decided.with(nextInode, made);
+      if (isVolatile) this.#volatileInodes.add(nextInode);
+      else decided = decided.with(nextInode, made);
       nextInode += 1;
     }
     seen = apply(seen, item, 'whole');
-    this.#disk = { seen, decided, undecided: [...this.#disk.undecided, item], nextInode };
+    if (!isVolatile) undecided = [...undecided, item];
+    this.#disk = { seen, decided, undecided, nextInode };
   }
 
   #names(step: string, changes: readonly NameChange[], made?: Inode): void {
-    this.#change(step, { kind: 'names', changes, synced: [] }, made);
+    const volatile = changes.filter(({ directory }) => this.#volatileInodes.has(directory));
+    if (volatile.length > 0 && volatile.length < changes.length) throw failed('EXDEV', step);
+    this.#change(step, { kind: 'names', changes, synced: [] }, volatile.length > 0, made);
   }
 
   #make(step: string, path: string, made: Inode): number {
-    const directory = this.#parent(path);
+    const place = this.#place(path);
     if (this.#find(path) !== null) throw failed('EEXIST', path);
     const inode = this.#disk.nextInode;
-    this.#names(`${step} ${path}`, [{ directory, name: basename(path), inode }], made);
+    this.#names(`${step} ${path}`, [{ ...place, inode }], made);
     return inode;
   }
 
@@ -114,7 +112,7 @@ export class DiskFiles implements Files {
   }
 
   list(path: string): string[] {
-    const number = this.#find(`${path}/.`);
+    const number = this.#walk(wayOf(path).parts, true);
     const inode = number === null ? null : this.#inode(number);
     return inode?.kind === 'directory' ? [...inode.names.keys()].sort((a, b) => (a < b ? -1 : 1)) : [];
   }
@@ -156,12 +154,17 @@ export class DiskFiles implements Files {
 
   write(handle: Handle, bytes: Uint8Array, position: number): void {
     const { number } = this.#opened(handle);
-    this.#change(`write ${handle}`, { kind: 'write', inode: number, bytes: Buffer.from(bytes), position });
+    // With memory of its own: it is kept for long, and would keep all that shares Node's pool with it.
+    const kept = Buffer.allocUnsafeSlow(bytes.length);
+    kept.set(bytes);
+    const item = { kind: 'write', inode: number, bytes: kept, position } as const;
+    this.#change(`write ${handle}`, item, this.#volatileInodes.has(number));
   }
 
   sync(handle: Handle): void {
     const { number, inode } = this.#opened(handle);
     this.#before(this.#disk, `sync ${handle}`);
+    if (this.#volatileInodes.has(number)) return;
     const decided = this.#disk.decided.with(number, inode);
     const undecided = this.#disk.undecided.filter((item) => item.kind !== 'write' || item.inode !== number);
     this.#disk = { ...this.#disk, decided, undecided };
@@ -172,9 +175,10 @@ export class DiskFiles implements Files {
   }
 
   syncDirectory(path: string): void {
-    const number = this.#find(`${path}/.`);
+    const number = this.#walk(wayOf(path).parts, true);
     if (number === null) throw failed('ENOENT', path);
     this.#before(this.#disk, `syncDirectory ${path}`);
+    if (this.#volatileInodes.has(number)) return;
     let { decided } = this.#disk;
     // From the last to the first: an earlier change of a name that a later, decided one needs is decided with it.
     const settled = new Set<string>();
@@ -202,8 +206,8 @@ export class DiskFiles implements Files {
     const there = target === null ? null : this.#inode(target);
     if (there?.kind === 'directory' && there.names.size > 0) throw failed('ENOTEMPTY', to);
     this.#names(`rename ${from} ${to}`, [
-      { directory: this.#parent(from), name: basename(from), inode: null },
-      { directory: this.#parent(to), name: basename(to), inode: number },
+      { ...this.#place(from), inode: null },
+      { ...this.#place(to), inode: number },
     ]);
   }
 
@@ -211,7 +215,7 @@ export class DiskFiles implements Files {
     const number = this.#find(path);
     if (number === null) return;
     if (this.#inode(number).kind === 'directory') throw failed('EISDIR', path);
-    this.#names(`unlink ${path}`, [{ directory: this.#parent(path), name: basename(path), inode: null }]);
+    this.#names(`unlink ${path}`, [{ ...this.#place(path), inode: null }]);
   }
 
   removeTree(path: string): void {
@@ -219,12 +223,13 @@ export class DiskFiles implements Files {
     if (number === null) return;
     const inode = this.#inode(number);
     if (inode.kind === 'directory') for (const name of inode.names.keys()) this.removeTree(`${path}/${name}`);
-    this.#names(`remove ${path}`, [{ directory: this.#parent(path), name: basename(path), inode: null }]);
+    this.#names(`remove ${path}`, [{ ...this.#place(path), inode: null }]);
   }
 
   makeDirectory(path: string, mode: number): void {
     if (this.stat(path)?.kind === 'directory') return;
-    this.#make('makeDirectory', path, { kind: 'directory', names: new Map(), mode });
+    const made = this.#make('makeDirectory', path, { kind: 'directory', names: new Map(), mode });
+    if (this.#volatile.some((one) => inodeAt(this.#disk.seen, one) === made)) this.#volatileInodes.add(made);
   }
 
   link(target: string, path: string): void {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { emptyDirectory, type Inode, InodeTable, rootInode } from './inodes.ts';
 
 /**
@@ -8,7 +7,7 @@ import { emptyDirectory, type Inode, InodeTable, rootInode } from './inodes.ts';
  * - A change of a name is undecided until its directory is synced: there or not, each by itself. Syncing a file does
  *   not keep its name, and syncing a directory does not keep the content of its files.
  * - A rename is one change: both of its names, or neither. Between two directories it is decided when both are synced.
- * - A directory that is marked as volatile (tmpfs) is empty after a power cut.
+ * - A directory that is marked as volatile (tmpfs) is empty after a power cut, and nothing can be moved in or out of it.
  * - A killed process loses nothing.
  * Modes, owners and times are not part of the model: they are as they were set last.
  */
@@ -19,8 +18,15 @@ export interface NameChange {
   readonly inode: number | null;
 }
 
+interface Write {
+  readonly kind: 'write';
+  readonly inode: number;
+  readonly bytes: Buffer;
+  readonly position: number;
+}
+
 export type Undecided =
-  | { readonly kind: 'write'; readonly inode: number; readonly bytes: Buffer; readonly position: number }
+  | Write
   | { readonly kind: 'names'; readonly changes: readonly NameChange[]; readonly synced: readonly number[] };
 
 /** How much of one undecided thing the disk has after a cut. */
@@ -41,18 +47,29 @@ export function fatesOf(item: Undecided): readonly Fate[] {
   return item.bytes.length > sectorBytes ? ['lost', 'whole', 'head', 'tail', 'length'] : ['lost', 'whole', 'length'];
 }
 
-function applyWrite(inodes: InodeTable, item: Extract<Undecided, { kind: 'write' }>, fate: Fate): InodeTable {
+function afterWrite(before: Buffer, { bytes, position }: Write, fate: Fate): Buffer {
+  const middle = Math.ceil(bytes.length / 2 / sectorBytes) * sectorBytes;
+  if (fate === 'head') return writtenInto(before, bytes.subarray(0, middle), position);
+  if (fate === 'tail') return writtenInto(before, bytes.subarray(middle), position + middle);
+  // The file is as long as it will be, and holds what it held: zeros where nothing was.
+  if (fate === 'length') return writtenInto(before, Buffer.alloc(0), position + bytes.length);
+  return writtenInto(before, bytes, position);
+}
+
+/** What a write made of a content: many disks share both, and so the outcome, whose digest is then known. */
+const outcomes = new WeakMap<Write, { fate: Fate; before: Buffer; after: Buffer }[]>();
+
+function applyWrite(inodes: InodeTable, item: Write, fate: Fate): InodeTable {
   const inode = inodes.get(item.inode);
   if (inode?.kind !== 'file') return inodes;
-  const { bytes, position } = item;
-  const middle = Math.ceil(bytes.length / 2 / sectorBytes) * sectorBytes;
-  let after: Buffer;
-  if (fate === 'head') after = writtenInto(inode.bytes, bytes.subarray(0, middle), position);
-  else if (fate === 'tail') after = writtenInto(inode.bytes, bytes.subarray(middle), position + middle);
-  // The file is as long as it will be, and holds what it held: zeros where nothing was.
-  else if (fate === 'length') after = writtenInto(inode.bytes, Buffer.alloc(0), position + bytes.length);
-  else after = writtenInto(inode.bytes, bytes, position);
-  return inodes.with(item.inode, { ...inode, bytes: after });
+  const { bytes: before } = inode;
+  const known = outcomes.get(item) ?? [];
+  let outcome = known.find((one) => one.fate === fate && one.before === before);
+  if (outcome === undefined) {
+    outcome = { fate, before, after: afterWrite(before, item, fate) };
+    outcomes.set(item, [...known, outcome]);
+  }
+  return inodes.with(item.inode, { ...inode, bytes: outcome.after });
 }
 
 export function changeNames(inodes: InodeTable, changes: readonly NameChange[]): InodeTable {
@@ -131,71 +148,11 @@ export function withoutUnreachable(disk: DiskState): DiskState {
   return { ...disk, undecided };
 }
 
-/**
- * The disk without what is undecided below volatile directories: it is gone after a cut, whatever became of it. Done before
- * images are made, because each undecided thing multiplies them.
- */
-export function withoutVolatile(disk: DiskState, volatile: readonly string[]): DiskState {
-  const gone = new Set<number>();
-  for (const path of volatile) {
-    const number = inodeAt(disk.seen, path);
-    if (number !== undefined) gone.add(number);
-  }
-  // Also what was there and has been removed since: its name was changed in a directory that goes.
-  for (let before = -1; before !== gone.size; ) {
-    before = gone.size;
-    for (const number of [...gone]) {
-      const inode = disk.seen.get(number);
-      if (inode?.kind === 'directory') for (const child of inode.names.values()) gone.add(child);
-    }
-    for (const item of disk.undecided) {
-      if (item.kind !== 'names') continue;
-      for (const { directory, inode } of item.changes) if (gone.has(directory) && inode !== null) gone.add(inode);
-    }
-  }
-  const undecided = disk.undecided.filter((item) =>
-    item.kind === 'write' ? !gone.has(item.inode) : !item.changes.every(({ directory }) => gone.has(directory)),
-  );
-  return { ...disk, undecided };
-}
-
-function inodeAt(inodes: InodeTable, path: string): number | undefined {
+export function inodeAt(inodes: InodeTable, path: string): number | undefined {
   let inode: number | undefined = rootInode;
   for (const name of path.split('/').filter((part) => part !== '')) {
     const directory: Inode | undefined = inode === undefined ? undefined : inodes.get(inode);
     inode = directory?.kind === 'directory' ? directory.names.get(name) : undefined;
   }
   return inode;
-}
-
-/** Content is digested once: inodes share it from step to step. */
-const contentDigests = new WeakMap<Buffer, string>();
-
-function contentDigest(bytes: Buffer): string {
-  const known = contentDigests.get(bytes);
-  if (known !== undefined) return known;
-  const digest = createHash('sha256').update(bytes).digest('latin1');
-  contentDigests.set(bytes, digest);
-  return digest;
-}
-
-/**
- * Two disks with the same tree have the same digest, whatever their inodes are called.
- * @param leftOut a path whose content does not count
- */
-export function treeDigest(inodes: InodeTable, leftOut?: string): string {
-  const parts: string[] = [];
-  const walk = (number: number, path: string): void => {
-    const inode = inodes.get(number);
-    if (inode === undefined || path === leftOut) return;
-    parts.push(inode.kind, path);
-    if (inode.kind === 'file') parts.push(contentDigest(inode.bytes));
-    else if (inode.kind === 'link') parts.push(inode.target);
-    else {
-      const names = [...inode.names].sort(([a], [b]) => (a < b ? -1 : 1));
-      for (const [name, child] of names) walk(child, `${path}/${name}`);
-    }
-  };
-  walk(rootInode, '');
-  return createHash('sha256').update(parts.join('\0'), 'latin1').digest('hex');
 }

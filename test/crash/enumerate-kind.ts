@@ -1,15 +1,17 @@
-import { sha256 } from '../../protocol/digest.ts';
+import { hash } from 'node:crypto';
 import type { Files } from '../../updater/effects/files.ts';
 import { loadState } from '../../updater/state-store.ts';
 import type { Claims } from './claims.ts';
-import { type DiskState, settledDisk, treeDigest } from './disk.ts';
+import { type DiskState, settledDisk } from './disk.ts';
 import { DiskFiles } from './disk-files.ts';
-import { type CrashImage, crashImages, seededNumbers } from './images.ts';
+import { type Image, imagesOf, seededNumbers } from './images.ts';
 import { type Before, beforeOf, brokenAsFound, brokenInvariants, endsAsFound } from './invariants.ts';
 import type { Kind } from './kinds.ts';
 import { ModelAppliance } from './model-appliance.ts';
 import { volatile } from './scenes.ts';
-import { type Cut, type Fates, tokenOf } from './token.ts';
+import { type Cut, tokenOf } from './token.ts';
+import { TreeDigests } from './tree-digest.ts';
+import { whatCounts } from './what-counts.ts';
 
 export interface Found {
   readonly sentence: string;
@@ -28,9 +30,12 @@ export interface KindReport {
   readonly states: number;
   /** Of the states, those after a second cut. */
   readonly seconds: number;
-  /** Moments of all recoveries, and those of them at which the power was cut once more. */
+  /** Moments of all recoveries. */
   readonly recoveryMoments: number;
+  /** Of those moments, at which the power was cut once more, with every disk that decides something new. */
   readonly recoveryCuts: number;
+  /** Of those moments, at which also every disk was tried that is new only in what people are told. */
+  readonly wholeCuts: number;
   readonly violations: readonly Found[];
 }
 
@@ -62,7 +67,7 @@ export interface Run {
 /** What is done without a cut, and every moment of it that changes the disk. */
 export async function traceOf(kind: Kind, plant: (files: Files) => Files): Promise<Run & { before: Before }> {
   const moments: Moment[] = [];
-  const files = new DiskFiles(kind.disk, (disk, step) => moments.push({ disk, step }));
+  const files = new DiskFiles(kind.disk, (disk, step) => moments.push({ disk, step }), volatile);
   const appliance = new ModelAppliance(plant(files), boots.before, kind.around);
   const before = beforeOf(files, kind);
   const broken: string[] = [];
@@ -92,7 +97,7 @@ export async function recover(
   plant: (files: Files) => Files,
 ): Promise<Run> {
   const moments: Moment[] = [];
-  const files = new DiskFiles(disk, (now, step) => moments.push({ disk: now, step }));
+  const files = new DiskFiles(disk, (now, step) => moments.push({ disk: now, step }), volatile);
   const planted = plant(files);
   const lines: string[] = [];
   const found = brokenAsFound(planted, kind);
@@ -111,17 +116,17 @@ export async function recover(
   }
 }
 
-/** Names and nonces of starts are random. */
-const randomPath = '/hf/run/launched';
-
-/** All that may be found after a cut at this moment: the power goes, or every process is killed and nothing is lost. */
-function imagesAt({ disk }: Moment, samples: number, seed: number): { images: CrashImage[]; complete: boolean } {
-  const { images, complete } = crashImages(disk, { samples, seed, volatile: [...volatile] });
-  const killed = settledDisk(disk.seen, disk.nextInode);
-  return {
-    images: [...images, { disk: killed, fates: 'killed', digest: treeDigest(killed.seen, randomPath) }],
-    complete,
-  };
+/** All that may be found after a cut at this moment, and not after one before: the power goes, or every process is killed. */
+function imagesAt(moments: readonly Moment[], at: number, samples: number, seed: number) {
+  const moment = moments[at];
+  if (moment === undefined) throw new RangeError(`there is no moment ${at}`);
+  const since = moments[at - 1]?.disk;
+  const { disk, step } = moment;
+  const options = { samples, seed: seed + at, volatile, ...(since === undefined ? {} : { since }) };
+  const { images, complete } = imagesOf(disk, options);
+  const killed: Image = { disk: settledDisk(disk.seen, disk.nextInode), fates: 'killed' };
+  // Nothing is lost with the processes: what they only synced was there before.
+  return { step, complete, images: since?.seen === disk.seen ? images : [...images, killed] };
 }
 
 /** Who was killed starts again in the same boot; a power cut is a new one. */
@@ -129,72 +134,130 @@ export function bootAfter(cuts: readonly Cut[]): number {
   return cuts.reduce<number>((boot, { fates }) => (fates === 'killed' ? boot : boot + 1), boots.before);
 }
 
-/** Each recovery is run again in each round, and cut at one moment of so many: so all are looked at soon, and none is kept. */
-const rounds = 16;
+/** How two disks are told from each other: by everything, or by what decides something. */
+type Difference = 'everything' | 'decisive';
 
+/** A first recovery, and every moment of it. */
 interface Recovery {
-  readonly disk: DiskState;
   readonly cuts: readonly Cut[];
   readonly steps: readonly string[];
-  readonly moments: number;
+  /** None where there is no time for second cuts: they would only take memory. */
+  readonly moments: readonly Moment[];
+}
+
+interface Tally {
+  readonly violations: Found[];
+  readonly recoveries: Recovery[];
+  sampled: number;
+  states: number;
+  recoveryMoments: number;
+}
+
+/** One kind at work: its trace, what was found so far, and cuts. */
+class Enumeration {
+  readonly tally: Tally;
+  readonly trace: readonly Moment[];
+  readonly #kind: Kind;
+  readonly #before: Before;
+  readonly #options: Options;
+  readonly #digests = new TreeDigests();
+  readonly #names: Readonly<Record<Difference, readonly [killed: bigint, afterBoot: bigint]>>;
+
+  /** Whether there is no time for second cuts. */
+  readonly #isOver: () => boolean;
+
+  constructor(
+    kind: Kind,
+    options: Options,
+    isOver: () => boolean,
+    { moments, before, broken }: Run & { before: Before },
+  ) {
+    this.#kind = kind;
+    this.#options = options;
+    this.#isOver = isOver;
+    this.#before = before;
+    this.trace = moments;
+    const violations = broken.map((sentence) => ({ sentence, steps: [], token: tokenOf(kind.name, []) }));
+    this.tally = { violations, recoveries: [], sampled: 0, states: 0, recoveryMoments: 0 };
+    const name = (text: string) => hash('sha256', `${kind.name} ${text}`, 'buffer').readBigUInt64LE(0);
+    this.#names = {
+      everything: [name('in the same boot'), name('after a boot')],
+      decisive: [name('in the same boot, decisive'), name('after a boot, decisive')],
+    };
+  }
+
+  get isEnough(): boolean {
+    return this.#options.stopAtFirst === true && this.tally.violations.length > 0;
+  }
+
+  /** @returns false when a disk that differs from this one in no such way was looked at */
+  #claim({ disk, fates }: Image, difference: Difference): boolean {
+    const [killed, afterBoot] = this.#names[difference];
+    const view = whatCounts[difference][fates === 'killed' ? 'killed' : 'afterBoot'];
+    return this.#options.claims.claim(this.#digests.of(disk.seen, view) ^ (fates === 'killed' ? killed : afterBoot));
+  }
+
+  /** Cuts at one moment of the trace, or of a recovery, and lets every disk that is new recover. */
+  async cutAt(moments: readonly Moment[], at: number, difference: Difference, earlier?: Recovery): Promise<void> {
+    const { samples, seed, plant = (files) => files } = this.#options;
+    const { images, complete, step } = imagesAt(moments, at, samples, seed);
+    if (!complete && earlier === undefined) this.tally.sampled += 1;
+    for (const image of images) {
+      if (this.isEnough) return;
+      if (!this.#claim(image, difference)) continue;
+      const other = difference === 'everything' ? 'decisive' : 'everything';
+      if (!this.#claim(image, other) && other === 'everything') continue;
+      this.tally.states += 1;
+      const cuts = [...(earlier?.cuts ?? []), { prefix: at, fates: image.fates }];
+      const steps = [...(earlier?.steps ?? []), step];
+      const run = await recover(this.#kind, image.disk, bootAfter(cuts), this.#before, plant);
+      for (const sentence of run.broken)
+        this.tally.violations.push({ sentence, steps, token: tokenOf(this.#kind.name, cuts) });
+      if (earlier !== undefined || run.broken.length > 0) continue;
+      this.tally.recoveryMoments += run.moments.length;
+      this.tally.recoveries.push({ cuts, steps, moments: this.#isOver() ? [] : run.moments });
+    }
+  }
+
+  /** Second cuts, spread over all moments of all recoveries. @returns at how many of them there was time */
+  async cutAgain(difference: Difference): Promise<number> {
+    const moments = this.tally.recoveries.flatMap((recovery) => recovery.moments.map((_, at) => ({ recovery, at })));
+    let made = 0;
+    for (const { recovery, at } of shuffled(moments, this.#options.seed)) {
+      if (this.#isOver() || this.isEnough) break;
+      await this.cutAt(recovery.moments, at, difference, recovery);
+      made += 1;
+    }
+    return made;
+  }
 }
 
 /**
  * Runs a kind to its end while every step that changes the disk is noted; cuts the power before each of them, with every
- * image that the model allows; lets each different one recover; and cuts the power in those recoveries too, spread over all
- * of them, as long as there is time. Several threads may do so with the same claims: each state is looked at once.
+ * image that the model allows; lets each different one recover; and cuts the power in those recoveries too, at each of their
+ * moments, as long as there is time: first every disk that decides something new, then those that are new only in what
+ * people are told. Several threads may do so with the same claims: each state is looked at once.
  */
 export async function enumerateKind(kind: Kind, options: Options): Promise<KindReport> {
-  const { seed, samples, budgetMs, claims, stopAtFirst = false, plant = (files) => files } = options;
   const startedMs = performance.now();
-  const { moments: trace, before, broken: brokenAtOnce } = await traceOf(kind, plant);
-  const violations: Found[] = brokenAtOnce.map((sentence) => ({ sentence, steps: [], token: tokenOf(kind.name, []) }));
-  const recoveries: Recovery[] = [];
-  let sampled = 0;
-  let states = 0;
-  const cutAt = async (moment: Moment, prefix: number, earlier: readonly Cut[], stepsBefore: readonly string[]) => {
-    const { images, complete } = imagesAt(moment, samples, seed + prefix);
-    if (!complete && earlier.length === 0) sampled += 1;
-    for (const { disk, fates, digest } of images) {
-      if (stopAtFirst && violations.length > 0) return;
-      if (!claims.claim(stateKey(kind, digest, fates))) continue;
-      states += 1;
-      const cuts = [...earlier, { prefix, fates }];
-      const steps = [...stepsBefore, moment.step];
-      const { moments, broken } = await recover(kind, disk, bootAfter(cuts), before, plant);
-      for (const sentence of broken) violations.push({ sentence, steps, token: tokenOf(kind.name, cuts) });
-      if (earlier.length === 0 && broken.length === 0) recoveries.push({ disk, cuts, steps, moments: moments.length });
-    }
-  };
-  for (const [prefix, moment] of trace.entries()) await cutAt(moment, prefix, [], []);
-  const firsts = states;
-  let recoveryCuts = 0;
-  const isOver = () => performance.now() - startedMs >= budgetMs || (stopAtFirst && violations.length > 0);
-  for (let round = 0; round < rounds && !isOver(); round += 1) {
-    for (const [place, { disk, cuts, steps }] of shuffled(recoveries, seed + round).entries()) {
-      if (isOver()) break;
-      const { moments } = await recover(kind, disk, bootAfter(cuts), before, plant);
-      for (const [prefix, moment] of moments.entries()) {
-        if (prefix % rounds !== (round + place) % rounds) continue;
-        await cutAt(moment, prefix, cuts, steps);
-        recoveryCuts += 1;
-      }
-    }
-  }
+  const isOver = () => performance.now() - startedMs >= options.budgetMs;
+  const enumeration = new Enumeration(kind, options, isOver, await traceOf(kind, options.plant ?? ((files) => files)));
+  const { trace, tally } = enumeration;
+  for (const at of trace.keys()) await enumeration.cutAt(trace, at, 'everything');
+  const firsts = tally.states;
+  const recoveryCuts = await enumeration.cutAgain('decisive');
+  const wholeCuts = await enumeration.cutAgain('everything');
   return {
     name: kind.name,
     prefixes: trace.length,
-    sampled,
-    states,
-    seconds: states - firsts,
-    recoveryMoments: recoveries.reduce((sum, { moments }) => sum + moments, 0),
+    sampled: tally.sampled,
+    states: tally.states,
+    seconds: tally.states - firsts,
+    recoveryMoments: tally.recoveryMoments,
     recoveryCuts,
-    violations,
+    wholeCuts,
+    violations: tally.violations,
   };
-}
-
-function stateKey({ name }: Kind, digest: string, fates: Fates): string {
-  return sha256(`${name} ${fates === 'killed' ? 'in the same boot' : 'after a boot'} ${digest}`);
 }
 
 /** The same things in an order that the seed decides. */

@@ -6,7 +6,9 @@ export type Inode =
 export const rootInode = 0;
 export const emptyDirectory: Inode = { kind: 'directory', names: new Map(), mode: 0o755 };
 
-const perBucket = 16;
+/** Entries that are copied for a change: 16. */
+const bucketBits = 4;
+const inBucket = (1 << bucketBits) - 1;
 type Bucket = readonly (Inode | undefined)[];
 
 /** A table of inodes that never changes: a changed one shares all but 16 entries, so that each step can keep its own. */
@@ -29,14 +31,14 @@ export class InodeTable {
   }
 
   get(number: number): Inode | undefined {
-    return this.#buckets[Math.floor(number / perBucket)]?.[number % perBucket];
+    return this.#buckets[number >> bucketBits]?.[number & inBucket];
   }
 
   with(number: number, inode: Inode): InodeTable {
     const buckets = this.#buckets.slice();
-    const bucket = (buckets[Math.floor(number / perBucket)] ?? []).slice();
-    bucket[number % perBucket] = inode;
-    buckets[Math.floor(number / perBucket)] = bucket;
+    const bucket = (buckets[number >> bucketBits] ?? []).slice();
+    bucket[number & inBucket] = inode;
+    buckets[number >> bucketBits] = bucket;
     return new InodeTable(buckets);
   }
 
@@ -44,7 +46,7 @@ export class InodeTable {
   entries(): [number, Inode][] {
     return this.#buckets.flatMap((bucket, index) =>
       (bucket ?? []).flatMap((inode, place): [number, Inode][] =>
-        inode === undefined ? [] : [[index * perBucket + place, inode]],
+        inode === undefined ? [] : [[(index << bucketBits) + place, inode]],
       ),
     );
   }

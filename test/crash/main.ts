@@ -35,7 +35,7 @@ const help = `npm run crash -- [--kind NAME] [--seed N] [--budget-s S] [--sample
 npm run crash -- --replay CASE
   --kind       one of: ${kindNames.join(', ')}
   --seed       which samples are drawn where more than 6 things are undecided, and which second cuts come first
-  --budget-s   seconds for all kinds; second cuts stop when their share is over, first ones never
+  --budget-s   seconds for all kinds; second cuts stop when their share is over, first ones never; what decides comes first
   --samples    of the images of one such moment, beside the ends and each single loss
   --deep       four hours, and more samples
   --first      ends each kind at its first violation
@@ -53,6 +53,7 @@ function together(reports: readonly KindReport[]): KindReport {
     seconds: sum(({ seconds }) => seconds),
     recoveryMoments: sum(({ recoveryMoments }) => recoveryMoments),
     recoveryCuts: sum(({ recoveryCuts }) => recoveryCuts),
+    wholeCuts: sum(({ wholeCuts }) => wholeCuts),
     violations: reports.flatMap(({ violations }) => violations),
   };
 }
@@ -61,7 +62,8 @@ function print({ name, violations, ...found }: KindReport): void {
   process.stdout.write(
     `${name}: ${found.prefixes} prefixes (${found.prefixes - found.sampled} complete, ${found.sampled} sampled), ` +
       `${found.states} states, ${found.seconds} of them after a second cut at ${found.recoveryCuts} of ` +
-      `${found.recoveryMoments} moments of recovery, ${violations.length} violations\n`,
+      `${found.recoveryMoments} moments of recovery (${found.wholeCuts} also with what only people are told), ` +
+      `${violations.length} violations\n`,
   );
   for (const { token, sentence, steps } of violations.slice(0, violationsShown))
     process.stdout.write(`  ${sentence} (${steps.join(', then ')})\n    npm run crash -- --replay '${token}'\n`);

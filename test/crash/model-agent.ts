@@ -10,6 +10,7 @@ import { launchCount } from '../../updater/launch-count.ts';
 import type { AgentFacts, ProcessControl } from '../../updater/processes/process-control.ts';
 import { readSeal } from '../../updater/release/verify-slot.ts';
 import { loadState } from '../../updater/state-store.ts';
+import { answerInProcess } from './in-process-socket.ts';
 
 const startShape = z.object({ nonce: z.string(), slot: z.string(), version: z.string(), stateDir: z.string() });
 type Start = z.infer<typeof startShape>;
@@ -190,21 +191,21 @@ export class ModelAgent implements ProcessControl {
   }
 }
 
-/** One real socket for all agents of an enumeration: whoever lives now answers. */
+/** One socket for all agents of an enumeration: whoever lives now answers. */
 export class HealthSocket {
   agent: ModelAgent | null = null;
-  readonly #server: Server;
+  readonly #server: Server | null;
 
-  private constructor(server: Server) {
+  private constructor(server: Server | null) {
     this.#server = server;
   }
 
   static async listen(path: string): Promise<HealthSocket> {
     const server = createServer((socket) => {
-      const answer = made.agent?.health() ?? null;
+      const answer = made.answer();
       socket.on('error', () => socket.destroy());
       if (answer === null) socket.destroy();
-      else socket.end(JSON.stringify(answer));
+      else socket.end(answer);
     });
     const made = new HealthSocket(server);
     await new Promise<void>((resolve, reject) => {
@@ -214,7 +215,19 @@ export class HealthSocket {
     return made;
   }
 
+  /** Without a socket, for all who connect in this thread. */
+  static inProcess(path: string): HealthSocket {
+    const made = new HealthSocket(null);
+    answerInProcess(path, () => made.answer());
+    return made;
+  }
+
+  answer(): string | null {
+    const answer = this.agent?.health() ?? null;
+    return answer === null ? null : JSON.stringify(answer);
+  }
+
   async close(): Promise<void> {
-    await new Promise((resolve) => this.#server.close(resolve));
+    await new Promise<unknown>((resolve) => (this.#server === null ? resolve(null) : this.#server.close(resolve)));
   }
 }

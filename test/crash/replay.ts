@@ -1,7 +1,6 @@
 import type { Files } from '../../updater/effects/files.ts';
-import { type DiskState, imageOf, settledDisk } from './disk.ts';
+import { type DiskState, imageOf, settledDisk, withoutUnreachable } from './disk.ts';
 import { bootAfter, type Moment, recover, traceOf } from './enumerate-kind.ts';
-import { undecidedAt } from './images.ts';
 import type { Kind } from './kinds.ts';
 import { volatile } from './scenes.ts';
 import { type Cut, parseToken } from './token.ts';
@@ -15,7 +14,7 @@ export interface Replayed {
 
 function imageAfter({ disk }: Moment, { fates }: Cut): DiskState {
   if (fates === 'killed') return settledDisk(disk.seen, disk.nextInode);
-  return imageOf(undecidedAt(disk, [...volatile]), fates, [...volatile]);
+  return imageOf(withoutUnreachable(disk), fates, volatile);
 }
 
 /** One case once more, by the token that its violation printed. @throws RangeError when there is no such case */

@@ -4,7 +4,7 @@ import { enumerateKind } from './enumerate-kind.ts';
 import { kindsOf } from './kinds.ts';
 import { HealthSocket } from './model-agent.ts';
 import { modelLayout } from './model-appliance.ts';
-import { rememberSignatures } from './remembered-signatures.ts';
+import { rememberKeys } from './remembered-keys.ts';
 import type { Scenes } from './scenes.ts';
 
 /** What a thread of the enumerator is given. */
@@ -21,7 +21,7 @@ export interface Work {
 
 /** One thread: all kinds, each state that no other thread has claimed. Posts a report for each kind. */
 async function work({ scenes, shared, socket: path, names, budgetMs, ...options }: Work): Promise<void> {
-  const socket = await HealthSocket.listen(path);
+  const socket = HealthSocket.inProcess(path);
   const claims = new Claims(shared);
   const endMs = performance.now() + budgetMs;
   const kinds = kindsOf(scenes, modelLayout(path), socket).filter(({ name }) => names.includes(name));
@@ -32,5 +32,7 @@ async function work({ scenes, shared, socket: path, names, budgetMs, ...options 
   await socket.close();
 }
 
-rememberSignatures();
+// Records are half a page too large for the usual pool, and are read a hundred times in a recovery.
+Buffer.poolSize = 1 << 18;
+rememberKeys();
 await work(workerData);
