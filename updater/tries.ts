@@ -11,6 +11,12 @@ export interface Tries {
   readonly isCounted: boolean;
 }
 
+/** One component at a time: what is odd about the other's count is no reason to forget this one. Made once, not at each look. */
+const countShapes = {
+  app: z.object({ app: launchBodyShape.shape.app }).transform(({ app }) => app),
+  updater: z.object({ updater: launchBodyShape.shape.updater }).transform(({ updater }) => updater),
+} as const;
+
 /** What launch counted of a transaction. */
 export function triesOf(
   { files, layout, clock }: Pick<Appliance, 'files' | 'layout' | 'clock'>,
@@ -18,8 +24,8 @@ export function triesOf(
   tx: number,
 ): Tries {
   const body = knownRecord(files, layout.launchRecords)?.body;
-  const parsed = z.object({ [component]: launchBodyShape.shape[component] }).safeParse(body);
-  const count = parsed.success ? parsed.data[component] : null;
+  const parsed = countShapes[component].safeParse(body);
+  const count = parsed.success ? parsed.data : null;
   const starts = count?.tx === tx ? count.starts : [];
   const { tries, boots } = countStarts(starts, clock.bootId());
   return { tries, outOfBoots: boots >= bootsMax, isCounted: starts.length > 0 };
