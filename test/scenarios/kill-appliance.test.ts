@@ -6,6 +6,7 @@ import { Findings } from '../support/killing/findings.ts';
 import { type Begun, Lane, type Seen } from '../support/killing/lane.ts';
 import { askUpdater, isCommittedSound, lostEvents, stateOf } from '../support/killing/look.ts';
 import { agentAfter, killAgent, killLaunch, setTrial } from '../support/killing/victims.ts';
+import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { type Built, thinRuntime } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
@@ -53,16 +54,12 @@ const strikes: Readonly<Record<Exclude<Victim, 'the server'>, Readonly<Record<Ca
   launch: {
     fetching: async ({ box }, { killing }) => {
       await killLaunch(box, 'updater', () => undefined);
-      let before: number | null = null;
-      await killLaunch(box, 'app', async () => {
-        before = await killAgent(box);
-      });
-      await agentAfter(box, before);
+      await agentAfter(box, await killAgentAndLaunch(box));
       killing.go();
     },
     armed: goThenKillLaunch,
     trial: async ({ box }, { killing }) => {
-      await killLaunch(box, 'app', () => killAgent(box));
+      await killAgentAndLaunch(box);
       killing.go();
     },
     // The start after the rollback: nobody but launch brings the version before back.
@@ -84,6 +81,14 @@ async function goThenKill({ box }: Lane, { killing }: Begun): Promise<void> {
 
 async function goThenKillLaunch({ box }: Lane, { killing }: Begun): Promise<void> {
   await killLaunch(box, 'app', () => killing.go());
+}
+
+/** The agent, and the launch that would start it again. @returns the agent's pid */
+async function killAgentAndLaunch(box: ApplianceBox): Promise<number> {
+  // It is there before launch is held, which may be about to start it.
+  const agent = await agentAfter(box, null);
+  await killLaunch(box, 'app', () => killAgent(box));
+  return agent;
 }
 
 async function pullThePlug({ box }: Lane): Promise<void> {
