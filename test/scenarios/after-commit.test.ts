@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -13,6 +12,7 @@ import { acknowledged, readings, whyOf } from '../story/outside.ts';
 import { dataCase } from '../support/killing/kill-cases.ts';
 import { Killing } from '../support/killing/killing.ts';
 import { askUpdater, lostEvents, stateOf, wakeUpdater } from '../support/killing/look.ts';
+import { readOnlyDatabase } from '../support/read-only-database.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
@@ -71,7 +71,7 @@ async function refusal(box: ApplianceBox, args: readonly string[]): Promise<z.in
 }
 
 function counterOf(box: ApplianceBox, name: string): number {
-  const database = new DatabaseSync(box.layout.outboxDb, { readOnly: true });
+  const database = readOnlyDatabase(box.layout.outboxDb);
   try {
     return Number(database.prepare('SELECT value FROM counters WHERE name = ?').get(name)?.value);
   } finally {
@@ -169,7 +169,7 @@ describe('going back by hand after five days, to a version that can not read the
       expect(await readings(world, data, before.upTo)).toEqual(before);
       expect((await readings(world, data, upTo)).count).toBeLessThan(upTo);
       const aside = putAsideDirectory(box.layout, 1);
-      const database = new DatabaseSync(join(aside, 'state.db'), { readOnly: true });
+      const database = readOnlyDatabase(join(aside, 'state.db'));
       expect(database.prepare('SELECT schema FROM meta').get()).toEqual({ schema: 2 });
       expect(Number(database.prepare('SELECT max(n) AS n FROM readings').get()?.n)).toBeGreaterThanOrEqual(upTo);
       database.close();

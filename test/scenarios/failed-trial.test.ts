@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { sha256 } from '../../protocol/digest.ts';
 import type { OrderView } from '../../server-lite/operator/shapes.ts';
 import { quarantineDirectory } from '../../updater/steps/snapshot.ts';
 import { checkRecords } from '../soak/records.ts';
+import { readOnlyDatabase } from '../support/read-only-database.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { until } from '../support/world/wait.ts';
 import { comesWithinMs, ended, endWorld, historyOf, makeWorld, paceS, serves, told } from './scene.ts';
@@ -20,7 +20,7 @@ let box: ApplianceBox;
 let order: OrderView;
 
 function outbox<Row>(shape: z.ZodType<Row>, sql: string): Row[] {
-  const database = new DatabaseSync(box.layout.outboxDb, { readOnly: true });
+  const database = readOnlyDatabase(box.layout.outboxDb);
   try {
     return z.array(shape).parse(database.prepare(sql).all());
   } finally {

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
+import { readOnlyDatabase } from '../support/read-only-database.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 
 const eventShape = z.object({ id: z.string(), n: z.number(), body: z.string() });
 const outboxShape = eventShape.extend({ prev: z.string(), hash: z.string(), acked: z.number() });
 
 function rowsOf<Row>(path: string, shape: z.ZodType<Row>, sql: string, ...values: string[]): Row[] {
-  const database = new DatabaseSync(path, { readOnly: true });
+  const database = readOnlyDatabase(path);
   try {
     return z.array(shape).parse(database.prepare(sql).all(...values));
   } finally {

@@ -1,9 +1,9 @@
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { putAsideDirectory, quarantineDirectory, snapshotDirectory } from '../../updater/steps/snapshot.ts';
+import { readOnlyDatabase } from '../support/read-only-database.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 
 /** Numbers of readings, each with its digest. */
@@ -34,7 +34,7 @@ const stateFile = /^state\.db(-wal)?(\.\d+)?$/;
 /** What an agent has not begun yet has no rows. */
 function rowsOf<Row>(path: string, table: string, shape: z.ZodType<Row>, sql: string): Row[] {
   if (!existsSync(path)) return [];
-  const database = new DatabaseSync(path, { readOnly: true });
+  const database = readOnlyDatabase(path);
   try {
     const hasBegun = database.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(table) !== undefined;
     return hasBegun ? z.array(shape).parse(database.prepare(sql).all()) : [];
