@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { historyOf, serves, told } from '../scenarios/scene.ts';
 import { checkRecords } from '../soak/records.ts';
+import { readOnlyDatabase } from '../support/read-only-database.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { until } from '../support/world/wait.ts';
 import type { Attack } from './attack.ts';
@@ -26,7 +26,7 @@ const readingShape = z.object({ name: z.string(), sha256: z.string() });
 
 /** Acknowledged readings that are not in the agent's state as they were. */
 function missingReadings(path: string, acknowledged: readonly z.infer<typeof readingShape>[]): string[] {
-  const database = new DatabaseSync(path, { readOnly: true });
+  const database = readOnlyDatabase(path);
   try {
     const rows = z.array(readingShape).parse(database.prepare('SELECT name, sha256 FROM readings').all());
     const kept = new Map(rows.map(({ name, sha256 }) => [name, sha256]));

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
-import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { readOnlyDatabase } from '../support/read-only-database.ts';
 import { processesOf } from '../support/supervisor/processes-of.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 
@@ -151,7 +151,7 @@ export function logOf(box: ApplianceBox): string {
 
 /** The number in a database of the agent, by another SQLite than its own. */
 export function schemaIn(path: string): unknown {
-  const database = new DatabaseSync(path, { readOnly: true });
+  const database = readOnlyDatabase(path);
   try {
     return database.prepare('SELECT schema FROM meta').get()?.schema;
   } finally {
