@@ -80,6 +80,12 @@ async function found(): Promise<Lane[]> {
   return lanes;
 }
 
+/** Whoever does not want to wait for the rest sees what there is; it is not what was asked for, and the exit status says so. */
+let isGivenUp = false;
+process.once('SIGINT', () => {
+  isGivenUp = true;
+});
+
 let serverIsMended: Promise<void> = Promise.resolve();
 
 async function killServer(lane: Lane): Promise<void> {
@@ -92,7 +98,7 @@ async function killServer(lane: Lane): Promise<void> {
 
 async function soak(lane: Lane, random: () => number): Promise<void> {
   await lane.rests();
-  while (tally.cycles < (cycles ?? 0) && troubles.length === 0) {
+  while (tally.cycles < (cycles ?? 0) && troubles.length === 0 && !isGivenUp) {
     const plan = planStrike(random, tally, lane.situation);
     const place = await lane.strike(plan);
     if (place !== null) tally.count(plan.victim, place);
