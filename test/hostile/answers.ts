@@ -56,7 +56,8 @@ export const answers: readonly Attack[] = [
     version: '1.0.85',
     how: 'answers with a gigabyte',
     onTrial: 'no-answer',
-    tookEffect: async (box) => ((await answered(box, 5_000))?.bytes ?? 0) >= 64 * 1024 * 1024,
+    // Hundreds of times what an answer may have, and more is coming.
+    tookEffect: async (box) => ((await answered(box, 10_000))?.bytes ?? 0) >= 16 * 1024 * 1024,
   },
   {
     ...inBoth,
