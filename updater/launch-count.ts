@@ -31,6 +31,8 @@ interface QuickSeal {
   readonly manifest: string;
   readonly entry: string;
   readonly runtime: { readonly digest: string; readonly entry: string } | null;
+  /** The newest schema that this version reads or writes; undefined: the seal does not tell. */
+  readonly schemaMax: number | undefined;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -68,19 +70,17 @@ function readSeal(files: Files, directory: string): QuickSeal | null {
     const facts = files.stat(join(directory, file.path));
     if (facts?.kind !== 'file' || facts.size !== file.size) return null;
   }
-  if (runtime === null) return { version, manifest, entry, runtime };
+  const schemaMax = schemaMaxOf(seal);
+  if (runtime === null) return { version, manifest, entry, runtime, schemaMax };
   if (!isObject(runtime) || typeof runtime.digest !== 'string' || typeof runtime.entry !== 'string') return null;
-  return { version, manifest, entry, runtime: { digest: runtime.digest, entry: runtime.entry } };
+  return { version, manifest, entry, runtime: { digest: runtime.digest, entry: runtime.entry }, schemaMax };
 }
 
-/** The newest schema that the version of this slot reads or writes; undefined: its seal does not tell. */
-function stateSchemaMax(files: Files, directory: string): number | undefined {
-  const { state } = quickly(() => sealIn(files, directory)) ?? {};
+function schemaMaxOf({ state }: Record<string, unknown>): number | undefined {
   if (!isObject(state) || !isObject(state.reads)) return undefined;
-  const schemas = [state.reads.max, state.writes].filter((schema) => typeof schema === 'number');
-  return schemas.length === 2 && schemas.every((schema) => Number.isSafeInteger(schema) && schema >= 0)
-    ? Math.max(...schemas)
-    : undefined;
+  const { writes, reads } = state;
+  const isSchema = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+  return isSchema(writes) && isSchema(reads.max) ? Math.max(writes, reads.max) : undefined;
 }
 
 /** The seal of a slot that looks whole, its runtime included. */
@@ -239,16 +239,28 @@ export function launch(
       stateDir: own ? layout.agentFactory : layout.agent,
       entry: seal.entry,
       runtimeEntry: seal.runtime?.entry ?? null,
-      ...(component === 'app' ? aboutState(effects, layout, own ? 'factory' : choice.committedApp) : {}),
+      ...(component === 'app'
+        ? aboutState(effects, layout, { slot, seal }, own ? 'factory' : choice.committedApp)
+        : {}),
       ...(component === 'app' && isCounted ? { trialTx: choice.tx } : {}),
     },
   });
   return { outcome: 'chosen', slot, version: seal.version };
 }
 
-/** The factory agent has a state of its own, which no other version may have written. */
-function aboutState({ files }: LaunchEffects, layout: Layout, writer: string | null): { stateSchemaMax?: number } {
-  const max = writer === null ? undefined : stateSchemaMax(files, layout.slot('app', writer));
+/**
+ * @param started its seal has been read, and is seldom another one than the writer's
+ * @param writer the factory agent has a state of its own, which no other version may have written
+ */
+function aboutState(
+  { files }: LaunchEffects,
+  layout: Layout,
+  started: { readonly slot: string; readonly seal: QuickSeal },
+  writer: string | null,
+): { stateSchemaMax?: number } {
+  if (writer === null) return {};
+  const other = () => schemaMaxOf(quickly(() => sealIn(files, layout.slot('app', writer))) ?? {});
+  const max = writer === started.slot ? started.seal.schemaMax : other();
   return max === undefined ? {} : { stateSchemaMax: max };
 }
 

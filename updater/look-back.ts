@@ -1,4 +1,4 @@
-import type { StateBody } from '../protocol/state-record.ts';
+import type { SlotName } from '../protocol/component.ts';
 import type { Appliance } from './appliance.ts';
 import { readHistory } from './history.ts';
 import { restOrWhy } from './look-ahead.ts';
@@ -40,10 +40,10 @@ export function lookBack(appliance: Appliance, ageH: number | null): Plan {
     ]);
   }
   if (event.kind !== 'return') throw new RangeError(`a rollback does not begin with ${event.kind}`);
-  const damage = whyDamaged(appliance, next(state, event));
-  if (damage !== null) return noPlan('refused', 'Going back is refused.', [damage]);
-  const { slot } = transactionOf(next(state, event));
+  const { slot, manifest, version } = transactionOf(next(state, event));
   if (slot === null) throw new RangeError('a return without a slot');
+  const damage = whyDamaged(appliance, slot, manifest, version);
+  if (damage !== null) return noPlan('refused', 'Going back is refused.', [damage]);
   const { files, layout } = appliance;
   const bytes = stateBytes(files, layout, stateBytesMaxDefault);
   const found = { trial: trialLengthOf(appliance, slot), stateBytes: bytes, history: readHistory(files, layout) };
@@ -51,9 +51,7 @@ export function lookBack(appliance: Appliance, ageH: number | null): Plan {
 }
 
 /** As the row `sealed` looks at it. */
-function whyDamaged({ files, layout }: Appliance, begun: StateBody): Reason | null {
-  const { slot, manifest, version } = transactionOf(begun);
-  if (slot === null) return null;
+function whyDamaged({ files, layout }: Appliance, slot: SlotName, manifest: string, version: string): Reason | null {
   const proven = verifyInstalled(files, layout, 'app', slot, manifest);
   if (proven.sound) return null;
   const sentence = `Slot ${slot} is not what was sealed of ${version}: ${proven.reason} at ${proven.path}.`;

@@ -140,15 +140,20 @@ describe('a number in its state that is above all that a version here can have w
   });
 });
 
+/** A version opened the state, and left it so that nobody can read it. */
+async function openedAndSpoiled(): Promise<void> {
+  const run = appliance.run();
+  await appliance.healthy();
+  run.kill('SIGKILL');
+  await run.exit();
+  for (const end of ['-wal', '-shm']) rmSync(`${appliance.layout.stateDb}${end}`, { force: true });
+  writeFileSync(appliance.layout.stateDb, spoiled);
+}
+
 describe('what is kept aside', () => {
   it('is also what came back after an earlier trial of this version: its next trial is not kept out by it', async () => {
     startedWith({ trialTx: 7 });
-    const run = appliance.run();
-    await appliance.healthy();
-    run.kill('SIGKILL');
-    await run.exit();
-    for (const end of ['-wal', '-shm']) rmSync(`${appliance.layout.stateDb}${end}`, { force: true });
-    writeFileSync(appliance.layout.stateDb, spoiled);
+    await openedAndSpoiled();
     startedWith({ trialTx: 9 });
     await serves();
     expect(readFileSync(kept(), 'utf8')).toBe(spoiled);
@@ -165,12 +170,7 @@ describe('what is kept aside', () => {
   });
 
   it('is never what this very version had opened: a trial that spoils the state must end', async () => {
-    const run = appliance.run();
-    await appliance.healthy();
-    run.kill('SIGKILL');
-    await run.exit();
-    for (const end of ['-wal', '-shm']) rmSync(`${appliance.layout.stateDb}${end}`, { force: true });
-    writeFileSync(appliance.layout.stateDb, spoiled);
+    await openedAndSpoiled();
     const again = appliance.run();
     expect(await again.exit()).toEqual({ code: 78, signal: null });
     expect(again.stderr).toContain('(state-unreadable)');

@@ -6,10 +6,9 @@ import { keepArmedState } from '../../updater/armed-state.ts';
 import { realFiles } from '../../updater/effects/files.ts';
 import { runUpdater } from '../../updater/loop.ts';
 import { next } from '../../updater/machine.ts';
-import type { MachineEvent } from '../../updater/machine-event.ts';
 import { createRecordFiles } from '../../updater/record-store.ts';
 import { loadState, saveState } from '../../updater/state-store.ts';
-import { digestOf, events, idleState, installed } from './support/states.ts';
+import { events, updaterUpdate } from './support/states.ts';
 import { temporaryAppliance } from './support/temporary-appliance.ts';
 import { testAppliance } from './support/test-appliance.ts';
 
@@ -22,18 +21,7 @@ beforeEach(() => {
   mkdirSync(layout.requests, { recursive: true });
 });
 
-const closed = idleState({ app: { committed: installed('1', '1.0.49', 'b'), previous: null } });
-const take: MachineEvent = {
-  kind: 'take',
-  choice: {
-    kind: 'update',
-    component: 'updater',
-    version: '1.1.0',
-    manifest: digestOf('c'),
-    source: { kind: 'server', path: '/releases' },
-    waits: true,
-  },
-};
+const { closed, take } = updaterUpdate;
 const sealed = [take, events.resolved, events.fetched, events.written].reduce(
   (state: StateBody, event) => next(state, event),
   closed,

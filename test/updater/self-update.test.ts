@@ -6,21 +6,10 @@ import { next } from '../../updater/machine.ts';
 import type { MachineEvent } from '../../updater/machine-event.ts';
 import { lastRollback, whySentence } from '../../updater/sentences.ts';
 import { wantedOf, whyNoNewUpdater } from '../../updater/steps/wanted.ts';
-import { digestOf, events, idleState, installed } from './support/states.ts';
+import { digestOf, events, idleState, installed, updaterUpdate } from './support/states.ts';
 
 /** An update of the updater: the table's rows without a stop and without a copy. */
-const closed = idleState({ app: { committed: installed('1', '1.0.49', 'b'), previous: null } });
-const take: MachineEvent = {
-  kind: 'take',
-  choice: {
-    kind: 'update',
-    component: 'updater',
-    version: '1.1.0',
-    manifest: digestOf('c'),
-    source: { kind: 'server', path: '/releases' },
-    waits: true,
-  },
-};
+const { closed, take } = updaterUpdate;
 const way = [take, events.resolved, events.fetched, events.written, events.probed, events.started] as const;
 const after = (steps: number, more: readonly MachineEvent[] = []) =>
   [...way.slice(0, steps), ...more].reduce((state, event) => next(state, event), closed);

@@ -1,6 +1,6 @@
 import type { Installed, Row, StateBody } from '../../../protocol/state-record.ts';
 import { next } from '../../../updater/machine.ts';
-import type { Choice, MachineEvent } from '../../../updater/machine-event.ts';
+import type { Choice, EventOf, MachineEvent } from '../../../updater/machine-event.ts';
 
 /** A digest that is easy to tell from another. */
 export function digestOf(letter: string): string {
@@ -105,3 +105,19 @@ export function stateIn(row: Row, from: StateBody = idleState()): StateBody {
   }
   return ways[row].reduce((state, kind) => next(state, events[kind]), from);
 }
+
+/** An update of the updater by the server, with the agent's rollback window closed. */
+export const updaterUpdate: { readonly closed: StateBody; readonly take: EventOf<'take'> } = {
+  closed: idleState({ app: { committed: installed('1', '1.0.49', 'b'), previous: null } }),
+  take: {
+    kind: 'take',
+    choice: {
+      kind: 'update',
+      component: 'updater',
+      version: '1.1.0',
+      manifest: digestOf('c'),
+      source: { kind: 'server', path: '/releases' },
+      waits: true,
+    },
+  },
+};
