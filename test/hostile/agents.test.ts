@@ -21,9 +21,9 @@ beforeAll(async () => {
   // The longer ones first.
   for (const attack of tried) courses.add(`tries ${attack.version}`, () => trialCourse(site, attack));
   for (const attack of running) courses.add(`runs ${attack.version}`, () => committedCourse(site, attack));
-}, 120_000);
+});
 
-afterAll(() => site.end(), 60_000);
+afterAll(() => site.end());
 
 function expectArrived(course: Course, expected: readonly string[]): void {
   expect(course.tookEffect).toBe(true);

@@ -110,7 +110,7 @@ describe('the command line of the builder', () => {
     });
     const { exitCode, stderr } = await build('--version', '1.0.56', '--healthy-s', '60', '--deadline-s', '59');
     expect([exitCode !== 0, stderr.includes('a trial ends after its healthy time')]).toEqual([true, true]);
-  }, 60_000);
+  });
 
   it('builds an image of the operating system, with patches against the one before it', async () => {
     await using directory = await temporaryDirectory();

@@ -43,7 +43,7 @@ beforeAll(async () => {
   bundle = (await build('1.0.52')).path;
   const serverKeys = await readServerKeys(join(path, 'public-keys.json'));
   repository = await openRepository({ dir: join(path, 'repository'), serverKeys, now: () => now });
-}, 30_000);
+});
 afterAll(() => directory[Symbol.asyncDispose]());
 
 async function build(version: string): Promise<{ path: string; sbom: string; builtBy: string }> {

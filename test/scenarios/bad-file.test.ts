@@ -16,8 +16,6 @@ import { Builder, thinRuntime } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
-const caseMs = 300_000;
-const setUpMs = 300_000;
 const name = 'quay';
 
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-bad-file-'));
@@ -128,13 +126,13 @@ beforeAll(async () => {
   const before = await readings(world, name, highestOf(await acknowledged(world, name)));
   scene.now = { box, places: await placesIn(good, box.layout), before, proxy };
   await proxy.stop();
-}, setUpMs);
+});
 
 afterAll(async () => {
   await world.end();
   await scene.now?.proxy.stop();
   rmSync(dir, { recursive: true, force: true });
-}, setUpMs);
+});
 
 describe('install FILE, without a network', () => {
   it.each(cases)(
@@ -157,20 +155,15 @@ describe('install FILE, without a network', () => {
       // A stick that is tried again and again must not fill the disk.
       expect(realFiles.list(box.layout.work).filter((one) => one.startsWith('upload-'))).toEqual([]);
     },
-    caseMs,
   );
 
-  it(
-    'installs the good file all the same',
-    async () => {
-      const { box, proxy } = here();
-      expect(await install(good)).toEqual({ status: 0, problem: null });
-      expect(stateOf(box).app).toMatchObject({ committed: { version: '1.0.54' }, previous: { version: '1.0.52' } });
-      expect(statusOf(box).agent).toMatchObject({ alive: true, version: '1.0.54' });
-      expect((await historyOf(box)).at(-1)).toMatchObject({ to: '1.0.54', outcome: 'committed' });
-      expect(realFiles.list(box.layout.work).filter((one) => one.startsWith('upload-'))).toEqual([]);
-      await proxy.start();
-    },
-    caseMs,
-  );
+  it('installs the good file all the same', async () => {
+    const { box, proxy } = here();
+    expect(await install(good)).toEqual({ status: 0, problem: null });
+    expect(stateOf(box).app).toMatchObject({ committed: { version: '1.0.54' }, previous: { version: '1.0.52' } });
+    expect(statusOf(box).agent).toMatchObject({ alive: true, version: '1.0.54' });
+    expect((await historyOf(box)).at(-1)).toMatchObject({ to: '1.0.54', outcome: 'committed' });
+    expect(realFiles.list(box.layout.work).filter((one) => one.startsWith('upload-'))).toEqual([]);
+    await proxy.start();
+  });
 });

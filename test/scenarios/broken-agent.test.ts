@@ -40,9 +40,9 @@ beforeAll(async () => {
   await Promise.all(broken.map(({ name }) => box(name).powerOn()));
   fix = await world.builder.app('1.0.52');
   await world.publish(fix);
-}, 60_000);
+});
 
-afterAll(() => endWorld(world), 60_000);
+afterAll(() => endWorld(world));
 
 describe('an agent that does not do what it was asked', () => {
   it('S4: ends no order as succeeded: refused, a success with an error, and a state that is none', async () => {
@@ -89,20 +89,16 @@ describe('the next release', () => {
       '1.0.52',
       broken.map(({ name }) => name),
     );
-  }, 90_000);
+  });
 
-  it.each(broken)(
-    'S1: is installed on $name, whose agent $how',
-    async ({ name, version }) => {
-      const view = await committed(world, name, '1.0.52');
-      const status = await serves(box(name), '1.0.52');
-      expect(told(status.transactions)).toEqual([`${version} -> 1.0.52 committed`]);
-      expect(view.quarantine).toEqual([]);
-      expect(view.reported.agent.app?.version).toBe('1.0.52');
-      expect(view.agentAlive).toBe(true);
-    },
-    60_000,
-  );
+  it.each(broken)('S1: is installed on $name, whose agent $how', async ({ name, version }) => {
+    const view = await committed(world, name, '1.0.52');
+    const status = await serves(box(name), '1.0.52');
+    expect(told(status.transactions)).toEqual([`${version} -> 1.0.52 committed`]);
+    expect(view.quarantine).toEqual([]);
+    expect(view.reported.agent.app?.version).toBe('1.0.52');
+    expect(view.agentAlive).toBe(true);
+  });
 
   it('S22: leaves no order open that it interrupted: the version that is alive reports its end', async () => {
     const order = await ended(world, hungOrder);

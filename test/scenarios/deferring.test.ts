@@ -27,9 +27,9 @@ beforeAll(async () => {
   never = await world.addAppliance('never', { trial, settings });
   release = await world.builder.unpatched(wanted);
   await world.publish(release);
-}, 120_000);
+});
 
-afterAll(() => endWorld(world), 60_000);
+afterAll(() => endWorld(world));
 
 /** Until the switch waits for the agent. */
 function deferred(box: ApplianceBox, usedMs = 0) {
@@ -47,7 +47,7 @@ describe('a version that migrates its state for longer than work may stand still
     await slow.updaterProgram(['install', path, '--json', '--no-wait']);
     await serves(slow, '1.0.63');
     expect(told(await historyOf(slow, 1))).toEqual(['1.0.62 -> 1.0.63 committed']);
-  }, 120_000);
+  });
 
   it('is rolled back when that time is over', async () => {
     const { path } = await world.builder.app('1.0.64');
@@ -56,7 +56,7 @@ describe('a version that migrates its state for longer than work may stand still
     await never.updaterProgram(['install', path, '--json', '--no-wait']);
     expect(told(await historyOf(never, 1))).toEqual(['1.0.62 -> 1.0.64 rolled-back state-not-migrated']);
     await serves(never, '1.0.62');
-  }, 120_000);
+  });
 });
 
 describe('a healthy agent that never wants to be stopped', () => {
@@ -78,7 +78,7 @@ describe('a healthy agent that never wants to be stopped', () => {
     await committed(world, 'patient', wanted);
     expect(told(await historyOf(patient, 1))).toEqual([`1.0.62 -> ${wanted} committed`]);
     expect((await patient.status()).deferral).toBeUndefined();
-  }, 120_000);
+  });
 
   it('keeps a file that a person brings not away, and a release that waits is left for it', async () => {
     await busy.powerOn();
@@ -92,5 +92,5 @@ describe('a healthy agent that never wants to be stopped', () => {
     await busy.updaterProgram(['install', release.path, '--json', '--no-wait']);
     await committed(world, 'busy', wanted);
     expect(told(await historyOf(busy, 1))).toEqual([`1.0.62 -> ${wanted} committed`]);
-  }, 120_000);
+  });
 });

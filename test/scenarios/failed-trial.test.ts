@@ -77,9 +77,9 @@ beforeAll(async () => {
     (await world.server.appliance('ledger')).ackUpto.agent > ackUpto.agent + 1 ? true : null,
   );
   after = look();
-}, 120_000);
+});
 
-afterAll(() => endWorld(world), 60_000);
+afterAll(() => endWorld(world));
 
 describe('after a trial that failed', () => {
   it('the story is the one that is meant: it served, ran an order, and was rolled back', async () => {
@@ -133,5 +133,5 @@ describe('after a trial that failed', () => {
     const check = checkRecords(box, world.server.dir);
     expect(check.lost).toEqual([]);
     expect(check.checked).toBeGreaterThan(10);
-  }, 30_000);
+  });
 });

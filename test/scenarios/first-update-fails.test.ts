@@ -21,9 +21,9 @@ beforeAll(async () => {
   });
   await box.powerOn();
   await serves(box, '1.0.49');
-}, 60_000);
+});
 
-afterAll(() => endWorld(world), 60_000);
+afterAll(() => endWorld(world));
 
 describe('an appliance', () => {
   it('S57: goes back to its factory version when its first update fails', async () => {
@@ -34,7 +34,7 @@ describe('an appliance', () => {
       .filter(({ component }) => component === 'app')
       .map(({ slot, role }) => [slot, wordOf(role)]);
     expect(roles).toContainEqual(['factory', 'committed']);
-  }, 60_000);
+  });
 
   it('S23: is not called done by a version that was installed and rolled back', async () => {
     const rollout = await until('the rollout pauses', comesWithinMs, async () => {
@@ -59,12 +59,12 @@ describe('an appliance', () => {
     process.kill(trial.agent.pid ?? 0, 'SIGSTOP');
     expect(told(await historyOf(box, lines + 1)).at(-1)).toBe('1.0.49 -> 1.0.70 rolled-back no-answer');
     await serves(box, '1.0.49');
-  }, 60_000);
+  });
 
   it('S11: does not keep a version that calls itself by another number than its manifest', async () => {
     const lines = (await box.status()).transactions.length;
     await rollOut('1.0.61');
     expect(told(await historyOf(box, lines + 1)).at(-1)).toBe('1.0.49 -> 1.0.61 rolled-back wrong-version');
     expect((await serves(box, '1.0.49')).transactions.at(-1)?.text).toContain('it says that it is 1.0.54');
-  }, 60_000);
+  });
 });

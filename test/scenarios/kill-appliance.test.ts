@@ -11,7 +11,6 @@ import { type Built, thinRuntime } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
-const caseMs = 300_000;
 const paceS = 0.5;
 /** Healthy time: enough that 1.0.53 stands still before it is over; and as short as can be for a good release. */
 const trialMs = { good: 300, failing: 5_000 } as const;
@@ -204,35 +203,27 @@ beforeAll(async () => {
   const ready = await bundles;
   await world.publish(...ready.good);
   play(ready).catch((error: unknown) => findings.breakOff(error));
-}, caseMs);
+});
 
 afterAll(async () => {
   await world.end();
   rmSync(dir, { recursive: true, force: true });
-}, caseMs);
+});
 
 describe('after SIGKILL of', () => {
-  it.each(cases)(
-    '$victim in $row, the appliance ends on the right version with its data',
-    async (one) => {
-      const found = await findings.found(one);
-      const outcome = one.row === 'reverting' ? 'rolled-back' : 'committed';
-      expect(found).toMatchObject({ committedWasSound: true, row: 'idle', halfWritten: [], outcomes: [outcome] });
-      if (one.row === 'reverting') expect(found).toMatchObject({ serves: found.servedBefore, reason: 'stalled' });
-      else expect(found.serves).not.toBe(found.servedBefore);
-      expect(found.readingsBefore.count).toBeGreaterThan(0);
-      expect(found.readingsAfter).toEqual(found.readingsBefore);
-    },
-    caseMs,
-  );
+  it.each(cases)('$victim in $row, the appliance ends on the right version with its data', async (one) => {
+    const found = await findings.found(one);
+    const outcome = one.row === 'reverting' ? 'rolled-back' : 'committed';
+    expect(found).toMatchObject({ committedWasSound: true, row: 'idle', halfWritten: [], outcomes: [outcome] });
+    if (one.row === 'reverting') expect(found).toMatchObject({ serves: found.servedBefore, reason: 'stalled' });
+    else expect(found.serves).not.toBe(found.servedBefore);
+    expect(found.readingsBefore.count).toBeGreaterThan(0);
+    expect(found.readingsAfter).toEqual(found.readingsBefore);
+  });
 
-  it.each([0, 1, 2, 3])(
-    'any of them, nothing that appliance %i put in an outbox is lost on the way',
-    async (index) => {
-      await findings.allSettled();
-      const { name } = laneAt(index);
-      for (const role of ['agent', 'updater'] as const) expect(await lostEvents(world, name, role)).toEqual([]);
-    },
-    caseMs,
-  );
+  it.each([0, 1, 2, 3])('any of them, nothing that appliance %i put in an outbox is lost on the way', async (index) => {
+    await findings.allSettled();
+    const { name } = laneAt(index);
+    for (const role of ['agent', 'updater'] as const) expect(await lostEvents(world, name, role)).toEqual([]);
+  });
 });

@@ -11,7 +11,6 @@ import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
 /** Cases run on several appliances at a time; each test waits for its own. */
-const caseMs = 300_000;
 const goodLanes = ['a', 'b', 'c'];
 const badLane = 'bad';
 const paceS = 0.5;
@@ -88,12 +87,12 @@ beforeAll(async () => {
     () => findings.breakOff('no appliance was left for it'),
     (error: unknown) => findings.breakOff(error),
   );
-}, caseMs);
+});
 
 afterAll(async () => {
   await world.end();
   rmSync(dir, { recursive: true, force: true });
-}, caseMs);
+});
 
 const named = (cases: readonly KillCase[]) => cases.map((one) => [one.name, one] as const);
 
@@ -104,46 +103,30 @@ function expectCarriedOn(found: Seen, outcome: string): void {
 }
 
 describe('after SIGKILL of the updater, the next start carries on', () => {
-  it.each(named([...fetchingCases, ...updateCases]))(
-    '%s: the new version is committed',
-    async (_name, one) => {
-      const found = await findings.found(one);
-      expectCarriedOn(found, 'committed');
-      expect(['1.0.52', '1.0.54']).toContain(found.serves);
-      expect(found.serves).not.toBe(found.servedBefore);
-    },
-    caseMs,
-  );
+  it.each(named([...fetchingCases, ...updateCases]))('%s: the new version is committed', async (_name, one) => {
+    const found = await findings.found(one);
+    expectCarriedOn(found, 'committed');
+    expect(['1.0.52', '1.0.54']).toContain(found.serves);
+    expect(found.serves).not.toBe(found.servedBefore);
+  });
 
-  it.each(named(returnCases))(
-    '%s: the version before serves with the data of now',
-    async (_name, one) => {
-      const found = await findings.found(one);
-      expectCarriedOn(found, 'committed');
-      expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.52' });
-    },
-    caseMs,
-  );
+  it.each(named(returnCases))('%s: the version before serves with the data of now', async (_name, one) => {
+    const found = await findings.found(one);
+    expectCarriedOn(found, 'committed');
+    expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.52' });
+  });
 
-  it.each(named(failingCases))(
-    '%s: the version before serves with its old data',
-    async (_name, one) => {
-      const found = await findings.found(one);
-      expectCarriedOn(found, 'rolled-back');
-      expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.54', reason: 'stalled' });
-    },
-    caseMs,
-  );
+  it.each(named(failingCases))('%s: the version before serves with its old data', async (_name, one) => {
+    const found = await findings.found(one);
+    expectCarriedOn(found, 'rolled-back');
+    expect(found).toMatchObject({ servedBefore: '1.0.54', serves: '1.0.54', reason: 'stalled' });
+  });
 
-  it.each([...goodLanes, badLane])(
-    'nothing that %s put in an outbox is lost on the way',
-    async (name) => {
-      await findings.allSettled();
-      for (const role of ['agent', 'updater'] as const) expect(await lostEvents(world, name, role)).toEqual([]);
-      const { ackUpto } = await world.server.appliance(name);
-      expect(ackUpto.agent).toBeGreaterThan(10);
-      expect(ackUpto.updater).toBeGreaterThan(2);
-    },
-    caseMs,
-  );
+  it.each([...goodLanes, badLane])('nothing that %s put in an outbox is lost on the way', async (name) => {
+    await findings.allSettled();
+    for (const role of ['agent', 'updater'] as const) expect(await lostEvents(world, name, role)).toEqual([]);
+    const { ackUpto } = await world.server.appliance(name);
+    expect(ackUpto.agent).toBeGreaterThan(10);
+    expect(ackUpto.updater).toBeGreaterThan(2);
+  });
 });

@@ -50,9 +50,9 @@ beforeAll(async () => {
   await world.server.sendOrder('onsite', 'update_iso');
   await until('the agent crashes', comesWithinMs, async () => ((await box.status()).agent.crashes > 0 ? true : null));
   await world.server.stop();
-}, 60_000);
+});
 
-afterAll(() => endWorld(world), 60_000);
+afterAll(() => endWorld(world));
 
 describe('the field page, without the server', () => {
   it('S13: says what is wrong, while the agent is dead and nothing outside answers', async () => {
@@ -77,7 +77,7 @@ describe('the field page, without the server', () => {
     expect(answer.status).toBeLessThan(400);
     const status = await serves(box, '1.0.52');
     expect(told(status.transactions)).toEqual(['1.0.49 -> 1.0.52 committed']);
-  }, 60_000);
+  });
 
   it('S13: goes back, and what was left is not taken again by itself', async () => {
     const answer = await submit('/rollback', new URLSearchParams({ pin: box.pin }));
@@ -86,7 +86,7 @@ describe('the field page, without the server', () => {
     expect(status.quarantine.map(({ version, reason }) => [version, reason])).toEqual([['1.0.52', 'by hand']]);
     const committed = status.slots.find(({ component, role }) => component === 'app' && wordOf(role) === 'committed');
     expect(committed).toMatchObject({ slot: 'factory', version: '1.0.49' });
-  }, 60_000);
+  });
 
   it('S13: lets what was left be tried again', async () => {
     const answer = await submit('/retry', new URLSearchParams({ pin: box.pin }));
@@ -95,5 +95,5 @@ describe('the field page, without the server', () => {
       (await box.status()).quarantine.length === 0 ? true : null,
     );
     expect((await box.status()).lastRequest?.text).toContain('1.0.52 may be tried again');
-  }, 60_000);
+  });
 });

@@ -50,7 +50,7 @@ function bytesIn(directory: string): number {
 
 async function runToTheEnd(): Promise<string> {
   let log = '';
-  await until('the update has ended', 3 * comesWithinMs, async () => {
+  await until('the update has ended', comesWithinMs, async () => {
     log += await updater('run');
     return (await box.status()).row === 'idle' && log.includes('committing -> idle') ? true : null;
   });

@@ -31,9 +31,9 @@ beforeAll(async () => {
     await box.powerOn();
   }
   await world.publish(await world.builder.app('1.0.53'));
-}, 60_000);
+});
 
-afterAll(() => endWorld(world), 60_000);
+afterAll(() => endWorld(world));
 
 function boxOf(name: string): ApplianceBox {
   const box = boxes.get(name);
@@ -107,7 +107,7 @@ describe('in the restored database', () => {
     expect(await runOver(box, files)).toBeNull();
     expect(told((await serves(box, '1.0.49')).transactions)).toEqual(['1.0.49 -> 1.0.53 rolled-back stalled']);
     expect(await readings(world, 'wal', before.upTo)).toEqual(before);
-  }, 60_000);
+  });
 
   it('a changed byte is caught: the factory agent runs on its own state, until the byte is right again', async () => {
     const box = boxOf('byte');
@@ -137,5 +137,5 @@ describe('in the restored database', () => {
     expect((await box.updaterProgram(['run'])).exitCode).toBe(0);
     await serves(box, '1.0.49');
     expect(await readings(world, 'byte', before.upTo)).toEqual(before);
-  }, 60_000);
+  });
 });

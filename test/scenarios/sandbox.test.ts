@@ -13,7 +13,7 @@ import { endWorld, makeWorld, paceS, serves, told } from './scene.ts';
  */
 const world = makeWorld();
 
-afterAll(() => endWorld(world), 60_000);
+afterAll(() => endWorld(world));
 
 function inSandbox(box: ApplianceBox): Promise<void> {
   const closed = join(world.dir, 'elsewhere');
@@ -38,7 +38,7 @@ describe('an update in a sandbox', () => {
     const status = await serves(box, '1.0.57');
     const ends = ['1.0.52 -> 1.0.56 committed', '1.0.56 -> 1.0.57 committed'];
     expect(new Set(told(status.transactions))).toEqual(new Set(ends));
-  }, 120_000);
+  });
 
   it('S28: has a sandbox that closes: without one the same probe finds the room open', async () => {
     const open = "import { closeAllBut } from './test/support/supervisor/sandbox.ts';";

@@ -10,7 +10,7 @@ import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
 /** What a scenario waits for comes within this time, or never. */
-export const comesWithinMs = 40_000;
+export const comesWithinMs = 120_000;
 /** Check-ins are a quarter of a second apart, so that nobody waits for them. */
 export const paceS = 0.25;
 

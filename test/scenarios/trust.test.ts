@@ -8,7 +8,6 @@ import type { Built } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
 import { comesWithinMs, endWorld, makeWorld, paceS, serves } from './scene.ts';
 
-const caseMs = 90_000;
 const name = 'quay';
 const world = makeWorld();
 const media = join(world.dir, 'media');
@@ -47,71 +46,55 @@ beforeAll(async () => {
   await serves(box, '1.0.49');
   // From here on nobody answers the appliance.
   await world.server.stop();
-}, caseMs);
+});
 
 afterAll(async () => {
   await endWorld(world);
-}, caseMs);
+});
 
 describe('what may be installed, and who says so', () => {
-  it(
-    'a release that appears on a mounted stick is installed by itself, without a network',
-    async () => {
-      const { box, newer } = here();
-      put(newer);
-      await serves(box, '1.0.54');
-      expect(stateOf(box).app).toMatchObject({ committed: { version: '1.0.54' }, previous: { version: '1.0.49' } });
-      expect((await told('1.0.54', 'what runs')).version).toBe('1.0.54');
-    },
-    caseMs,
-  );
+  it('a release that appears on a mounted stick is installed by itself, without a network', async () => {
+    const { box, newer } = here();
+    put(newer);
+    await serves(box, '1.0.54');
+    expect(stateOf(box).app).toMatchObject({ committed: { version: '1.0.54' }, previous: { version: '1.0.49' } });
+    expect((await told('1.0.54', 'what runs')).version).toBe('1.0.54');
+  });
 
-  it(
-    'an older one beside it is told of and left alone',
-    async () => {
-      put(here().older);
-      await told('1.0.52', 'not newer than 1.0.54');
-      expect(stateOf(here().box).app.committed.version).toBe('1.0.54');
-    },
-    caseMs,
-  );
+  it('an older one beside it is told of and left alone', async () => {
+    put(here().older);
+    await told('1.0.52', 'not newer than 1.0.54');
+    expect(stateOf(here().box).app.committed.version).toBe('1.0.54');
+  });
 
-  it(
-    'a revocation that a stick brings forbids going back to it, and what runs goes on (I7)',
-    async () => {
-      const { box } = here();
-      const pid = box.agentPid();
-      await world.builder.revoke('app', '1.0.49');
-      const bringer = await world.builder.unpatched('1.0.53');
-      put(bringer);
-      await told('1.0.53', 'not newer');
-      expect((await box.status()).back).toMatchObject({ version: '1.0.49', refused: { code: 'revoked' } });
-      await expect(box.updaterProgram(['rollback', '--json'])).rejects.toMatchObject({
-        exitCode: 1,
-        stderr: expect.stringContaining('"code":"revoked"'),
-      });
-      expect(box.agentPid()).toBe(pid);
-      expect(stateOf(box).app.committed.version).toBe('1.0.54');
-    },
-    caseMs,
-  );
+  it('a revocation that a stick brings forbids going back to it, and what runs goes on (I7)', async () => {
+    const { box } = here();
+    const pid = box.agentPid();
+    await world.builder.revoke('app', '1.0.49');
+    const bringer = await world.builder.unpatched('1.0.53');
+    put(bringer);
+    await told('1.0.53', 'not newer');
+    expect((await box.status()).back).toMatchObject({ version: '1.0.49', refused: { code: 'revoked' } });
+    await expect(box.updaterProgram(['rollback', '--json'])).rejects.toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('"code":"revoked"'),
+    });
+    expect(box.agentPid()).toBe(pid);
+    expect(stateOf(box).app.committed.version).toBe('1.0.54');
+  });
 
-  it(
-    'a release that an operator assigns to the appliance is installed, though it is older and a newer one lies on the stick',
-    async () => {
-      const { box, port } = here();
-      await world.server.start(port, paceS);
-      const id = (await world.server.appliance(name)).id;
-      await world.server.api(applianceViewShape, 'POST', `/api/appliances/${id}/assign`, { version: '1.0.52' });
-      await serves(box, '1.0.52');
-      await told('1.0.54', 'does not come by itself');
-      await told('1.0.53', 'does not come by itself');
-      const view = await until('the server knows', comesWithinMs, async () => {
-        const found = await world.server.appliance(name);
-        return found.reported.updater.app?.version === '1.0.52' ? found : null;
-      });
-      expect(view).toMatchObject({ assigned: ['app 1.0.52'], reasons: ['it has app 1.0.52, which is assigned to it'] });
-    },
-    caseMs,
-  );
+  it('a release that an operator assigns to the appliance is installed, though it is older and a newer one lies on the stick', async () => {
+    const { box, port } = here();
+    await world.server.start(port, paceS);
+    const id = (await world.server.appliance(name)).id;
+    await world.server.api(applianceViewShape, 'POST', `/api/appliances/${id}/assign`, { version: '1.0.52' });
+    await serves(box, '1.0.52');
+    await told('1.0.54', 'does not come by itself');
+    await told('1.0.53', 'does not come by itself');
+    const view = await until('the server knows', comesWithinMs, async () => {
+      const found = await world.server.appliance(name);
+      return found.reported.updater.app?.version === '1.0.52' ? found : null;
+    });
+    expect(view).toMatchObject({ assigned: ['app 1.0.52'], reasons: ['it has app 1.0.52, which is assigned to it'] });
+  });
 });

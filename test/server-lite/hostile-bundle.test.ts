@@ -44,7 +44,7 @@ beforeAll(async () => {
   const { manifest, chunks } = sampleRelease('1.0.0');
   await add('1.0.0', manifest, chunks);
   expect((await bench.upload(join(bundles, '1.0.0.hfb'))).status).toBe(201);
-}, 60_000);
+});
 
 afterAll(() => bench[Symbol.asyncDispose]());
 

@@ -115,9 +115,9 @@ async function answersInTime(machine: Machine, page: string): Promise<void> {
 beforeAll(async () => {
   await site.found();
   await site.world.publish(await site.world.builder.unpatched(next));
-}, 180_000);
+});
 
-afterAll(() => site[Symbol.asyncDispose](), 60_000);
+afterAll(() => site[Symbol.asyncDispose]());
 
 describe('under systemd, an agent that', () => {
   it.each(hostile)(

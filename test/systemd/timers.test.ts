@@ -46,7 +46,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await machine[Symbol.asyncDispose]();
   rmSync(dir, { recursive: true, force: true });
-}, 60_000);
+});
 
 const failures = async (name: string) => {
   const lines = await machine.command('journalctl', '--no-pager', '--quiet', `--unit=${name}.service`);

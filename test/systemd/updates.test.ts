@@ -51,9 +51,9 @@ beforeAll(async () => {
   page = `http://127.0.0.1:${port}`;
   machine.dropIn('holdfast-page.socket', `[Socket]\nListenStream=\nListenStream=127.0.0.1:${port}\n`);
   await machine.boot();
-}, 120_000);
+});
 
-afterAll(() => site[Symbol.asyncDispose](), 60_000);
+afterAll(() => site[Symbol.asyncDispose]());
 
 describe('a plain Debian machine', () => {
   it('becomes an appliance by the lines of README', async () => {

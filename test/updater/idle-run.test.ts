@@ -12,7 +12,6 @@ import { World } from '../support/world/world.ts';
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-idle-run-'));
 const world = new World(dir, thinRuntime(join(dir, 'thin')));
 const hourS = 3_600;
-const startMs = 300_000;
 const waitMs = 60_000;
 let box: ApplianceBox;
 beforeAll(async () => {
@@ -24,7 +23,7 @@ beforeAll(async () => {
   });
   await box.powerOn();
   await until('the first check-in', waitMs, async () => (await box.status()).checkIn.last);
-}, startMs);
+});
 afterAll(async () => {
   await world.end();
   rmSync(dir, { recursive: true, force: true });

@@ -42,7 +42,7 @@ beforeAll(async () => {
     chunks,
   );
   await scene.install();
-}, 60_000);
+});
 
 afterAll(() => scene[Symbol.dispose]());
 
