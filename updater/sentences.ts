@@ -2,10 +2,11 @@ import type { FailureReason, Quarantined, StateBody } from '../protocol/state-re
 import { compareVersions } from '../protocol/version.ts';
 import { ageWord } from './age-word.ts';
 import type { AgentFacts } from './processes/process-control.ts';
+import { standstillText, type Working } from './standstill.ts';
 
 /** What each named reason means, for people; the same words on page, command line and dashboard. */
 export const reasonTexts: Readonly<Record<FailureReason, string>> = {
-  'crash-loop': 'it crashed at each of its starts',
+  'crash-loop': 'it crashed or hung at each of its starts',
   flap: 'it was healthy and then crashed again and again',
   'wrong-version': 'it reported another version than its release',
   stalled: 'its work stood still while it went on answering',
@@ -27,6 +28,8 @@ export interface Situation {
   readonly agent: AgentFacts | null;
   /** Recent crashes of the committed version. */
   readonly crashes: number;
+  /** What is known of the work of the start that runs. */
+  readonly working: Working;
   readonly reasons: readonly string[];
   readonly serverError: string | null;
   /** What stopped the transaction in flight, the last time; without one, why the wanted release was refused. */
@@ -90,11 +93,14 @@ export function during(state: StateBody): string | null {
   }
 }
 
-function crashing({ state, agent, crashes }: Situation): string | null {
+function crashing({ state, agent, crashes, working }: Situation): string | null {
   const { version } = state.app.committed;
   if (agent === null) return `Whether ${version} runs is not known: process control does not answer.`;
-  if (crashes === 0)
-    return agent.state === 'active' || agent.state === 'starting' ? null : `${version} is not running.`;
+  if (crashes === 0) {
+    if (agent.state === 'starting') return `${version} is being started.`;
+    if (agent.state !== 'active') return `${version} is not running.`;
+    return working.word === 'works' || working.word === 'unknown' ? null : `${version} ${standstillText(working)}.`;
+  }
   const times = crashes === 1 ? 'once' : `${crashes} times`;
   const exit = agent.lastExit;
   return `${version} crashed ${times}${exit === null ? '' : ` (last exit: ${exit.signal ?? exit.code})`}.`;
@@ -157,7 +163,8 @@ export function whySentence(situation: Situation): string {
   const kept = back === null || situation.kept === null ? null : sentence(situation.kept);
   const stays = crash === null || !situation.stays ? null : sentence(situation.stays);
   const own = [crash, stays, back, kept].filter((part) => part !== null);
-  if (own.length === 0 && safe.length === 0) own.push(`${state.app.committed.version} runs and is healthy.`);
+  if (own.length === 0 && safe.length === 0)
+    own.push(`${state.app.committed.version} ${standstillText(situation.working)}.`);
   own.push(...[updaterRolledBack(state)].filter((part) => part !== null));
   const [reason] = reasons;
   // What the server holds back because of that very rollback would only say it twice.

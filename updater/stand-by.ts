@@ -7,6 +7,7 @@ import { keepRecovered, recoveredState } from './recover-state.ts';
 import { keepAgentUp } from './steps/keep-agent.ts';
 import { reportToServer } from './steps/report.ts';
 import { takeRequestInStandBy } from './steps/requests.ts';
+import { endHungAgent, lookAtAgent } from './steps/watch-agent.ts';
 
 const recordBytesMax = 64 * 1024;
 
@@ -31,7 +32,9 @@ export async function standBy(appliance: Appliance, why: string): Promise<StateB
     appliance.log(`${why}; a person brought a bundle: records begin anew, from what the slots tell`);
     return known.state;
   }
+  await lookAtAgent(appliance);
   await reportToServer(appliance, view, freshMemory(asked === 'asked'), { fresh: false });
+  await endHungAgent(appliance, view);
   await keepAgentUp(appliance, view);
   return null;
 }

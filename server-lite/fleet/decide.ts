@@ -62,7 +62,9 @@ export function hasProven(facts: ApplianceFacts, rollout: Rollout): boolean {
   const { updater, agent } = facts.presence;
   const version = updater?.have[rollout.component]?.version;
   if (updater === null || version === undefined || compareVersions(version, rollout.version) < 0) return false;
-  const healthy = updater.status !== 'fail' && updater.agentAlive !== false && agent?.status !== 'fail';
+  // What is not known is not healthy (an agent says `warn` of itself where it works on).
+  const agentWorks = agent?.status === 'ok' || agent?.status === 'warn';
+  const healthy = updater.status === 'ok' && updater.agentAlive !== false && agentWorks;
   return healthy && isSettledRow(updater.row) && updater.settled >= checkInsToPass;
 }
 

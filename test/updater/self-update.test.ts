@@ -70,6 +70,7 @@ describe('an update of the updater', () => {
       state: back,
       agent,
       crashes: 0,
+      working: { word: 'works' },
       reasons: [],
       serverError: null,
       trouble: null,

@@ -10,6 +10,7 @@ const why = (changes: Partial<Situation> = {}) =>
     state: idleState(),
     agent: active,
     crashes: 0,
+    working: { word: 'works' },
     reasons: [],
     serverError: null,
     trouble: null,
@@ -42,6 +43,14 @@ describe('why an appliance is on what it is on', () => {
   it('never calls healthy what does not run or is not known', () => {
     expect(why({ agent: { ...active, state: 'inactive', pid: null } })).toBe('1.0.49 is not running.');
     expect(why({ agent: null })).toContain('is not known');
+    expect(why({ agent: { ...active, state: 'starting', pid: null } })).toBe('1.0.49 is being started.');
+    expect(why({ working: { word: 'unknown' } })).toBe('1.0.49 runs; whether it works is not known yet.');
+    expect(why({ working: { word: 'silent', forMs: 190_000, isHung: false } })).toBe(
+      '1.0.49 runs, but has not answered for 3 min.',
+    );
+    expect(why({ working: { word: 'still', forMs: 190_000, isHung: false } })).toBe(
+      '1.0.49 runs and answers, but its work has stood still for 3 min.',
+    );
   });
 
   it.each(failureReasons)('names the release that was rolled back, and why, in words and by name: %s', (reason) => {

@@ -13,6 +13,7 @@ import { reportToServer } from './report.ts';
 import { presentFiles } from './stick-files.ts';
 import { readNotes } from './stick-notes.ts';
 import { isBelowFloor, wantedOf } from './wanted.ts';
+import { endHungAgent, lookAtAgent } from './watch-agent.ts';
 import { countWindow } from './window.ts';
 
 /** The newest decision of the server, when it is something to install now. */
@@ -27,8 +28,13 @@ function choose(appliance: Appliance, state: StateBody): MachineEvent {
  * Out of a crash loop of what is committed: to something newer, which the server is asked for first, else back.
  * @returns null: it stays, and is started again
  */
-async function leaveCrashLoop(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent | null> {
-  if (!(await isCrashLooping(appliance, state))) return null;
+async function leaveCrashLoop(
+  appliance: Appliance,
+  state: StateBody,
+  memory: RunMemory,
+  hung: boolean,
+): Promise<MachineEvent | null> {
+  if (!(await isCrashLooping(appliance, state, hung))) return null;
   const { leaveLoop, lookAtLoop } = await import('./crash-loop.ts');
   if (lookAtLoop(appliance, state).kind === 'stay') return null;
   memory.forced = true;
@@ -61,7 +67,7 @@ async function proofOf(appliance: Appliance, state: StateBody): Promise<MachineE
   return lookForAWayOut(appliance, state);
 }
 
-/** What an idle updater does: people first, then what they brought, then the server, then the agent is started where nobody else would. */
+/** What an idle updater does: people first, then what they brought, then the server, then a hung agent is ended, and one that nobody else would start is started. */
 export async function ask(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
   const requested = await requestOf(appliance, state);
   if (requested === 'asked') {
@@ -89,11 +95,13 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
     return proof;
   }
   if (takeHint(appliance)) memory.forced = true;
+  await lookAtAgent(appliance);
   await reportToServer(appliance, state, memory, { fresh: false });
   const event = choose(appliance, state);
   if (event.kind !== 'nothing') return event;
   // A newer release would have come first.
-  const left = await leaveCrashLoop(appliance, state, memory);
+  const hung = await endHungAgent(appliance, state);
+  const left = await leaveCrashLoop(appliance, state, memory, hung);
   if (left !== null) return left;
   await keepAgentUp(appliance, state);
   return event;

@@ -5,7 +5,7 @@ import { readJson, replaceJson } from '../effects/durable.ts';
 import { crashLoop, recentBursts } from '../rescue.ts';
 import { agentFacts } from './crashes.ts';
 
-/** Bursts of crashes of the committed version: seen over runs of the updater, within one boot. */
+/** Bursts of crashes of the committed version, and its hangs: seen over runs of the updater, within one boot. */
 
 /** In run/, as the counts of process control are: a boot begins anew. */
 const shape = z.object({
@@ -16,6 +16,8 @@ const shape = z.object({
   sinceMs: z.number().nullable(),
   /** Why it stays; null: nothing was decided, or it is not needed any more. */
   stays: z.string().nullable(),
+  /** The newest of them was a hang. */
+  hung: z.boolean().default(false),
 });
 type Bursts = z.infer<typeof shape>;
 const bytesMax = 4_000;
@@ -30,22 +32,25 @@ export function knownBursts(appliance: Appliance, { app }: StateBody): Bursts {
   const boot = appliance.clock.bootId();
   const found = shape.safeParse(readJson(appliance.files, pathOf(appliance), bytesMax)).data;
   if (found?.boot === boot && found.manifest === manifest) return found;
-  return { boot, manifest, burstsMs: [], sinceMs: null, stays: null };
+  return { boot, manifest, burstsMs: [], sinceMs: null, stays: null, hung: false };
 }
 
 export function keepBursts(appliance: Appliance, bursts: Bursts): void {
   replaceJson(appliance.files, pathOf(appliance), bursts, 0o600);
 }
 
-/** Called before the agent is started again: what process control gave up is one burst more. */
-export async function isCrashLooping(appliance: Appliance, state: StateBody): Promise<boolean> {
-  if (state.row !== 'idle' || (await agentFacts(appliance))?.state !== 'failed') return false;
+/**
+ * Called before the agent is started again: what process control gave up is one burst more.
+ * @param hung the updater had to end it, which counts as much
+ */
+export async function isCrashLooping(appliance: Appliance, state: StateBody, hung: boolean): Promise<boolean> {
+  if (state.row !== 'idle' || (!hung && (await agentFacts(appliance))?.state !== 'failed')) return false;
   const nowMs = appliance.clock.monoMs();
   const before = knownBursts(appliance, state);
   const burstsMs = recentBursts([...before.burstsMs, nowMs], nowMs);
   const isLoop = burstsMs.length >= crashLoop.bursts;
   const sinceMs = isLoop ? (before.sinceMs ?? nowMs) : null;
-  keepBursts(appliance, { ...before, burstsMs, sinceMs, stays: isLoop ? before.stays : null });
+  keepBursts(appliance, { ...before, burstsMs, sinceMs, stays: isLoop ? before.stays : null, hung });
   return isLoop;
 }
 

@@ -20,6 +20,8 @@ function lastAnswer({ files, layout, clock }: Appliance): LastAnswer {
   };
 }
 
+const whatItDoes = ({ hung }: { readonly hung: boolean }) => (hung ? 'hangs' : 'crashes');
+
 /** What to do about a crash loop now. What stays is told, and `why` says it from here on. */
 export function lookAtLoop(appliance: Appliance, state: StateBody): Rescue {
   const { clock } = appliance;
@@ -38,14 +40,16 @@ export function lookAtLoop(appliance: Appliance, state: StateBody): Rescue {
   const stays = found.kind === 'stay' ? stayText(found.code, previous?.version ?? null) : null;
   keepBursts(appliance, { ...bursts, stays });
   if (found.kind === 'stay')
-    tell(appliance, state, found.code, `${committed.version} crashes again and again. ${stays}`);
+    tell(appliance, state, found.code, `${committed.version} ${whatItDoes(bursts)} again and again. ${stays}`);
   return found;
 }
 
-export function leaveLoop(appliance: Appliance, { app, lastTx }: StateBody): MachineEvent {
+export function leaveLoop(appliance: Appliance, state: StateBody): MachineEvent {
+  const { app, lastTx } = state;
   const { committed, previous } = app;
   if (previous === null) throw new RangeError('there is nothing to go back to');
-  const text = `${committed.version} crashes again and again: it goes back to ${previous.version} by itself`;
+  const does = whatItDoes(knownBursts(appliance, state));
+  const text = `${committed.version} ${does} again and again: it goes back to ${previous.version} by itself`;
   appliance.log(text);
   appliance.events.add(`crash-loop ${lastTx + 1}`, { kind: 'note', text });
   return { kind: 'return', trial: trialOf(appliance, previous.slot), cause: 'crash-loop' };

@@ -1,12 +1,9 @@
 import { sha256 } from '../../protocol/digest.ts';
-import { startShape } from '../../protocol/health.ts';
-import type { Layout } from '../../protocol/layout.ts';
 import type { StateBody, Transaction } from '../../protocol/state-record.ts';
 import { readCounting } from '../agent-health.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
-import { readJson } from '../effects/durable.ts';
-import type { Files } from '../effects/files.ts';
+import { currentNonce } from '../current-start.ts';
 import type { EventOf, MachineEvent } from '../machine-event.ts';
 import { transactionOf } from '../transitions.ts';
 import { beginTrial, type KeptTrial, type Sample, type Trial, type TrialRules } from '../trial.ts';
@@ -18,16 +15,8 @@ import { reportToServer } from './report.ts';
 const persistEveryMs = 2_000;
 /** A look waits for the server for so long, and then goes on without. */
 const reportWaitMs = 2_000;
-const startBytesMax = 16 * 1024;
 /** Nobody looked for longer, because the judge or the whole machine stood still: more than this of it does not count. */
 const gapMost = { samples: 5, ms: 2_000 } as const;
-
-/** The nonce of the newest start, from what launch left. */
-export function currentNonce(files: Files, layout: Layout): string | null {
-  const path = `${layout.launchedComponent('app')}/start.json`;
-  const parsed = startShape.safeParse(readJson(files, path, startBytesMax));
-  return parsed.success ? parsed.data.nonce : null;
-}
 
 function rulesOf(appliance: Appliance, transaction: Transaction): TrialRules {
   const { stallMs, answerMs, graceMs } = appliance.settings;

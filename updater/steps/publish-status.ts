@@ -13,6 +13,7 @@ import type { AgentFacts } from '../processes/process-control.ts';
 import { readSources } from '../release/sources.ts';
 import { lastRollback, whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
+import type { Working } from '../standstill.ts';
 import { headAndTail } from '../text.ts';
 import { deadlineUsedMs } from '../trial.ts';
 import { staysOf } from './bursts.ts';
@@ -25,6 +26,7 @@ import { troubleOf } from './refused.ts';
 import { isRevokedAsNoted } from './revoked-note.ts';
 import { stickLines } from './stick-notes.ts';
 import { holdReason } from './wanted.ts';
+import { workingNow } from './watch-agent.ts';
 import { wayBackOf } from './way-back.ts';
 
 /** Lines of history that the page shows. */
@@ -66,6 +68,7 @@ function verdictWord(
   state: StateBody,
   agent: AgentFacts | null,
   crashes: number,
+  working: Working,
   offline: boolean,
 ): Status['verdict']['word'] {
   if (agent === null) return 'unknown';
@@ -73,6 +76,8 @@ function verdictWord(
   if (state.row === 'trial' || state.row === 'armed' || state.row === 'committing') return 'trial';
   if (state.transaction !== null) return 'updating';
   if (crashes > 0 || agent.state !== 'active') return 'blocked';
+  if (working.word === 'silent' || working.word === 'still') return 'blocked';
+  if (working.word === 'unknown') return 'unknown';
   return offline || lastRollback(state) !== undefined ? 'attention' : 'ok';
 }
 
@@ -153,6 +158,7 @@ export function whyOf(appliance: Appliance, state: StateBody, agent: AgentFacts 
     trouble: givenUp(appliance, state) ?? holdReason(state, desired) ?? troubleOf(appliance, state, desired),
     kept: keptOf(appliance, lastRollback(state)),
     stays: staysOf(appliance, state),
+    working: workingNow(appliance),
   });
 }
 
@@ -172,7 +178,10 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
     appliance: identity.appliance,
     name: identity.name,
     server: identity.url,
-    verdict: { word: verdictText(verdictWord(state, agent, crashes, remembered.error !== null)), sentence: why },
+    verdict: {
+      word: verdictText(verdictWord(state, agent, crashes, workingNow(appliance), remembered.error !== null)),
+      sentence: why,
+    },
     why,
     row: rows.find((row) => row === state.row) ?? 'unknown',
     slots: slotLines(appliance, state),

@@ -2,12 +2,21 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { type CheckInOutcome, checkIn, isDue, loadRemembered, type Remembered, type Report } from '../check-in.ts';
 import type { AgentFacts } from '../processes/process-control.ts';
+import type { Working } from '../standstill.ts';
 import { agentFacts, recentCrashes, reportCrashes } from './crashes.ts';
 import { reportGivenUp } from './given-up.ts';
 import { publishStatus, whyOf } from './publish-status.ts';
+import { workingNow } from './watch-agent.ts';
 
-function report(state: StateBody, agent: AgentFacts | null, why: string): Report {
-  const alive = agent?.state === 'active';
+/** What lives and works is healthy; of what is on trial, or has just been started, that is not known. */
+function statusOf(agent: AgentFacts | null, working: Working): Report['health']['status'] {
+  if (agent === null) return 'unknown';
+  if (agent.state !== 'active') return 'fail';
+  if (working.word === 'works') return 'ok';
+  return working.word === 'unknown' ? 'unknown' : 'fail';
+}
+
+function report(state: StateBody, agent: AgentFacts | null, working: Working, why: string): Report {
   return {
     have: {
       app: {
@@ -21,7 +30,7 @@ function report(state: StateBody, agent: AgentFacts | null, why: string): Report
         manifest: state.updater.committed.manifest,
       },
     },
-    health: { status: agent === null ? 'unknown' : alive ? 'ok' : 'fail', row: state.row, why, agentAlive: alive },
+    health: { status: statusOf(agent, working), row: state.row, why, agentAlive: agent?.state === 'active' },
     quarantine: state.quarantine.map((entry) => entry.manifest),
   };
 }
@@ -49,7 +58,7 @@ export async function reportToServer(
   let outcome: CheckInOutcome | null = null;
   if (memory.forced || isDue(remembered, appliance.clock) || isUrgent(appliance, remembered)) {
     memory.forced = false;
-    const said = report(state, agent, whyOf(appliance, state, agent, crashes));
+    const said = report(state, agent, workingNow(appliance), whyOf(appliance, state, agent, crashes));
     outcome = await checkIn(appliance, said, options.fresh, options.signal);
     memory.serverReached = outcome.outcome === 'answered';
     if (outcome.outcome === 'answered') memory.seen = { ...memory.seen, ...outcome.seen };

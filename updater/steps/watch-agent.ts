@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import type { StateBody } from '../../protocol/state-record.ts';
+import { readHealth } from '../agent-health.ts';
+import type { Appliance } from '../appliance.ts';
+import { currentNonce } from '../current-start.ts';
+import { readJson, replaceJson } from '../effects/durable.ts';
+import { type Sign, signSeen, standstillText, type Working, workingOf } from '../standstill.ts';
+import { startName } from '../trial.ts';
+import { agentFacts } from './crashes.ts';
+
+/** The committed agent is looked at by each run that has no transaction, and one that hangs is started anew. */
+
+/** In run/, because a boot begins anew. */
+const signShape: z.ZodType<Sign> = z.object({
+  boot: z.string(),
+  start: z.string(),
+  progress: z.number().nullable(),
+  answers: z.boolean(),
+  looks: z.int().min(0),
+  sinceMs: z.number(),
+});
+const signBytesMax = 4_000;
+
+function signPath({ layout }: Appliance): string {
+  return `${layout.run}/agent-sign.json`;
+}
+
+function knownSign(appliance: Appliance): Sign | null {
+  return signShape.safeParse(readJson(appliance.files, signPath(appliance), signBytesMax)).data ?? null;
+}
+
+/** What is known of the start that runs now. */
+export function workingNow(appliance: Appliance): Working {
+  const { files, layout, clock, settings } = appliance;
+  const [sign, nonce] = [knownSign(appliance), currentNonce(files, layout)];
+  const isOfNow = sign !== null && nonce !== null && sign.boot === clock.bootId() && sign.start === startName(nonce);
+  return workingOf(isOfNow ? sign : null, clock.monoMs(), settings);
+}
+
+/** One look at what launch started last, whether it lives or not: an end of it is process control's to tell of. */
+export async function lookAtAgent(appliance: Appliance): Promise<void> {
+  const { files, layout, clock } = appliance;
+  // First who is meant, then who answers.
+  const nonce = currentNonce(files, layout);
+  if (nonce === null) return;
+  const { answer } = await readHealth(layout.agentSocket);
+  const ours = answer?.nonce === nonce ? answer : null;
+  const now = { boot: clock.bootId(), atMs: clock.monoMs() };
+  replaceJson(files, signPath(appliance), signSeen(knownSign(appliance), startName(nonce), ours, now), 0o600);
+}
+
+/**
+ * Ends a committed agent that has hung for long; whoever called starts it again, or what comes in its place.
+ * @returns whether it was ended
+ */
+export async function endHungAgent(appliance: Appliance, { app }: StateBody): Promise<boolean> {
+  const { clock, events, log, processes } = appliance;
+  const working = workingNow(appliance);
+  const isHung = (working.word === 'silent' || working.word === 'still') && working.isHung;
+  if (!isHung || (await agentFacts(appliance))?.state !== 'active') return false;
+  const text = `${app.committed.version} ${standstillText(working)}: it is ended and started again`;
+  log(text);
+  events.add(`hung ${clock.bootId()} ${clock.monoMs()}`, { kind: 'note', text });
+  await processes.stopAgent();
+  return true;
+}
