@@ -116,7 +116,7 @@ export async function emitProgram(input: EmitInput): Promise<Program> {
   const sbom = await billOfMaterials(sourceDir, packages, release);
   await writeFile(join(outDir, 'sbom.json'), sbom);
   await writeFile(join(outDir, 'release.json'), `${JSON.stringify(release)}\n`);
-  await writeModuleMark(outDir);
+  await writeModuleMark(outDir, 'module');
   await requireVersion(input);
   return { entry: 'main.js', sbom: sha256(sbom) };
 }
@@ -133,9 +133,9 @@ export async function bundle(options: BuildOptions): Promise<Metafile> {
   }
 }
 
-/** Without it Node would read each file twice to find out that it is a module. */
-export async function writeModuleMark(directory: string): Promise<void> {
-  await writeFile(join(directory, 'package.json'), '{"private":true,"type":"module"}\n');
+/** Without it Node would read each file twice to find out what it is. */
+export async function writeModuleMark(directory: string, type: 'module' | 'commonjs'): Promise<void> {
+  await writeFile(join(directory, 'package.json'), `${JSON.stringify({ private: true, type })}\n`);
 }
 
 /** A part that an earlier build left behind would be shipped. */

@@ -35,7 +35,7 @@ export async function emitOs(input: OsInput): Promise<OsFiles> {
   await mkdir(files.updaterDir);
   await copyFile(input.node, files.node);
   await emitLaunch(sourceDir, files.launch);
-  await writeModuleMark(outDir);
+  await writeModuleMark(outDir, 'commonjs');
   await emitProgram({
     component: 'updater',
     sourceDir,
@@ -48,10 +48,15 @@ export async function emitOs(input: OsInput): Promise<OsFiles> {
   return files;
 }
 
-/** launch runs as root before everything else: one file, and nothing in it but our source and Node. */
+/**
+ * launch runs as root before everything else: one file, and nothing in it but our source and Node. A script, because each
+ * start of the agent waits for it, and Node takes ten milliseconds more to start a module.
+ */
 async function emitLaunch(sourceDir: string, outfile: string): Promise<void> {
   const metafile = await bundle({
     ...buildOptions(sourceDir),
+    format: 'cjs',
+    define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
     entryPoints: [join('updater', 'launch.ts')],
     outfile,
   });
