@@ -4,6 +4,7 @@ import { readFile, replaceFile } from './effects/durable.ts';
 import { chooseSlot, readPrefix } from './launch-table.ts';
 import { knownRecord } from './record-store.ts';
 import { keepRecovered, recoveredState } from './recover-state.ts';
+import { agentFacts } from './steps/crashes.ts';
 import { keepAgentUp } from './steps/keep-agent.ts';
 import { reportToServer } from './steps/report.ts';
 import { takeRequestInStandBy } from './steps/requests.ts';
@@ -34,8 +35,8 @@ export async function standBy(appliance: Appliance, why: string): Promise<StateB
   }
   await lookAtAgent(appliance);
   await reportToServer(appliance, view, freshMemory(asked === 'asked'), { fresh: false });
-  await endHungAgent(appliance, view);
-  await keepAgentUp(appliance, view);
+  await endHungAgent(appliance, view, await agentFacts(appliance));
+  await keepAgentUp(appliance, view, await agentFacts(appliance));
   return null;
 }
 

@@ -2,8 +2,10 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
 import type { MachineEvent } from '../machine-event.ts';
+import type { AgentFacts } from '../processes/process-control.ts';
 import { isCrashLooping } from './bursts.ts';
 import { lookAtCommitted } from './committed-slot.ts';
+import { agentFacts } from './crashes.ts';
 import { takeHint } from './hint.ts';
 import { keepAgentUp } from './keep-agent.ts';
 import { ageTrials } from './kept-trials.ts';
@@ -32,9 +34,9 @@ async function leaveCrashLoop(
   appliance: Appliance,
   state: StateBody,
   memory: RunMemory,
-  hung: boolean,
+  agent: { readonly hung: boolean; readonly facts: AgentFacts | null },
 ): Promise<MachineEvent | null> {
-  if (!(await isCrashLooping(appliance, state, hung))) return null;
+  if (!isCrashLooping(appliance, state, agent)) return null;
   const { leaveLoop, lookAtLoop } = await import('./crash-loop.ts');
   if (lookAtLoop(appliance, state).kind === 'stay') return null;
   memory.forced = true;
@@ -95,14 +97,15 @@ export async function ask(appliance: Appliance, state: StateBody, memory: RunMem
     return proof;
   }
   if (takeHint(appliance)) memory.forced = true;
-  await lookAtAgent(appliance);
-  await reportToServer(appliance, state, memory, { fresh: false });
+  const look = await lookAtAgent(appliance);
+  const outcome = await reportToServer(appliance, state, memory, { fresh: false, look });
   const event = choose(appliance, state);
   if (event.kind !== 'nothing') return event;
-  // A newer release would have come first.
-  const hung = await endHungAgent(appliance, state);
-  const left = await leaveCrashLoop(appliance, state, memory, hung);
+  // A newer release would have come first. The server may have taken its time.
+  const facts = outcome === null ? look.facts : await agentFacts(appliance);
+  const hung = await endHungAgent(appliance, state, facts);
+  const left = await leaveCrashLoop(appliance, state, memory, { hung, facts });
   if (left !== null) return left;
-  await keepAgentUp(appliance, state);
+  await keepAgentUp(appliance, state, hung ? await agentFacts(appliance) : facts);
   return event;
 }

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
+import type { AgentFacts } from '../processes/process-control.ts';
 import { crashLoop, recentBursts } from '../rescue.ts';
-import { agentFacts } from './crashes.ts';
 
 /** Bursts of crashes of the committed version, and its hangs: seen over runs of the updater, within one boot. */
 
@@ -43,8 +43,12 @@ export function keepBursts(appliance: Appliance, bursts: Bursts): void {
  * Called before the agent is started again: what process control gave up is one burst more.
  * @param hung the updater had to end it, which counts as much
  */
-export async function isCrashLooping(appliance: Appliance, state: StateBody, hung: boolean): Promise<boolean> {
-  if (state.row !== 'idle' || (!hung && (await agentFacts(appliance))?.state !== 'failed')) return false;
+export function isCrashLooping(
+  appliance: Appliance,
+  state: StateBody,
+  { hung, facts }: { readonly hung: boolean; readonly facts: AgentFacts | null },
+): boolean {
+  if (state.row !== 'idle' || (!hung && facts?.state !== 'failed')) return false;
   const nowMs = appliance.clock.monoMs();
   const before = knownBursts(appliance, state);
   const burstsMs = recentBursts([...before.burstsMs, nowMs], nowMs);

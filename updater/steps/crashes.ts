@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import type { HealthAnswer } from '../../protocol/health.ts';
 import type { StateBody } from '../../protocol/state-record.ts';
+import { readHealth } from '../agent-health.ts';
 import type { Appliance } from '../appliance.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
 import type { AgentFacts } from '../processes/process-control.ts';
@@ -58,6 +60,20 @@ export function reportCrashes(appliance: Appliance, state: StateBody, agent: Age
   });
   const crashes = { reported: agent.crashes, base: restarted ? 0 : before.base, noticedMs };
   replaceJson(appliance.files, crashesPath(appliance), crashes, 0o600);
+}
+
+/** What process control and the agent itself say at one moment. */
+export interface AgentLook {
+  /** null: process control does not answer. */
+  readonly facts: AgentFacts | null;
+  /** Of whatever listens on its socket; null: there is none, or nothing lives that could give it. */
+  readonly answer: HealthAnswer | null;
+}
+
+export async function agentLook(appliance: Appliance): Promise<AgentLook> {
+  const facts = await agentFacts(appliance);
+  const { answer } = facts?.state === 'active' ? await readHealth(appliance.layout.agentSocket) : { answer: null };
+  return { facts, answer };
 }
 
 export async function agentFacts(appliance: Appliance): Promise<AgentFacts | null> {

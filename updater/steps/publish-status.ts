@@ -3,7 +3,6 @@ import { asTravelled } from '../../protocol/check-in.ts';
 import type { SlotName } from '../../protocol/component.ts';
 import { rows, type StateBody } from '../../protocol/state-record.ts';
 import { type Status, type StatusInput, statusShape } from '../../protocol/status.ts';
-import { readHealth } from '../agent-health.ts';
 import type { Appliance } from '../appliance.ts';
 import { loadRemembered } from '../check-in.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
@@ -17,7 +16,7 @@ import type { Working } from '../standstill.ts';
 import { headAndTail } from '../text.ts';
 import { deadlineUsedMs } from '../trial.ts';
 import { staysOf } from './bursts.ts';
-import { agentFacts, recentCrashes } from './crashes.ts';
+import { type AgentLook, agentLook, recentCrashes } from './crashes.ts';
 import { deferralOf } from './deferral-note.ts';
 import { givenUp } from './given-up.ts';
 import { keptEvidence } from './kept-evidence.ts';
@@ -96,12 +95,7 @@ function deferralLine(appliance: Appliance, state: StateBody): Pick<StatusInput,
   return { deferral: { words, usedMs, leftMs } };
 }
 
-async function agentLine(
-  appliance: Appliance,
-  agent: AgentFacts | null,
-  crashes: number,
-): Promise<StatusInput['agent']> {
-  const { answer } = agent?.state === 'active' ? await readHealth(appliance.layout.agentSocket) : { answer: null };
+function agentLine({ facts: agent, answer }: AgentLook, crashes: number): StatusInput['agent'] {
   const word = (status: string | { raw: string }) => (typeof status === 'string' ? status : status.raw);
   return {
     alive: agent?.state === 'active',
@@ -162,10 +156,14 @@ export function whyOf(appliance: Appliance, state: StateBody, agent: AgentFacts 
   });
 }
 
-/** Writes run/status.json: all that the field page and the status command read. */
-export async function publishStatus(appliance: Appliance, state: StateBody): Promise<void> {
+/**
+ * Writes run/status.json: all that the field page and the status command read.
+ * @param seen a look at the agent that is not old yet; absent: it is looked at now
+ */
+export async function publishStatus(appliance: Appliance, state: StateBody, seen?: AgentLook): Promise<void> {
   const { files, layout, clock, identity, settings, processes } = appliance;
-  const agent = await agentFacts(appliance);
+  const look = seen ?? (await agentLook(appliance));
+  const agent = look.facts;
   const crashes = agent === null ? 0 : recentCrashes(appliance, agent);
   const remembered = loadRemembered(files, layout);
   const reasons = remembered.desired?.reasons ?? [];
@@ -185,7 +183,7 @@ export async function publishStatus(appliance: Appliance, state: StateBody): Pro
     why,
     row: rows.find((row) => row === state.row) ?? 'unknown',
     slots: slotLines(appliance, state),
-    agent: await agentLine(appliance, agent, crashes),
+    agent: agentLine(look, crashes),
     updater: { version: appliance.version, isolation: processes.isolation },
     checkIn: { last: remembered.answered, error: remembered.error, nextInS: remembered.nextInS },
     desired: remembered.desired === null ? null : { release: asTravelled(remembered.desired).release, reasons },

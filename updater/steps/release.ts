@@ -24,6 +24,7 @@ import { writeSlot } from '../release/write-slot.ts';
 import { trialLength } from '../settings.ts';
 import { incomingSlot, transactionOf } from '../transitions.ts';
 import { acceptanceOf } from './acceptance.ts';
+import { agentFacts } from './crashes.ts';
 import { keepAgentUp } from './keep-agent.ts';
 import { recordOutcome } from './outcome.ts';
 import { noteRefused, noteTrouble } from './refused.ts';
@@ -83,7 +84,7 @@ async function guarded(
       noteTrouble(appliance, transaction.tx, `${error.message} (${error.code})`);
       // Where releases come from may be broken for weeks: the server must hear of it and be able to decide anew (S60).
       await reportToServer(appliance, state, memory, { fresh: false });
-      await keepAgentUp(appliance, state);
+      await keepAgentUp(appliance, state, await agentFacts(appliance));
       return { kind: 'interrupted' };
     }
     // A bad copy that somebody brought says nothing about the server's.

@@ -3,7 +3,7 @@ import type { Appliance, RunMemory } from '../appliance.ts';
 import { type CheckInOutcome, checkIn, isDue, loadRemembered, type Remembered, type Report } from '../check-in.ts';
 import type { AgentFacts } from '../processes/process-control.ts';
 import type { Working } from '../standstill.ts';
-import { agentFacts, recentCrashes, reportCrashes } from './crashes.ts';
+import { type AgentLook, agentFacts, recentCrashes, reportCrashes } from './crashes.ts';
 import { reportGivenUp } from './given-up.ts';
 import { publishStatus, whyOf } from './publish-status.ts';
 import { workingNow } from './watch-agent.ts';
@@ -42,14 +42,14 @@ function isUrgent({ events, clock }: Appliance, remembered: Remembered): boolean
   return events.waiting > 0 && remembered.failures === 0 && clock.monoMs() - remembered.triedMs >= newsAfterMs;
 }
 
-/** One check-in when it is due (or wanted), and a fresh status.json in any case. */
+/** One check-in when it is due (or wanted), and a fresh status.json in any case; `look`: one of just now. */
 export async function reportToServer(
   appliance: Appliance,
   state: StateBody,
   memory: RunMemory,
-  options: { fresh: boolean; signal?: AbortSignal },
+  options: { fresh: boolean; signal?: AbortSignal; look?: AgentLook },
 ): Promise<CheckInOutcome | null> {
-  const agent = await agentFacts(appliance);
+  const agent = options.look === undefined ? await agentFacts(appliance) : options.look.facts;
   const remembered = loadRemembered(appliance.files, appliance.layout);
   // In a trial of the agent crashes belong to the verdict.
   if (agent !== null && state.trial?.component !== 'app') reportCrashes(appliance, state, agent);
@@ -64,6 +64,7 @@ export async function reportToServer(
     if (outcome.outcome === 'answered') memory.seen = { ...memory.seen, ...outcome.seen };
     else appliance.log(`check-in: ${outcome.remembered.error?.message ?? outcome.outcome}`);
   }
-  await publishStatus(appliance, state);
+  // The server may have taken its time.
+  await publishStatus(appliance, state, outcome === null ? options.look : undefined);
   return outcome;
 }

@@ -6,6 +6,7 @@ import type { MachineEvent } from '../machine-event.ts';
 import { reasonTexts } from '../sentences.ts';
 import { transactionOf } from '../transitions.ts';
 import { triesOf } from '../tries.ts';
+import { agentFacts } from './crashes.ts';
 import { keepUpdaterEvidence } from './evidence.ts';
 import { keepAgentUp } from './keep-agent.ts';
 import { recordOutcome } from './outcome.ts';
@@ -55,7 +56,7 @@ export async function judgeUpdater(appliance: Appliance, state: StateBody, memor
     appliance.log('this updater does not reach the server, which the one before it could: the run is not whole');
     return { kind: 'nothing' };
   }
-  await keepAgentUp(appliance, state);
+  await keepAgentUp(appliance, state, await agentFacts(appliance));
   return { kind: 'passed', downMs: 0 };
 }
 

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { StateBody } from '../../protocol/state-record.ts';
-import { readHealth } from '../agent-health.ts';
 import type { Appliance } from '../appliance.ts';
 import { currentNonce } from '../current-start.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
+import type { AgentFacts } from '../processes/process-control.ts';
 import { type Sign, signSeen, standstillText, type Working, workingOf } from '../standstill.ts';
 import { startName } from '../trial.ts';
-import { agentFacts } from './crashes.ts';
+import { type AgentLook, agentLook } from './crashes.ts';
 
 /** The committed agent is looked at by each run that has no transaction, and one that hangs is started anew. */
 
@@ -37,27 +37,32 @@ export function workingNow(appliance: Appliance): Working {
   return workingOf(isOfNow ? sign : null, clock.monoMs(), settings);
 }
 
-/** One look at what launch started last, whether it lives or not: an end of it is process control's to tell of. */
-export async function lookAtAgent(appliance: Appliance): Promise<void> {
+/** One look, whose answer is noted for the looks of later runs. */
+export async function lookAtAgent(appliance: Appliance): Promise<AgentLook> {
   const { files, layout, clock } = appliance;
   // First who is meant, then who answers.
   const nonce = currentNonce(files, layout);
-  if (nonce === null) return;
-  const { answer } = await readHealth(layout.agentSocket);
-  const ours = answer?.nonce === nonce ? answer : null;
+  const look = await agentLook(appliance);
+  if (nonce === null || look.facts?.state !== 'active') return look;
+  const ours = look.answer?.nonce === nonce ? look.answer : null;
   const now = { boot: clock.bootId(), atMs: clock.monoMs() };
   replaceJson(files, signPath(appliance), signSeen(knownSign(appliance), startName(nonce), ours, now), 0o600);
+  return look;
 }
 
 /**
  * Ends a committed agent that has hung for long; whoever called starts it again, or what comes in its place.
  * @returns whether it was ended
  */
-export async function endHungAgent(appliance: Appliance, { app }: StateBody): Promise<boolean> {
+export async function endHungAgent(
+  appliance: Appliance,
+  { app }: StateBody,
+  facts: AgentFacts | null,
+): Promise<boolean> {
   const { clock, events, log, processes } = appliance;
   const working = workingNow(appliance);
   const isHung = (working.word === 'silent' || working.word === 'still') && working.isHung;
-  if (!isHung || (await agentFacts(appliance))?.state !== 'active') return false;
+  if (!isHung || facts?.state !== 'active') return false;
   const text = `${app.committed.version} ${standstillText(working)}: it is ended and started again`;
   log(text);
   events.add(`hung ${clock.bootId()} ${clock.monoMs()}`, { kind: 'note', text });
