@@ -187,6 +187,33 @@ describe('an appliance under systemd', () => {
     expect(told((await serves(machine, '1.0.52')).transactions).at(-1)).toMatch(/^1\.0\.70 -> 1\.0\.52/);
   });
 
+  it('ends an agent that stands still long after its commit, and starts it again (S58)', async () => {
+    const pid = await machine.property(units.agent, 'MainPID');
+    expect(Number(pid)).toBeGreaterThan(1);
+    await machine.command('systemctl', 'kill', '--signal=SIGSTOP', units.agent);
+    const isStopped = async () => /\) T /.test(await machine.command('cat', `/proc/${pid}/stat`));
+    await until('it stands still', comesWithinMs, async () => ((await isStopped()) ? true : null));
+    // systemd sees nothing amiss.
+    expect(await machine.property(units.agent, 'SubState')).toBe('running');
+    const word = await until('it is noticed', comesWithinMs, async () => {
+      const { verdict, why } = await machine.status();
+      return why.includes('has not answered') ? verdict.word : null;
+    });
+    expect(word).toBe('blocked');
+    await until('another one runs', comesWithinMs, async () => {
+      const now = await machine.property(units.agent, 'MainPID');
+      return now !== pid && Number(now) > 1 ? true : null;
+    });
+    const status = await until('it works', comesWithinMs, async () => {
+      const found = await machine.status();
+      return found.verdict.word === 'attention' || found.verdict.word === 'ok' ? found : null;
+    });
+    expect(status.agent).toMatchObject({ version: '1.0.52', crashes: 0 });
+    expect(await machine.journal(units.updater)).toMatch(
+      /1\.0\.52 runs, but has not answered.*ended and started again/,
+    );
+  });
+
   it('is not kept busy by a flood of hints', async () => {
     machine.dropIn('holdfast-updater.timer', '[Timer]\nOnActiveSec=\nOnActiveSec=1h\nOnUnitInactiveSec=1h\n');
     await machine.command('systemctl', 'daemon-reload');
