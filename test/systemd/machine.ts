@@ -11,7 +11,7 @@ import { ControlGroups, firstProgram } from './control-groups.ts';
 /** A plain Debian, and nothing that Holdfast needs beside systemd. */
 const suite = 'bookworm';
 const packages = ['systemd', 'systemd-sysv', 'libstdc++6', 'libatomic1'] as const;
-const bootsWithinMs = 60_000;
+const bootsWithinMs = 240_000;
 const commandTimeoutMs = 120_000;
 /** Numbers of users of its own for each machine: what the kernel counts of a user it counts over all containers. */
 const userNumbers = { first: 200, each: 20, machines: 35 } as const;
@@ -97,7 +97,7 @@ export class Machine implements AsyncDisposable {
     const [shell = '', ...all] = this.#groups.within(words);
     const child = spawn(shell, all, { stdio: ['ignore', log, log], detached: true });
     this.#nspawn = child;
-    this.#leader = await until('the container has a systemd', bootsWithinMs, () => childOf(child.pid ?? 0));
+    this.#leader = await until('the container has a systemd', bootsWithinMs, () => firstOf(child.pid ?? 0));
     await until('the machine is up', bootsWithinMs, async () => {
       // Not is-system-running: an updater that looks each second is a job that is always there.
       const { stdout } = await this.try(['systemctl', 'is-active', 'multi-user.target']);
@@ -109,10 +109,13 @@ export class Machine implements AsyncDisposable {
   async pullThePlug(): Promise<void> {
     const child = this.#nspawn;
     this.#nspawn = null;
-    if (child === null || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    process.kill(this.#leader, 'SIGKILL');
-    await ended;
+    if (child !== null && child.exitCode === null && child.signalCode === null) {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      if (this.#leader === 0) child.kill('SIGKILL');
+      else process.kill(this.#leader, 'SIGKILL');
+      await ended;
+    }
+    this.#leader = 0;
     await this.#groups.remove();
   }
 
@@ -183,7 +186,8 @@ function isBelow(pid: number, leader: number): boolean {
   return false;
 }
 
-function childOf(pid: number): number | null {
-  const found = readProc(pid, `task/${pid}/children`).trim().split(' ')[0];
-  return found === undefined || found === '' ? null : Number(found);
+/** The first process of the container below it; what only prepares the container is no namespace's first. */
+function firstOf(pid: number): number | null {
+  const children = readProc(pid, `task/${pid}/children`).trim().split(' ').map(Number);
+  return children.find((child) => nsPidsOf(child).length > 1 && nsPidsOf(child).at(-1) === '1') ?? null;
 }

@@ -48,8 +48,10 @@ export function measureShares(machineNow: () => Machine, textOf: (unit: string) 
 
   it('gives the updater its time beside everybody else (S58)', async () => {
     const machine = machineNow();
-    const script =
-      'exec taskset -c 0 perl -e \'$e = time + 8; 1 while time < $e; printf("SPUN %d\\n", 1000 * (times)[0])\'';
+    // All in the same seconds: whoever is started first would have them to itself.
+    const fromS = Math.floor(Date.now() / 1_000) + 10;
+    const spin = `1 while time < ${fromS + 8}; printf("SPUN %d\\n", 1000 * ((times)[0] - $before))`;
+    const script = `exec taskset -c 0 perl -e 'select undef, undef, undef, 0.01 while time < ${fromS}; my $before = (times)[0]; ${spin}'`;
     const names = [agent, updater, page, hint];
     const attempts = names.map((unit) => ({
       name: `spin-${unit.replace('.service', '')}`,

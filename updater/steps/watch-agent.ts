@@ -37,16 +37,35 @@ export function workingNow(appliance: Appliance): Working {
   return workingOf(isOfNow ? sign : null, clock.monoMs(), settings);
 }
 
+/** An agent answers within a second of its start; on a busy machine it takes longer. */
+const firstAnswer = { looks: 16, everyMs: 200 } as const;
+
+/** A start that nobody has looked at yet is given a moment, once: it would be called unknown until the next run. */
+async function patientLook(
+  appliance: Appliance,
+  known: Sign | null,
+): Promise<{ nonce: string | null; look: AgentLook }> {
+  const { files, layout, clock } = appliance;
+  for (let looks = 1; ; looks += 1) {
+    // First who is meant, then who answers.
+    const nonce = currentNonce(files, layout);
+    const look = await agentLook(appliance);
+    const isNew = nonce !== null && (known?.start !== startName(nonce) || known.boot !== clock.bootId());
+    const isAwaited = look.facts?.state === 'active' && isNew && look.answer?.nonce !== nonce;
+    if ((look.facts?.state !== 'starting' && !isAwaited) || looks >= firstAnswer.looks) return { nonce, look };
+    await clock.delay(firstAnswer.everyMs);
+  }
+}
+
 /** One look, whose answer is noted for the looks of later runs. */
 export async function lookAtAgent(appliance: Appliance): Promise<AgentLook> {
-  const { files, layout, clock } = appliance;
-  // First who is meant, then who answers.
-  const nonce = currentNonce(files, layout);
-  const look = await agentLook(appliance);
+  const { files, clock } = appliance;
+  const known = knownSign(appliance);
+  const { nonce, look } = await patientLook(appliance, known);
   if (nonce === null || look.facts?.state !== 'active') return look;
   const ours = look.answer?.nonce === nonce ? look.answer : null;
   const now = { boot: clock.bootId(), atMs: clock.monoMs() };
-  replaceJson(files, signPath(appliance), signSeen(knownSign(appliance), startName(nonce), ours, now), 0o600);
+  replaceJson(files, signPath(appliance), signSeen(known, startName(nonce), ours, now), 0o600);
   return look;
 }
 

@@ -96,13 +96,34 @@ describe('a committed agent that lives', () => {
     };
     await runs(12);
     expect(starts).toBe(1);
-    expect(whyOf(box.appliance, state, box.processes.facts, 0)).toMatch(
-      /^1\.0\.49 runs; whether it works is not known yet/,
-    );
+    expect(whyOf(box.appliance, state, box.processes.facts, 0)).toMatch(/^1\.0\.49 runs and is healthy/);
     await runs(24);
     expect(starts).toBe(3);
     expect(notes()).toContainEqual(
       '1.0.49 hangs again and again. It stays, because there is no version before it to go back to',
     );
+  });
+
+  it('and was started just now is given a moment to answer, once', async () => {
+    agent.die();
+    let waits = 0;
+    box.clock.delay = async (ms) => {
+      waits += 1;
+      box.clock.nowMs += ms;
+      if (waits === 5) await agent.listen();
+    };
+    await runs(1);
+    expect(waits).toBe(5);
+    expect(status().why).toMatch(/^1\.0\.49 runs and is healthy/);
+    agent.die();
+    await runs(1);
+    expect(waits).toBe(5);
+    expect(status().verdict.word).toBe('unknown');
+    agent.launched(nonceOf('b'), []);
+    await runs(1);
+    expect(waits).toBeGreaterThan(5);
+    const atMost = waits;
+    await runs(1);
+    expect(waits).toBe(atMost);
   });
 });
