@@ -75,6 +75,27 @@ describe('a rollout', () => {
     expect((await bench.rollout(id)).stage).toBe('done');
   });
 
+  it.each([
+    [
+      'its updater does not know whether the agent works',
+      'updater',
+      { status: 'unknown', row: 'idle', agentAlive: true },
+    ],
+    ['its agent does not know how it is', 'agent', { status: 'unknown' }],
+    ['its agent hangs', 'updater', { status: 'fail', row: 'idle', agentAlive: true }],
+  ] as const)('does not open for everyone while of the canary is said: %s', async (_what, role, health) => {
+    const { bench, clients } = await withFleet(['alpha', 'beta'], ['1.0.52']);
+    await using _ = bench;
+    await bench.rollOut('1.0.52', ['beta']);
+    const [alpha, beta] = clients;
+    await prove(beta, '1.0.52');
+    expect(await version(alpha)).toBe('1.0.52');
+    await beta?.checkIn(role, { health });
+    expect(await version(alpha)).toBeNull();
+    await beta?.checkIn(role);
+    expect(await version(alpha)).toBe('1.0.52');
+  });
+
   it('S19: has at least one canary in a fleet of any size, the same one each time', async () => {
     const { bench, clients } = await withFleet(['alpha', 'beta', 'gamma'], ['1.0.52', '1.0.53']);
     await using _ = bench;
