@@ -145,7 +145,8 @@ function describe(appliance: Appliance, state: StateBody): { from: string; text:
   const after = (text: string) => (without === '' ? text : `${text}.${without}`);
   const what = component === 'app' ? version : `${component} ${version}`;
   if (kind !== 'return') return { from, text: after(`${what} passed its trial`) };
-  if (cause !== undefined) return { from, text: `${from} crashed again and again; went back to ${version} by itself` };
+  if (cause !== undefined)
+    return { from, text: `${from} crashed or hung again and again; went back to ${version} by itself` };
   if (data === undefined) return { from, text: after(`went back to ${version}`) };
   const text = `went back to ${version} and its data of ${ageWord(data.ageH)} ago.${without}`;
   const place = putAsideDirectory(appliance.layout, data.tx);

@@ -3,7 +3,7 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance } from '../appliance.ts';
 import { currentNonce } from '../current-start.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
-import type { AgentFacts } from '../processes/process-control.ts';
+import { type AgentFacts, ProcessControlError } from '../processes/process-control.ts';
 import { type Sign, signSeen, standstillText, type Working, workingOf } from '../standstill.ts';
 import { startName } from '../trial.ts';
 import { type AgentLook, agentLook } from './crashes.ts';
@@ -71,7 +71,7 @@ export async function lookAtAgent(appliance: Appliance): Promise<AgentLook> {
 
 /**
  * Ends a committed agent that has hung for long; whoever called starts it again, or what comes in its place.
- * @returns whether it was ended
+ * @returns whether it was ended; false as well when it could not be
  */
 export async function endHungAgent(
   appliance: Appliance,
@@ -84,7 +84,14 @@ export async function endHungAgent(
   if (!isHung || facts?.state !== 'active') return false;
   const text = `${app.committed.version} ${standstillText(working)}: it is ended and started again`;
   log(text);
+  try {
+    await processes.stopAgent();
+  } catch (error) {
+    if (!(error instanceof ProcessControlError)) throw error;
+    // The next run tries again; this one has more to do.
+    log(`it does not end: ${error.message}`);
+    return false;
+  }
   events.add(`hung ${clock.bootId()} ${clock.monoMs()}`, { kind: 'note', text });
-  await processes.stopAgent();
   return true;
 }

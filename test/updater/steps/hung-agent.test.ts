@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Layout } from '../../../protocol/layout.ts';
 import { statusShape } from '../../../protocol/status.ts';
 import { freshMemory } from '../../../updater/appliance.ts';
+import { ProcessControlError } from '../../../updater/processes/process-control.ts';
 import { ask } from '../../../updater/steps/ask.ts';
 import { whyOf } from '../../../updater/steps/publish-status.ts';
 import { AnsweringAgent, nonceOf } from '../support/answering-agent.ts';
@@ -125,5 +126,23 @@ describe('a committed agent that lives', () => {
     const atMost = waits;
     await runs(1);
     expect(waits).toBe(atMost);
+  });
+
+  it('and can not be ended keeps no run from its end, and is tried again by the next', async () => {
+    agent.die();
+    await runs(10);
+    const stop = box.processes.stopAgent.bind(box.processes);
+    box.processes.stopAgent = () => {
+      box.processes.orders.push('stop');
+      return Promise.reject(new ProcessControlError('agent-not-gone', 'processes of the agent outlive their stop: 7'));
+    };
+    await runs(3);
+    expect(box.processes.orders).toEqual(['stop', 'stop', 'stop']);
+    expect(box.lines.filter((line) => line.includes('it does not end'))).toHaveLength(3);
+    expect(notes()).toEqual([]);
+    expect(status().verdict.word).toBe('blocked');
+    box.processes.stopAgent = stop;
+    await runs(1);
+    expect(box.processes.orders).toEqual(['stop', 'stop', 'stop', 'stop', 'start']);
   });
 });
