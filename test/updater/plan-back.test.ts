@@ -9,7 +9,7 @@ import type { Plan } from '../../updater/plan.ts';
 import { snapshotDirectory } from '../../updater/steps/snapshot.ts';
 import { type BuiltRelease, makeReleaseFixture, type ReleaseFixture } from '../support/bundle-fixture.ts';
 import { treeDigest } from '../support/hostile/tree-digest.ts';
-import { installFile, setUp } from './release/install.ts';
+import { fromFile, installFile, setUp } from './release/install.ts';
 import { saveFirstState } from './support/record-appliance.ts';
 import { named, RewrittenAppliance, state as rewritten, switched } from './support/rewritten-appliance.ts';
 import { stateIn } from './support/states.ts';
@@ -107,6 +107,22 @@ describe('a plan of going back', () => {
     const made = plan(named.ageH, 1_000);
     expect(made).toMatchObject({ outcome: 'waits', reasons: [{ code: 'no-space' }] });
     expect(rows(made)).toHaveLength(7);
+  });
+
+  it('is refused once the previous version was revoked, with the code that a person is told who asks for it', async () => {
+    const build = (version: string) =>
+      fixture.build({
+        version,
+        securityVersion: 1,
+        files: { 'main.js': Buffer.from(version) },
+        compatibility: { state: { reads: { min: 1, max: 2 }, writes: 1 } },
+      });
+    const left = await build('1.0.46');
+    await previousIs(left);
+    expect(plan(null).outcome).toBe('plan');
+    await fixture.revoke(left);
+    (await fromFile(scene.layout, (await build('1.0.60')).path)).bundle.source.close();
+    expect(plan(null)).toMatchObject({ outcome: 'refused', steps: [], bytes: null, reasons: [{ code: 'revoked' }] });
   });
 
   it('is unknown where the records are lost', () => {
