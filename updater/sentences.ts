@@ -2,7 +2,7 @@ import type { FailureReason, Quarantined, StateBody } from '../protocol/state-re
 import { compareVersions } from '../protocol/version.ts';
 import { ageWord } from './age-word.ts';
 import type { AgentFacts } from './processes/process-control.ts';
-import { standstillText, type Working } from './standstill.ts';
+import { isLame, standstillText, type Working } from './standstill.ts';
 
 /** What each named reason means, for people; the same words on page, command line and dashboard. */
 export const reasonTexts: Readonly<Record<FailureReason, string>> = {
@@ -99,7 +99,7 @@ function crashing({ state, agent, crashes, working }: Situation): string | null 
   if (crashes === 0) {
     if (agent.state === 'starting') return `${version} is being started.`;
     if (agent.state !== 'active') return `${version} is not running.`;
-    return working.word === 'works' || working.word === 'unknown' ? null : `${version} ${standstillText(working)}.`;
+    return isLame(working) ? `${version} ${standstillText(working)}.` : null;
   }
   const times = crashes === 1 ? 'once' : `${crashes} times`;
   const exit = agent.lastExit;

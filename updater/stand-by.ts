@@ -35,8 +35,9 @@ export async function standBy(appliance: Appliance, why: string): Promise<StateB
   }
   await lookAtAgent(appliance);
   await reportToServer(appliance, view, freshMemory(asked === 'asked'), { fresh: false });
-  await endHungAgent(appliance, view, await agentFacts(appliance));
-  await keepAgentUp(appliance, view, await agentFacts(appliance));
+  const facts = await agentFacts(appliance);
+  const hung = await endHungAgent(appliance, view, facts);
+  await keepAgentUp(appliance, view, hung ? await agentFacts(appliance) : facts);
   return null;
 }
 

@@ -41,10 +41,16 @@ export interface StandstillLimits {
 }
 
 /** `unknown`: it has not answered yet, or not this time; unknown is not healthy, and not a failure either. */
-export type Working =
-  | { readonly word: 'works' }
-  | { readonly word: 'unknown' }
-  | { readonly word: 'silent' | 'still'; readonly forMs: number; readonly isHung: boolean };
+export type Working = { readonly word: 'works' } | { readonly word: 'unknown' } | Lame;
+export interface Lame {
+  readonly word: 'silent' | 'still';
+  readonly forMs: number;
+  readonly isHung: boolean;
+}
+
+export function isLame(working: Working): working is Lame {
+  return working.word === 'silent' || working.word === 'still';
+}
 
 /** One look without an answer is no silence, and runs may follow each other closely. */
 const looksLeast = { lame: 2, hung: 3 } as const;
@@ -54,8 +60,8 @@ const hungAfter = 4;
 export function workingOf(sign: Sign | null, nowMs: number, { stallMs, answerMs }: StandstillLimits): Working {
   if (sign === null) return { word: 'unknown' };
   const forMs = sign.looks === 0 ? 0 : Math.max(0, nowMs - sign.sinceMs);
-  const isLame = sign.looks >= looksLeast.lame && forMs >= (sign.answers ? stallMs : answerMs);
-  if (!isLame) return { word: sign.answers ? 'works' : 'unknown' };
+  const showsNothing = sign.looks >= looksLeast.lame && forMs >= (sign.answers ? stallMs : answerMs);
+  if (!showsNothing) return { word: sign.answers ? 'works' : 'unknown' };
   const isHung = sign.looks >= looksLeast.hung && forMs >= stallMs * hungAfter;
   return { word: sign.answers ? 'still' : 'silent', forMs, isHung };
 }

@@ -69,7 +69,10 @@ async function proofOf(appliance: Appliance, state: StateBody): Promise<MachineE
   return lookForAWayOut(appliance, state);
 }
 
-/** What an idle updater does: people first, then what they brought, then the server, then a hung agent is ended, and one that nobody else would start is started. */
+/**
+ * What an idle updater does: people first, then what they brought, then the server, then a hung agent is ended, and one that
+ * nobody else would start is started.
+ */
 export async function ask(appliance: Appliance, state: StateBody, memory: RunMemory): Promise<MachineEvent> {
   const requested = await requestOf(appliance, state);
   if (requested === 'asked') {

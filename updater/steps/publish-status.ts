@@ -12,7 +12,7 @@ import type { AgentFacts } from '../processes/process-control.ts';
 import { readSources } from '../release/sources.ts';
 import { lastRollback, whySentence } from '../sentences.ts';
 import { trialLength } from '../settings.ts';
-import type { Working } from '../standstill.ts';
+import { isLame, type Working } from '../standstill.ts';
 import { headAndTail } from '../text.ts';
 import { deadlineUsedMs } from '../trial.ts';
 import { staysOf } from './bursts.ts';
@@ -75,7 +75,7 @@ function verdictWord(
   if (state.row === 'trial' || state.row === 'armed' || state.row === 'committing') return 'trial';
   if (state.transaction !== null) return 'updating';
   if (crashes > 0 || agent.state !== 'active') return 'blocked';
-  if (working.word === 'silent' || working.word === 'still') return 'blocked';
+  if (isLame(working)) return 'blocked';
   if (working.word === 'unknown') return 'unknown';
   return offline || lastRollback(state) !== undefined ? 'attention' : 'ok';
 }
@@ -140,7 +140,13 @@ function withoutCredentials(address: string): string {
 }
 
 /** The sentence that page, command line and server all have. */
-export function whyOf(appliance: Appliance, state: StateBody, agent: AgentFacts | null, crashes: number): string {
+export function whyOf(
+  appliance: Appliance,
+  state: StateBody,
+  agent: AgentFacts | null,
+  crashes: number,
+  working = workingNow(appliance),
+): string {
   const { desired, error } = loadRemembered(appliance.files, appliance.layout);
   return whySentence({
     state,
@@ -152,7 +158,7 @@ export function whyOf(appliance: Appliance, state: StateBody, agent: AgentFacts 
     trouble: givenUp(appliance, state) ?? holdReason(state, desired) ?? troubleOf(appliance, state, desired),
     kept: keptOf(appliance, lastRollback(state)),
     stays: staysOf(appliance, state),
-    working: workingNow(appliance),
+    working,
   });
 }
 
@@ -167,7 +173,8 @@ export async function publishStatus(appliance: Appliance, state: StateBody, seen
   const crashes = agent === null ? 0 : recentCrashes(appliance, agent);
   const remembered = loadRemembered(files, layout);
   const reasons = remembered.desired?.reasons ?? [];
-  const why = whyOf(appliance, state, agent, crashes);
+  const working = workingNow(appliance);
+  const why = whyOf(appliance, state, agent, crashes, working);
   const length = trialLength(undefined, settings);
   // Only an updater that has nothing else to do takes requests; while it judges a trial it must not lose time.
   const mayAsk = state.row === 'idle' || state.row === 'safe';
@@ -177,7 +184,7 @@ export async function publishStatus(appliance: Appliance, state: StateBody, seen
     name: identity.name,
     server: identity.url,
     verdict: {
-      word: verdictText(verdictWord(state, agent, crashes, workingNow(appliance), remembered.error !== null)),
+      word: verdictText(verdictWord(state, agent, crashes, working, remembered.error !== null)),
       sentence: why,
     },
     why,

@@ -2,7 +2,7 @@ import type { StateBody } from '../../protocol/state-record.ts';
 import type { Appliance, RunMemory } from '../appliance.ts';
 import { type CheckInOutcome, checkIn, isDue, loadRemembered, type Remembered, type Report } from '../check-in.ts';
 import type { AgentFacts } from '../processes/process-control.ts';
-import type { Working } from '../standstill.ts';
+import { isLame, type Working } from '../standstill.ts';
 import { type AgentLook, agentFacts, recentCrashes, reportCrashes } from './crashes.ts';
 import { reportGivenUp } from './given-up.ts';
 import { publishStatus, whyOf } from './publish-status.ts';
@@ -12,8 +12,8 @@ import { workingNow } from './watch-agent.ts';
 function statusOf(agent: AgentFacts | null, working: Working): Report['health']['status'] {
   if (agent === null) return 'unknown';
   if (agent.state !== 'active') return 'fail';
-  if (working.word === 'works') return 'ok';
-  return working.word === 'unknown' ? 'unknown' : 'fail';
+  if (isLame(working)) return 'fail';
+  return working.word === 'works' ? 'ok' : 'unknown';
 }
 
 function report(state: StateBody, agent: AgentFacts | null, working: Working, why: string): Report {
@@ -58,7 +58,8 @@ export async function reportToServer(
   let outcome: CheckInOutcome | null = null;
   if (memory.forced || isDue(remembered, appliance.clock) || isUrgent(appliance, remembered)) {
     memory.forced = false;
-    const said = report(state, agent, workingNow(appliance), whyOf(appliance, state, agent, crashes));
+    const working = workingNow(appliance);
+    const said = report(state, agent, working, whyOf(appliance, state, agent, crashes, working));
     outcome = await checkIn(appliance, said, options.fresh, options.signal);
     memory.serverReached = outcome.outcome === 'answered';
     if (outcome.outcome === 'answered') memory.seen = { ...memory.seen, ...outcome.seen };

@@ -4,7 +4,7 @@ import type { Appliance } from '../appliance.ts';
 import { currentNonce } from '../current-start.ts';
 import { readJson, replaceJson } from '../effects/durable.ts';
 import { type AgentFacts, ProcessControlError } from '../processes/process-control.ts';
-import { type Sign, signSeen, standstillText, type Working, workingOf } from '../standstill.ts';
+import { isLame, type Sign, signSeen, standstillText, type Working, workingOf } from '../standstill.ts';
 import { startName } from '../trial.ts';
 import { type AgentLook, agentLook } from './crashes.ts';
 
@@ -80,8 +80,7 @@ export async function endHungAgent(
 ): Promise<boolean> {
   const { clock, events, log, processes } = appliance;
   const working = workingNow(appliance);
-  const isHung = (working.word === 'silent' || working.word === 'still') && working.isHung;
-  if (!isHung || facts?.state !== 'active') return false;
+  if (!isLame(working) || !working.isHung || facts?.state !== 'active') return false;
   const text = `${app.committed.version} ${standstillText(working)}: it is ended and started again`;
   log(text);
   try {
