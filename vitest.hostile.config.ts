@@ -2,15 +2,16 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * `npm run test:hostile`: agents that do what they can to stay or put a switch off, updaters that are of no use, what comes
- * days after a commit, and a file system of its own for the agent (as root: each is a user of its own, and file systems
- * are mounted).
+ * days after a commit, a file system of its own for the agent, and a full one for the server (as root: each is a
+ * user of its own, and file systems are mounted).
  */
 export default defineConfig({
   test: {
     include: [
       'test/hostile/*.test.ts',
       'test/scenarios/{self-update,after-commit,deferring}.test.ts',
-      'test/updater/steps/own-file-system.test.ts',
+      'test/updater/agent-data/own-file-system.test.ts',
+      'test/server-lite/disk-full.test.ts',
     ],
     pool: 'forks',
     maxWorkers: 1,

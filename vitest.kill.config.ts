@@ -6,7 +6,8 @@ export default defineConfig({
     include: [
       'test/scenarios/{kill,bad}-*.test.ts',
       'test/crash/{planted,patched}.test.ts',
-      'test/updater/steps/{crowded-state,disk-faults}.test.ts',
+      'test/updater/agent-data/crowded-state.test.ts',
+      'test/updater/run/disk-faults.test.ts',
       'test/updater/release/misbehaving-server.test.ts',
       'test/updater/verdict/steps-bite.test.ts',
     ],

@@ -3,21 +3,24 @@ import Sqlite from 'better-sqlite3';
 import type { HealthAnswer, Start } from '../protocol/health.ts';
 import type { Layout } from '../protocol/layout.ts';
 import { Bell } from './bell.ts';
-import { CheckInCounter } from './check-in-counter.ts';
 import { CheckInLoop } from './check-in-loop.ts';
-import { Duty } from './duty.ts';
+import { ClockJudge } from './clock-judge.ts';
 import type { Effects, Log } from './effects/effects.ts';
 import { AgentError } from './errors.ts';
 import { HealthSocket } from './health.ts';
 import { Inhibitor } from './inhibitor.ts';
 import { Ledger } from './ledger.ts';
 import { makeRoom } from './make-room.ts';
+import { misspeltIn } from './misspelt.ts';
+import { NetworkPath } from './network-path.ts';
 import { orderHandler } from './order-kinds.ts';
 import { OrderQueue } from './orders.ts';
 import { type Outbox, openOutbox, type StateOpener } from './outbox.ts';
+import { scheduledWork } from './scheduled-work.ts';
 import { setAside } from './set-aside.ts';
 import { type ApplianceConfig, readSettings } from './settings.ts';
 import { openState, type State } from './state.ts';
+import { agentTexts, orderTexts } from './texts.ts';
 
 /** An order in the middle of its work is waited for this long at a stop, within the 5 s that a stop may take. */
 const stopWaitMs = 3_000;
@@ -27,20 +30,24 @@ interface Parts {
   readonly layout: Layout;
   readonly start: Start;
   readonly version: string;
+  /** The directory of the program. */
+  readonly program: string;
 }
 
 /**
- * Runs the agent until the signal aborts, then closes its databases. Health answers first, the network comes after it.
- * @throws AgentError when it can not start; anything else that is thrown is a bug, and the supervisor restarts
+ * Runs the agent until the signal aborts, then closes its databases. Health answers first; the network follows.
+ * @throws AgentError when it cannot start; any other error is a bug, and the supervisor restarts
  */
 export async function runAgent(parts: Parts, signal: AbortSignal): Promise<void> {
   const { effects, layout, start } = parts;
   const config = await readSettings(effects.files, join(start.stateDir, 'agent.json'));
-  for (const problem of config.problems) effects.log.warn({ problem }, 'a setting is wrong; its standard holds');
+  for (const problem of config.problems) effects.log.warn({ problem }, agentTexts.settingWrong);
   for (const directory of new Set([layout.agent, start.stateDir]))
     await makeRoom(effects.files, directory, effects.log);
   const at = () => ({ boot: effects.boot, monoMs: effects.clock.monoMs() });
   const outbox = openOutbox(layout.outboxDb, at, effects.log);
+  const misspelt = misspeltIn(config);
+  if (misspelt !== '') effects.log.warn({ problem: misspelt }, agentTexts.settingUnknown);
   try {
     const state = openStateOrBegin(join(start.stateDir, 'state.db'), outbox, parts);
     try {
@@ -54,9 +61,9 @@ export async function runAgent(parts: Parts, signal: AbortSignal): Promise<void>
 }
 
 /**
- * A state that can not be read, and that this very version never opened, was left so by another one: it is kept aside, and
- * this one begins anew rather than never serve. What this version had itself it does not give up: a trial that spoils the
- * state ends, and its copy comes back.
+ * If state.db cannot be read and this version never opened it, another version left it so: it is kept aside, and this
+ * one begins with a new state, because otherwise it could never serve. A state that this version itself had is not
+ * given up: a trial that spoils it ends, and the copy comes back.
  * @throws AgentError `state-too-new` | `state-unreadable`
  */
 function openStateOrBegin(path: string, outbox: Outbox, { effects, version, start }: Parts): State {
@@ -68,7 +75,7 @@ function openStateOrBegin(path: string, outbox: Outbox, { effects, version, star
   } catch (error) {
     const isUnreadable = error instanceof AgentError && error.code === 'state-unreadable';
     if (!isUnreadable || hasOpened(outbox, opener)) throw error;
-    const text = `state.db could not be read; it is kept as ${setAside(path)}, and a new one was begun`;
+    const text = agentTexts.stateReplaced(setAside(path));
     effects.log.error({ code: error.code, error: String(error.cause) }, text);
     outbox.append({ kind: 'note', text });
     const state = openState(path);
@@ -77,7 +84,10 @@ function openStateOrBegin(path: string, outbox: Outbox, { effects, version, star
   }
 }
 
-/** In a new trial of it, what lies there is the copy that came back after the one before: that is not its doing. */
+/**
+ * In another trial of this version, the file is the copy restored after the earlier trial, so this version did not
+ * spoil it.
+ */
 function hasOpened({ stateOpenedBy: last }: Outbox, { version, trialTx }: StateOpener): boolean {
   return last?.version === version && (trialTx === null || last.trialTx === trialTx);
 }
@@ -88,27 +98,36 @@ function noteOpened(outbox: Outbox, opener: StateOpener, log: Log): void {
     if (last?.version !== opener.version || last.trialTx !== opener.trialTx) outbox.stateOpenedBy = opener;
   } catch (error) {
     if (!(error instanceof Sqlite.SqliteError)) throw error;
-    log.error({ code: error.code }, 'who opened the state can not be noted: look at the disk');
+    log.error({ code: error.code }, agentTexts.openerNotNoted);
   }
 }
 
-async function runWithStores(
-  { effects, layout, start, version }: Parts,
-  { outbox, state, config }: { readonly outbox: Outbox; readonly state: State; readonly config: ApplianceConfig },
-  signal: AbortSignal,
-): Promise<void> {
-  const duty = new Duty(effects, { outbox, state, directory: start.stateDir }, config);
+interface Opened {
+  readonly outbox: Outbox;
+  readonly state: State;
+  readonly config: ApplianceConfig;
+}
+
+async function runWithStores(parts: Parts, opened: Opened, signal: AbortSignal): Promise<void> {
+  const { effects, layout, start, version, program } = parts;
+  const { outbox, state, config } = opened;
+  const clockJudge = new ClockJudge(effects.clock);
+  const stores = { outbox, state, directory: start.stateDir };
+  const { duties, firstReading, checks } = await scheduledWork(effects, stores, config, { clockJudge, program });
   const ledger = new Ledger(outbox);
   const checkInBell = new Bell();
-  const checks = () => duty.checks();
+  const networkPath = new NetworkPath(effects.files, layout.networkPath, effects.log);
+  await networkPath.read();
   const handle = orderHandler({
     effects,
     config,
     state,
+    duties,
     version,
     slot: start.slot,
     hintPath: layout.hint,
     credentialsPath: layout.agentCredentials,
+    networkPath,
     checks,
     server: () => checkIns.server,
     checkInBell,
@@ -121,13 +140,14 @@ async function runWithStores(
   );
   const checkIns: CheckInLoop = new CheckInLoop({
     effects,
+    networkPath,
     outbox,
-    counter: new CheckInCounter(outbox),
     orders,
     start,
     version,
     credentialsPath: layout.agentCredentials,
     answerKeysPath: layout.answerKeys,
+    clockJudge,
     checks,
   });
   const health = new HealthSocket(
@@ -136,42 +156,43 @@ async function runWithStores(
       proto: 1,
       nonce: start.nonce,
       version,
-      progress: duty.progress,
+      progress: duties.turns,
       state: { schema: state.schema, migrated: true },
-      checks: duty.checks(),
+      checks: checks(),
       server: checkIns.server,
       inhibit: inhibitor.words,
+      networkPath: networkPath.digest,
     }),
   );
 
   failUnfinished(ledger, effects.log);
   // The first reading before the first health answer, so that no check is unknown without need.
-  await duty.turn();
+  await firstReading();
   await health.open();
-  effects.log.info({ version, slot: start.slot, schema: state.schema, site: config.site_name }, 'the agent is up');
+  effects.log.info({ version, slot: start.slot, schema: state.schema, site: config.site_name }, agentTexts.up);
   try {
-    await runLoops([duty.run(new Bell(), signal), orders.run(signal), checkIns.run(checkInBell, signal)], signal);
+    await runLoops([duties.run(new Bell(), signal), orders.run(signal), checkIns.run(checkInBell, signal)], signal);
   } finally {
     health.close();
   }
-  effects.log.info({ version }, 'the agent stops');
+  effects.log.info({ version }, agentTexts.stops);
 }
 
 /** A disk that refuses must not keep the agent from its duty: what is not noted now is noted at the next start. */
 function failUnfinished(ledger: Ledger, log: Log): void {
   try {
     const unfinished = ledger.failUnfinished();
-    if (unfinished.length > 0) log.warn({ orders: unfinished }, 'orders that a crash left half way are failed');
+    if (unfinished.length > 0) log.warn({ orders: unfinished }, orderTexts.halfWayFailed);
   } catch (error) {
     if (!(error instanceof Sqlite.SqliteError)) throw error;
-    log.error(
-      { code: error.code },
-      'orders that a crash left half way can not be noted as failed yet: look at the disk',
-    );
+    log.error({ code: error.code }, orderTexts.halfWayNotNoted);
   }
 }
 
-/** Until all ended after the stop, or the first one threw: a loop that is gone is never left standing beside the others. */
+/**
+ * Ends when all loops have ended after the stop, or when one throws: when one loop fails, the others do not run on
+ * without it.
+ */
 async function runLoops(loops: readonly Promise<void>[], signal: AbortSignal): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const overdue = new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-/** Lets one loop wait for a time that somebody else may cut short. A ring while nobody waits is kept. */
+/** Lets one loop wait for a time that another may cut short. A ring while nothing waits is kept. */
 export class Bell {
   #rung = false;
   #wake: (() => void) | null = null;
@@ -8,8 +8,8 @@ export class Bell {
     this.#wake?.();
   }
 
-  /** Returns after `ms`, at a ring, or when the signal aborts, whichever is first. */
-  async wait(ms: number, signal: AbortSignal): Promise<void> {
+  /** Returns after `ms`, at a ring, or when the signal aborts, whichever is first. @returns was it a ring? */
+  async wait(ms: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#rung && !signal.aborted) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(() => end(), Math.max(ms, 0));
@@ -23,6 +23,8 @@ export class Bell {
         signal.addEventListener('abort', end, { once: true });
       });
     }
+    const wasRung = this.#rung;
     this.#rung = false;
+    return wasRung;
   }
 }

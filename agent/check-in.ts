@@ -1,31 +1,43 @@
+import type { Asking } from '../protocol/authority.ts';
 import {
   type CheckInAnswer,
   type CheckInRequestInput,
   checkInAnswerShape,
   checkInBytesMax,
-  checkInPath,
-  clampDelayS,
-  counterConflictShape,
-  problemShape,
+  retryAfterSOf,
 } from '../protocol/check-in.ts';
-import { SignatureError, signRequest, verifyAnswer } from '../protocol/trust/http-signature.ts';
+import { shapeProblem } from '../protocol/shape-problem.ts';
+import { signCheckIn, type VerifiedAnswer, verifiedAnswer } from '../protocol/signed-exchange.ts';
+import { cut } from '../protocol/text.ts';
+import { SignatureError } from '../protocol/trust/http-signature.ts';
 import type { Credentials } from './credentials.ts';
-import type { Http, HttpAnswer } from './effects/effects.ts';
+import type { Http, HttpAnswer, Over } from './effects/effects.ts';
+import { checkInTexts } from './texts.ts';
 
-/** A request; its events were written before, and travel as they are. */
+/** A request; its events were written earlier and travel unchanged. */
 export type CheckInBody = Omit<CheckInRequestInput, 'events'> & { readonly events: readonly unknown[] };
 
 export type CheckInOutcome =
-  | { readonly outcome: 'answered'; readonly answer: CheckInAnswer }
-  | { readonly outcome: 'unchanged' }
+  /** `mark`: what the next request names as the last answer taken. */
+  | { readonly outcome: 'answered'; readonly answer: CheckInAnswer; readonly mark: string }
+  | { readonly outcome: 'unchanged'; readonly mark: string }
   | { readonly outcome: 'counter-too-low'; readonly next: number }
+  /** The server does not go by the authority that the request was for. */
+  | { readonly outcome: 'authority-unknown' }
   | { readonly outcome: 'retired' }
-  /** Nothing in it is acted on but the delay, which is clamped. */
-  | { readonly outcome: 'refused'; readonly code: string; readonly message: string; readonly retryAfterS: number };
+  /** Only the delay is used, clamped. */
+  | {
+      readonly outcome: 'refused';
+      /** Did the server itself say so? If not, another entry of the network path may lead to the server. */
+      readonly verified: boolean;
+      readonly code: string;
+      readonly message: string;
+      readonly retryAfterS: number;
+    };
 
-/** Under the server's URL, which may itself have a path. */
-export function urlBelow(base: string, path: string): string {
-  return `${base.replace(/\/+$/, '')}${path}`;
+/** Did the server itself answer this request? */
+export function isVerified(outcome: CheckInOutcome): boolean {
+  return outcome.outcome !== 'refused' || outcome.verified;
 }
 
 /**
@@ -35,59 +47,62 @@ export function urlBelow(base: string, path: string): string {
 export async function checkIn(
   http: Http,
   credentials: Credentials,
-  body: CheckInBody,
+  { asking, ...body }: CheckInBody & { readonly asking: Asking },
+  over: Over,
   signal: AbortSignal,
 ): Promise<CheckInOutcome> {
   const bytes = Buffer.from(JSON.stringify(body));
   if (bytes.length > checkInBytesMax) throw new RangeError(`a check-in of ${bytes.length} bytes is beyond its bound`);
-  const url = urlBelow(credentials.url, checkInPath);
-  const request = { method: 'POST', path: new URL(url).pathname, body: bytes } as const;
-  const signed = signRequest(request, credentials.key);
-  const headers = { 'content-type': 'application/json', ...signed };
-  const answer = await http.send({ method: 'POST', url, headers, body: bytes, signal });
+  const { url, key, answerKeys } = credentials;
+  const signed = signCheckIn(url, bytes, asking, key);
+  const answer = await http.send({ method: 'POST', ...signed, over, signal });
   try {
-    verifyAnswer(answer, answer.headers, request, signed.signature, credentials.answerKeys);
+    return outcomeOf(answer, verifiedAnswer(answer, signed.asked, key, answerKeys));
   } catch (error) {
     if (!(error instanceof SignatureError)) throw error;
-    const text = `the answer (status ${answer.status}) is not the server's: ${error.message}`;
-    return refused(answer, error.code, answer.status >= 400 ? `${text}; it says: ${excerpt(answer.body)}` : text);
+    const text = checkInTexts.otherAnswer(answer.status, error.message);
+    return refused(
+      answer,
+      error.code,
+      answer.status >= 400 ? checkInTexts.itSays(text, excerpt(answer.body)) : text,
+      false,
+    );
   }
-  return readVerified(answer);
 }
 
-/** What is said here was signed by the server, for this request. */
-function readVerified(answer: HttpAnswer): CheckInOutcome {
-  if (answer.status === 204) return { outcome: 'unchanged' };
-  if (answer.status === 410) return { outcome: 'retired' };
-  const json = parseJson(answer.body);
-  if (answer.status === 200) {
-    const parsed = checkInAnswerShape.safeParse(json);
-    if (parsed.success) return { outcome: 'answered', answer: parsed.data };
-    return refused(answer, 'answer-malformed', `the server's answer has no known shape: ${parsed.error.message}`);
+function outcomeOf(answer: HttpAnswer, { said, mark }: VerifiedAnswer): CheckInOutcome {
+  switch (said.kind) {
+    case 'unchanged':
+      return { outcome: 'unchanged', mark };
+    case 'answer': {
+      const parsed = checkInAnswerShape.safeParse(said.json);
+      if (parsed.success) return { outcome: 'answered', answer: parsed.data, mark };
+      return refused(answer, 'answer-malformed', checkInTexts.noKnownShape(shapeProblem(parsed.error)));
+    }
+    case 'retired':
+      return { outcome: 'retired' };
+    case 'counter-too-low':
+      return { outcome: 'counter-too-low', next: said.next };
+    case 'authority-unknown':
+      return { outcome: 'authority-unknown' };
+    case 'key-unknown':
+      return said.whose === 'own'
+        ? refused(answer, 'appliance-unknown', checkInTexts.workContinues(checkInTexts.applianceUnknown))
+        : refused(answer, 'answer-for-another', checkInTexts.otherKey, false);
+    case 'problem':
+      return refused(answer, said.code, said.message);
+    case 'not-json':
+    case 'no-known-shape':
+      return refused(answer, 'http-status', checkInTexts.status(answer.status, excerpt(answer.body)));
+    default:
+      return said satisfies never;
   }
-  if (answer.status === 409) {
-    const parsed = counterConflictShape.safeParse(json);
-    if (parsed.success) return { outcome: 'counter-too-low', next: parsed.data.next };
-  }
-  const problem = problemShape.safeParse(json);
-  if (problem.success) return refused(answer, problem.data.code, problem.data.message);
-  return refused(answer, 'http-status', `the server answered with status ${answer.status}: ${excerpt(answer.body)}`);
 }
 
-function refused(answer: HttpAnswer, code: string, message: string): CheckInOutcome {
-  const asked = answer.headers['retry-after'];
-  const delayS = typeof asked === 'string' && /^\d{1,9}$/.test(asked) ? clampDelayS(Number(asked)) : 0;
+function refused(answer: HttpAnswer, code: string, message: string, verified = true): CheckInOutcome {
   const mayDelay = answer.status === 429 || answer.status === 503;
-  return { outcome: 'refused', code, message: message.slice(0, 600), retryAfterS: mayDelay ? delayS : 0 };
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
+  const retryAfterS = mayDelay ? retryAfterSOf(answer.headers, verified) : 0;
+  return { outcome: 'refused', verified, code, message: cut(message, 600), retryAfterS };
 }
 
 function excerpt(body: Buffer): string {

@@ -1,9 +1,9 @@
 import type { CheckStatus } from '../protocol/health.ts';
 
-/** Bytes that must be free for the agent's own files; below the lower bound SQLite begins to fail. */
+/** Bytes that must be free for the agent's own files; below the lower limit SQLite begins to fail. */
 const freeBytesWarn = 64 * 1024 * 1024;
 export const freeBytesFail = 8 * 1024 * 1024;
-/** Events that wait: about a day's at one a second. */
+/** Waiting events: about a day's at one per second. */
 const waitingWarn = 100_000;
 /** A measurement this old still counts: one slow moment of the machine is no broken sensor. */
 const measuredFreshMs = 60_000;
@@ -18,18 +18,22 @@ export interface Observed {
   readonly waiting: number;
   readonly space: { readonly freeBytes: number; readonly volatile: boolean } | null;
   readonly settingsProblems: number;
+  /** Duties whose breaker is open. */
+  readonly duties: { readonly open: number };
   readonly intervalMs: number;
 }
 
-/** Each check's status now. What is not known is `unknown`, never `ok`. */
+/** The current status of each check. What is not known is `unknown`, never `ok`. */
 export function judge(seen: Observed, nowMs: number): Record<string, CheckStatus> {
   return {
     readings: judgeReadings(seen, nowMs),
     sensor: seen.measuredMonoMs !== null && nowMs - seen.measuredMonoMs <= measuredFreshMs ? 'ok' : 'unknown',
-    // A state that is gone after a power cut is not healthy, however well it works until then (S7).
+    // A state that a power cut would erase is not healthy, however well it works until then (S7).
     state: seen.stores.state === 'ok' && seen.space?.volatile === true ? 'warn' : seen.stores.state,
     outbox: seen.stores.outbox === 'ok' && seen.waiting > waitingWarn ? 'warn' : seen.stores.outbox,
     disk: judgeDisk(seen.space),
+    // One that is left alone is one piece of work that is not done.
+    duties: seen.duties.open === 0 ? 'ok' : 'warn',
     settings: seen.settingsProblems === 0 ? 'ok' : 'warn',
   };
 }
@@ -48,7 +52,7 @@ function judgeDisk(space: Observed['space']): CheckStatus {
 
 const severity: readonly CheckStatus[] = ['ok', 'unknown', 'warn', 'fail'];
 
-/** The worst of the checks, for the one word of a check-in. */
+/** The worst of the checks, for the single status of a check-in. */
 export function worst(checks: Readonly<Record<string, CheckStatus>>): CheckStatus {
   const statuses = Object.values(checks);
   return severity.findLast((status) => statuses.includes(status)) ?? 'unknown';

@@ -5,6 +5,7 @@ import { type AgentCredentials, agentCredentialsShape } from '../protocol/claim.
 import { type PublicKey, privateKeyFromPem } from '../protocol/trust/ed25519.ts';
 import type { AgentFiles } from './effects/effects.ts';
 import { AgentError, systemCode } from './errors.ts';
+import { agentTexts } from './texts.ts';
 
 const credentialsBytesMax = 16 * 1024;
 const noJson = Symbol('no JSON');
@@ -23,28 +24,29 @@ export class CredentialsError extends Error {
 }
 
 /**
- * The one source of who the agent is and whom it trusts (S39), read for each check-in, so that a rotation needs no
- * restart. No key material is ever part of a message.
+ * The one source of the agent's identity and of the server that it trusts (S39), read for each check-in, so that a
+ * rotation needs no restart. No key material is ever part of a message.
  * @throws CredentialsError
  */
 export async function readCredentials(files: AgentFiles, path: string): Promise<Credentials> {
   const text = await readOrRefuse(files, path);
   if (text === null) {
-    throw new CredentialsError('credentials-missing', `there is no ${path}: this appliance is not set up yet`);
+    throw new CredentialsError('credentials-missing', agentTexts.notSetUp(path));
   }
   try {
     const { privateKey, ...rest } = agentCredentialsShape.parse(JSON.parse(text));
     return { ...rest, key: privateKeyFromPem(privateKey) };
   } catch (error) {
-    // The text of a JSON error quotes what it read: the cause must not travel with a private key in it.
-    const what = error instanceof z.ZodError ? error.issues.map(({ path: at }) => at.join('.')).join(', ') : 'no JSON';
-    throw new CredentialsError('credentials-invalid', `${path} is not what setup writes (${what}): set up again`);
+    // A JSON error quotes the text that it read: the cause is dropped, because it could carry a private key.
+    const what =
+      error instanceof z.ZodError ? error.issues.map(({ path: at }) => at.join('.')).join(', ') : agentTexts.noJson;
+    throw new CredentialsError('credentials-invalid', agentTexts.otherCredentials(path, what));
   }
 }
 
 /**
- * The keys that sign the server's answers today: those that the updater took from signed metadata, or those of the claim
- * before it took any. A file that can not be read names none.
+ * The keys that sign the server's answers now: those that the updater took from signed metadata or, before that, those
+ * of the claim. An unreadable file names none.
  */
 export async function readAnswerKeys(
   files: AgentFiles,
@@ -75,6 +77,8 @@ async function readOrRefuse(files: AgentFiles, path: string): Promise<string | n
     return await files.readText(path, credentialsBytesMax);
   } catch (cause) {
     if (systemCode(cause) === null) throw cause;
-    throw new CredentialsError('credentials-invalid', `${path} can not be read (${systemCode(cause)})`, { cause });
+    throw new CredentialsError('credentials-invalid', agentTexts.credentialsUnreadable(path, systemCode(cause)), {
+      cause,
+    });
   }
 }

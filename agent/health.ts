@@ -3,13 +3,14 @@ import { createServer, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { type HealthAnswer, healthTimeoutMs } from '../protocol/health.ts';
 import { AgentError } from './errors.ts';
+import { agentTexts } from './texts.ts';
 
 /** sun_path of unix(7) has 108 bytes, one of them for the final zero. */
 const socketPathBytesMax = 107;
-/** Updater, and a person with a tool; more than this at once is nobody that asks for health. */
+/** The updater, and a person with a tool; further connections at once do not ask for health. */
 const connectionsMax = 8;
 
-/** Answers whoever connects with one JSON object and the end of the stream. It reads nothing and counts nothing. */
+/** Answers each connection with one JSON object and the end of the stream. It reads nothing and counts nothing. */
 export class HealthSocket {
   readonly #path: string;
   readonly #answer: () => HealthAnswer;
@@ -34,12 +35,12 @@ export class HealthSocket {
     if (bytes > socketPathBytesMax) {
       throw new AgentError(
         'socket-path-too-long',
-        `${this.#path} has ${bytes} bytes, a socket's path has at most ${socketPathBytesMax}`,
-        'choose a shorter --root',
+        agentTexts.socketPathTooLong(this.#path, bytes, socketPathBytesMax),
+        agentTexts.socketPathTooLongNext,
       );
     }
     await mkdir(dirname(this.#path), { recursive: true });
-    // A process that was killed leaves its socket behind. The corner is the agent's own: nothing else belongs there.
+    // A killed process leaves its socket behind. The directory is the agent's own: nothing else belongs there.
     await rm(this.#path, { recursive: true, force: true });
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -51,7 +52,7 @@ export class HealthSocket {
     await chmod(this.#path, 0o660);
   }
 
-  /** Takes no more connections and removes the socket; those that are open end by themselves or by their timeout. */
+  /** Takes no more connections and removes the socket; open connections end by themselves or by their timeout. */
   close(): void {
     if (this.#server.listening) this.#server.close();
   }

@@ -2,6 +2,7 @@ import type { Order } from '../protocol/order.ts';
 import { wordOf } from '../protocol/wire-enum.ts';
 import type { Outbox } from './outbox.ts';
 import { headAndTail } from './text.ts';
+import { orderTexts } from './texts.ts';
 
 /** What an order came to. */
 export type OrderEnd =
@@ -12,10 +13,7 @@ export type OrderEnd =
 const errorMax = 2_000;
 const resultMax = 4_000;
 
-const unfinishedText =
-  'the agent stopped while this order was under way; whether it took effect is not known, and it is not run a second time — send a new order if it is still wanted';
-
-/** Which orders were ever taken, and what became of them. In outbox.db, so that no rollback makes an order new again. */
+/** Which orders were ever taken, and how they ended. In outbox.db, so that no rollback makes an order new again. */
 export class Ledger {
   readonly #outbox: Outbox;
 
@@ -61,12 +59,12 @@ export class Ledger {
     });
   }
 
-  /** At start: what a crash left half way is reported as failed, once. @returns the ids */
+  /** At start: orders that a crash interrupted are reported as failed, once. @returns the ids */
   failUnfinished(): string[] {
     const rows = this.#outbox.database
       .prepare<[], { id: string }>("SELECT id FROM orders WHERE state IN ('acknowledged', 'running')")
       .all();
-    for (const { id } of rows) this.finish(id, { state: 'failed', error: unfinishedText });
+    for (const { id } of rows) this.finish(id, { state: 'failed', error: orderTexts.stopped });
     return rows.map(({ id }) => id);
   }
 
@@ -74,7 +72,7 @@ export class Ledger {
     this.#outbox.database.prepare('UPDATE orders SET state = ?, outcome = ? WHERE id = ?').run(state, outcome, id);
   }
 
-  /** Ledger and event in one commit: neither is ever there without the other. */
+  /** Ledger and event in one commit: neither ever exists without the other. */
   #write(work: () => void): void {
     this.#outbox.database.transaction(work).immediate();
   }

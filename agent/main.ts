@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
 import { layoutOf } from '../protocol/layout.ts';
+import { printable } from '../protocol/printable.ts';
 import { runAgent } from './agent.ts';
 import { systemClock } from './effects/clock.ts';
 import type { Effects } from './effects/effects.ts';
@@ -11,10 +12,11 @@ import { memorySensor } from './effects/sensor.ts';
 import { AgentError } from './errors.ts';
 import { readVersion } from './release.ts';
 import { readStart } from './start.ts';
+import { agentTexts } from './texts.ts';
 
-/** sysexits(3) EX_CONFIG: what it was given does not let it start; a restart alone will not help. */
+/** sysexits(3) EX_CONFIG: with its current configuration it cannot start; a restart alone will not help. */
 const exitConfig = 78;
-/** A stop that takes longer is ended by force; the supervisor waits 5 s. */
+/** A stop that takes longer is forced; the supervisor waits 5 s. */
 const stopMsMax = 4_500;
 
 const { values } = parseArgs({
@@ -27,11 +29,11 @@ const { values } = parseArgs({
 async function main(): Promise<number> {
   const version = await readVersion(systemFiles, import.meta.dirname);
   if (values.version) {
-    process.stdout.write(`${version}\n`);
+    process.stdout.write(printable(`${version}\n`));
     return 0;
   }
   const stopping = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(name, () => {
       stopping.abort();
       setTimeout(() => process.exit(1), stopMsMax).unref();
@@ -50,7 +52,8 @@ async function main(): Promise<number> {
     random: Math.random,
     boot,
   };
-  await runAgent({ effects, layout, start: await readStart(systemFiles, layout), version }, stopping.signal);
+  const start = await readStart(systemFiles, layout);
+  await runAgent({ effects, layout, start, version, program: import.meta.dirname }, stopping.signal);
   return 0;
 }
 
@@ -58,6 +61,6 @@ try {
   process.exit(await main());
 } catch (error) {
   if (!(error instanceof AgentError)) throw error;
-  process.stderr.write(`the agent did not start: ${error.message} (${error.code})\nwhat to do: ${error.next}\n`);
+  process.stderr.write(printable(agentTexts.notStarted(error.message, error.code, error.next)));
   process.exit(exitConfig);
 }

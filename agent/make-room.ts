@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { freeBytesFail } from './checks.ts';
 import type { AgentFiles, Log } from './effects/effects.ts';
 import { systemCode } from './errors.ts';
+import { storeTexts } from './texts.ts';
 
-/** All that a version of the agent keeps in its directories; one that keeps more names it here. */
+/** Everything that a version of the agent keeps in its directories; a version that keeps more adds it here. */
 const ours = /^(state|outbox)\.db(-wal|-shm|-journal)?$|^agent\.json$|^keys$/;
 
 /**
- * A disk or quota that an earlier agent filled must not keep this one from opening its databases: where there is no room,
- * what no version keeps goes, databases that were set aside too.
+ * A disk or quota that an earlier agent filled must not keep this one from opening its databases: without room, files
+ * that no version keeps are removed, and so are databases that were set aside.
  */
 export async function makeRoom(files: AgentFiles, directory: string, log: Log): Promise<void> {
   const space = await files.space(directory);
@@ -24,6 +25,5 @@ export async function makeRoom(files: AgentFiles, directory: string, log: Log): 
       if (systemCode(error) === null) throw error;
     }
   }
-  if (removed.length > 0)
-    log.warn({ directory, removed: removed.slice(0, 20) }, 'there was no room: removed what is not ours');
+  if (removed.length > 0) log.warn({ directory, removed: removed.slice(0, 20) }, storeTexts.madeRoom);
 }

@@ -25,3 +25,19 @@ export const migrations: readonly Migration[] = [
 
 /** The schema that this version writes, and the newest one that it reads. */
 export const stateSchema = migrations.at(-1)?.schema ?? 0;
+
+/**
+ * Tables that older versions pass over: they are added without a new schema, so that the version before this one still reads
+ * the state. A table that was ever shipped keeps its columns.
+ */
+export const additions = `
+  CREATE TABLE IF NOT EXISTS duties (name TEXT PRIMARY KEY, progress TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS duty_values (
+    duty TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (duty, key)
+  ) STRICT, WITHOUT ROWID;
+`;
+/** One statement for each of them: it fails on a table that only has the same name. */
+export const added = ['SELECT name, progress FROM duties', 'SELECT duty, key, value FROM duty_values'] as const;

@@ -1,29 +1,43 @@
-import { z } from 'zod';
+import { addressBelow } from '../protocol/address.ts';
 import type { CheckStatus } from '../protocol/health.ts';
 import type { Order } from '../protocol/order.ts';
+import {
+  diagnosticArgumentsShape,
+  diagnosticArgumentsText,
+  dutyArgumentsShape,
+  dutyArgumentsText,
+} from '../protocol/order-arguments.ts';
 import { wordOf } from '../protocol/wire-enum.ts';
 import type { Bell } from './bell.ts';
-import { urlBelow } from './check-in.ts';
 import { CredentialsError, readCredentials } from './credentials.ts';
+import type { Scheduler } from './duties/scheduler.ts';
 import type { Effects } from './effects/effects.ts';
 import { HttpError } from './effects/http.ts';
 import { systemCode } from './errors.ts';
 import type { OrderEnd } from './ledger.ts';
+import type { NetworkPath } from './network-path.ts';
 import type { OrderHandler } from './orders.ts';
 import type { ApplianceConfig } from './settings.ts';
 import type { State } from './state.ts';
+import { orderTexts } from './texts.ts';
 
-/** Characters of JSON that the result of `collect-logs` may have, so that it travels whole. */
+/** Characters of JSON in the result of `collect-logs`, so that it is never cut. */
 const logCharsMax = 3_600;
+
+const networkTestMs = 30_000;
+/** An order waits this long for a duty: other orders wait behind it. */
+const dutyMs = 60_000;
 
 export interface OrderContext {
   readonly effects: Effects;
   readonly config: ApplianceConfig;
   readonly state: State;
+  readonly duties: Scheduler;
   readonly version: string;
   readonly slot: string;
   readonly hintPath: string;
   readonly credentialsPath: string;
+  readonly networkPath: NetworkPath;
   readonly checks: () => Record<string, CheckStatus>;
   readonly server: () => CheckStatus;
   readonly checkInBell: Bell;
@@ -32,16 +46,17 @@ export interface OrderContext {
 
 type Handlers = Readonly<Record<string, (order: Order, context: OrderContext) => OrderEnd | Promise<OrderEnd>>>;
 
-/** By kind; what is not here is answered as unsupported, so that the operator sees it (S62). */
+/** By kind; an unknown kind is answered as unsupported, so that the operator sees it (S62). */
 const handlers: Handlers = {
   'check-in': (_order, { checkInBell }) => {
     checkInBell.ring();
-    return succeeded({ checkingIn: 'at once' });
+    return succeeded({ checkingIn: orderTexts.atOnce });
   },
   'run-checks': (_order, { checks, server }) => succeeded({ checks: checks(), server: server() }),
   identify: (_order, context) => identify(context),
   'network-test': (_order, context) => testNetwork(context),
   diagnostic: (order, context) => diagnose(order, context),
+  'run-duty': (order, context) => runDuty(order, context),
   'collect-logs': (_order, { effects }) => succeeded({ lines: lastLines(effects.recentLog()) }),
   update_iso: (_order, context) => hintUpdater(context),
 };
@@ -51,7 +66,7 @@ export function orderHandler(context: OrderContext): OrderHandler {
     const kind = wordOf(order.kind);
     const handler = Object.hasOwn(handlers, kind) ? handlers[kind] : undefined;
     if (handler === undefined) {
-      return { state: 'unsupported', error: `version ${context.version} of the agent does not know the kind ${kind}` };
+      return { state: 'unsupported', error: orderTexts.kindUnknown(context.version, kind) };
     }
     return await handler(order, context);
   };
@@ -63,15 +78,17 @@ function succeeded(result: object): OrderEnd {
 
 async function identify({ effects, config, version, slot, credentialsPath }: OrderContext): Promise<OrderEnd> {
   const { appliance } = await readCredentials(effects.files, credentialsPath);
-  effects.log.info({ appliance, site: config.site_name }, 'identify: this is the appliance that was asked for');
+  effects.log.info({ appliance, site: config.site_name }, orderTexts.identify);
   return succeeded({ appliance, site: config.site_name, version, slot, boot: effects.boot });
 }
 
-async function testNetwork({ effects, credentialsPath, signal }: OrderContext): Promise<OrderEnd> {
+async function testNetwork({ effects, credentialsPath, networkPath, signal }: OrderContext): Promise<OrderEnd> {
   const startMs = effects.clock.monoMs();
   try {
     const { url } = await readCredentials(effects.files, credentialsPath);
-    const { status } = await effects.http.send({ method: 'GET', url: urlBelow(url, '/health'), signal });
+    await networkPath.read();
+    const over = { entry: networkPath.first, totalMs: networkTestMs };
+    const { status } = await effects.http.send({ method: 'GET', url: addressBelow(url, '/health'), over, signal });
     return succeeded({
       server: status < 500 ? 'ok' : 'fail',
       status,
@@ -79,22 +96,39 @@ async function testNetwork({ effects, credentialsPath, signal }: OrderContext): 
     });
   } catch (error) {
     if (!(error instanceof HttpError || error instanceof CredentialsError)) throw error;
-    return { state: 'failed', error: `the server was not reached: ${error.message} (${error.code})` };
+    return { state: 'failed', error: orderTexts.serverNotReached(error.message, error.code) };
   }
 }
 
-const queryShape = z.object({
-  query: z.literal('readings'),
-  upTo: z
-    .string()
-    .regex(/^\d{1,15}$/)
-    .transform(Number),
-});
-
 function diagnose(order: Order, { state }: OrderContext): OrderEnd {
-  const query = queryShape.safeParse(order.args);
+  const query = diagnosticArgumentsShape.safeParse(order.args);
   if (query.success) return succeeded(state.digestUpTo(query.data.upTo));
-  return { state: 'failed', error: 'a diagnostic needs query=readings and upTo=NUMBER; nothing else can be asked yet' };
+  return { state: 'failed', error: orderTexts.diagnosticOnly(diagnosticArgumentsText) };
+}
+
+/** @returns null: it has not ended */
+async function within<Value>(promise: Promise<Value>, ms: number): Promise<Value | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), ms);
+  });
+  const found = await Promise.race([promise, late]);
+  clearTimeout(timer);
+  return found;
+}
+
+/** A run of its own, also where the breaker is open; its failure is the order's. */
+async function runDuty(order: Order, { duties }: OrderContext): Promise<OrderEnd> {
+  const asked = dutyArgumentsShape.safeParse(order.args);
+  if (!asked.success) return { state: 'failed', error: dutyArgumentsText };
+  const run = duties.runNow(asked.data.duty);
+  if (run === null) {
+    return { state: 'failed', error: orderTexts.dutyUnknown(asked.data.duty, duties.names.join(', ')) };
+  }
+  const found = await within(run, dutyMs);
+  if (found === null) return { state: 'failed', error: orderTexts.dutyRunsOn(asked.data.duty, dutyMs / 1_000) };
+  if (found.outcome === 'failed') return { state: 'failed', error: `${found.code}: ${found.error}` };
+  return succeeded({ duty: asked.data.duty, result: found.result ?? null });
 }
 
 /** The newest lines that fit as JSON, oldest first. */
@@ -113,10 +147,10 @@ function lastLines(lines: readonly string[]): string[] {
 async function hintUpdater({ effects, hintPath }: OrderContext): Promise<OrderEnd> {
   try {
     await effects.files.touch(hintPath);
-    return succeeded({ hint: 'the updater was asked to look for a release now; what it does, it reports itself' });
+    return succeeded({ hint: orderTexts.updaterAsked });
   } catch (error) {
     const code = systemCode(error);
     if (code === null) throw error;
-    return { state: 'failed', error: `the updater could not be asked: ${hintPath} can not be touched (${code})` };
+    return { state: 'failed', error: orderTexts.updaterNotAsked(hintPath, code) };
   }
 }

@@ -1,15 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import Sqlite, { type Database } from 'better-sqlite3';
-import { type Digest, sha256 } from '../protocol/digest.ts';
+import {
+  beyondText,
+  offeredAgainText,
+  offeredFrom,
+  type SentEvent,
+  type ServerMemory,
+  storedOf,
+} from '../protocol/acknowledgement.ts';
+import { counterMax, eventNumberStepMax } from '../protocol/bounded-step.ts';
 import { type EventInput, eventsPerCheckInMax } from '../protocol/event.ts';
 import type { Log } from './effects/effects.ts';
-import { clearTheWay, isUnusable, NotOursError, setAside } from './set-aside.ts';
-import { closeDatabase, openDatabase } from './state.ts';
+import { chainHash, chainStart, renumber, renumberUncounted } from './outbox-chain.ts';
+import { clearTheWay, isUnusable, NotOursError, refuseMarked, setAside } from './set-aside.ts';
+import { closeDatabase, openDatabase, waitBriefly } from './state.ts';
+import { storeTexts } from './texts.ts';
 
-/** Acknowledged events that are kept, so that a server that was restored from a backup can be offered them again. */
+/** Acknowledged events that are kept, so that they can be offered again to a server restored from a backup. */
 const acknowledgedMax = 100_000;
-/** JSON of all events of one check-in; the rest of its 16 KiB is for what surrounds them. */
+/** JSON of all events of one check-in; the rest of its 16 KiB is for the fields around them. */
 const batchBytesMax = 13 * 1024;
+
+/** Characters of a damaged event that are sent. */
+const damagedTextMax = 300;
 
 /** Frozen for ever: every version, older ones too, writes this file, and no rollback restores it. */
 const schema = `
@@ -34,25 +47,23 @@ const schema = `
   CREATE TABLE IF NOT EXISTS words (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 `;
 
-/** The `prev` of the first event. */
-const chainStart = '0'.repeat(64);
-
 export type NewEvent = Omit<EventInput, 'id' | 'n' | 'at'>;
 export type CounterName = 'seq' | 'reading' | 'issuedAtS';
 
-/** @returns the link that this event adds to the chain of evidence */
-export function chainHash(prev: Digest, body: string): Digest {
-  return sha256(`${prev}\n${body}`);
+/** The events of one check-in: as they travel, and what an acknowledgement calls them. */
+export interface Batch {
+  readonly events: readonly unknown[];
+  readonly sent: readonly SentEvent[];
 }
 
-/** Who opened state.db, by its own word. */
+/** The version that opened state.db, as it recorded itself. */
 export interface StateOpener {
   readonly version: string;
   /** The transaction whose trial it was; null: none. */
   readonly trialTx: number | null;
 }
 
-/** Events wait here until the server has them; also the file of the order ledger and of the counters. */
+/** Events wait here until the server has them; the file also holds the order ledger and the counters. */
 export class Outbox {
   readonly database: Database;
   readonly #at: () => EventInput['at'];
@@ -62,9 +73,12 @@ export class Outbox {
     this.#at = at;
   }
 
-  /** Adds one event at the end of the chain; durable when this returns, unless a transaction is open around it. */
-  append(event: NewEvent): void {
-    this.database
+  /**
+   * Adds one event at the end of the chain; durable when this returns, unless a transaction is open around it.
+   * @returns its id
+   */
+  append(event: NewEvent): string {
+    return this.database
       .transaction(() => {
         const head = this.database
           .prepare<[], { n: number; hash: string }>('SELECT n, hash FROM events ORDER BY n DESC LIMIT 1')
@@ -76,6 +90,7 @@ export class Outbox {
         this.database
           .prepare('INSERT INTO events (n, id, record, body, prev, hash) VALUES (?, ?, ?, ?, ?, ?)')
           .run(n, id, event.record?.name ?? null, body, prev, chainHash(prev, body));
+        return id;
       })
       .immediate();
   }
@@ -92,62 +107,102 @@ export class Outbox {
   }
 
   /**
-   * The oldest events that wait, as many as one check-in holds; as they were written, by whichever version. None before the
-   * first answer: it says which numbers an earlier outbox of this appliance has used.
+   * The oldest waiting events, as many as one check-in holds, as whichever version wrote them. None before the first
+   * answer, which says which numbers an earlier outbox of this appliance has used.
    */
-  batch(): unknown[] {
-    if (this.#word('epoch') === null) return [];
+  batch(): Batch {
+    if (this.#word('epoch') === null) return { events: [], sent: [] };
     const rows = this.database
-      .prepare<[number], { body: string }>('SELECT body FROM events WHERE acked = 0 ORDER BY n LIMIT ?')
+      .prepare<[number], SentEvent & { body: string }>(
+        'SELECT id, n, body FROM events WHERE acked = 0 ORDER BY n LIMIT ?',
+      )
       .all(eventsPerCheckInMax);
     const events: unknown[] = [];
+    const sent: SentEvent[] = [];
     let bytes = 0;
-    for (const { body } of rows) {
+    for (const { id, n, body } of rows) {
       bytes += Buffer.byteLength(body) + 1;
-      // One event is always below the bound by itself: what it carries is cut when it is appended.
+      // A single event always fits: its contents are cut when it is appended.
       if (bytes > batchBytesMax && events.length > 0) break;
-      events.push(JSON.parse(body));
+      events.push(this.#readBody({ id, n, body }));
+      sent.push({ id, n });
     }
-    return events;
+    return { events, sent };
+  }
+
+  /** An unreadable row does not block those behind it: its remains are sent under its id and number. */
+  #readBody({ id, n, body }: SentEvent & { readonly body: string }): unknown {
+    try {
+      return JSON.parse(body);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      const text = storeTexts.eventDamaged(body.slice(0, damagedTextMax));
+      return { id, n, at: this.#at(), kind: 'note', text } satisfies EventInput;
+    }
   }
 
   /**
-   * What a verified answer says of the server's memory. A new epoch is a server that was restored from a backup: it is
-   * offered again what it no longer has.
-   * @returns false when the server claims events that this outbox never had: then nothing is forgotten
+   * Applies what a verified answer to a request with `sent` says about the server's memory. Only events in `sent` are
+   * ever forgotten, and events that the server misses wait again.
+   * @returns what a person should read about it
    */
-  settle(answer: { readonly ackUpto: number; readonly epoch: string; readonly issuedAtS: number }): boolean {
+  settle(sent: readonly SentEvent[], answer: ServerMemory & { readonly issuedAtS: number }): readonly string[] {
     return this.database
       .transaction(() => {
-        this.raise('issuedAtS', answer.issuedAtS);
+        // Earlier versions judge orders by the greatest value that they find here: it follows the server's answers.
+        this.setCounter('issuedAtS', answer.issuedAtS);
         const known = this.#word('epoch');
-        if (known === null && answer.ackUpto > 0) this.#continueAfter(answer.ackUpto);
+        if (known === null && answer.ackUpto > 0) this.#continueAfter(Math.min(answer.ackUpto, eventNumberStepMax));
         const last = this.#lastN();
-        if (answer.ackUpto > last) return false;
+        const told = [...this.#offerAgain(offeredFrom(answer, known)), ...this.#tellBeyond(answer, last)];
         if (known !== answer.epoch) this.#setWord('epoch', answer.epoch);
-        if (known !== null && known !== answer.epoch) {
-          this.database.prepare('UPDATE events SET acked = 0 WHERE acked = 1 AND n > ?').run(answer.ackUpto);
-        }
-        this.database.prepare('UPDATE events SET acked = 1 WHERE acked = 0 AND n <= ?').run(answer.ackUpto);
+        const acknowledge = this.database.prepare('UPDATE events SET acked = 1 WHERE id = ?');
+        for (const id of storedOf(sent, answer)) acknowledge.run(id);
         this.database.prepare('DELETE FROM events WHERE acked = 1 AND n <= ?').run(last - acknowledgedMax);
-        return true;
+        return told;
       })
       .immediate();
   }
 
-  counter(name: CounterName): number {
-    const row = this.database.prepare<[string], { value: number }>('SELECT value FROM counters WHERE name = ?');
-    return row.get(name)?.value ?? 0;
+  /** Acknowledged events from this number on that are still kept wait again, with one note at a time. */
+  #offerAgain(from: number | null): string[] {
+    if (from === null) return [];
+    const { changes } = this.database.prepare('UPDATE events SET acked = 0 WHERE acked = 1 AND n >= ?').run(from);
+    if (changes === 0) return [];
+    const text = offeredAgainText(changes);
+    const noted = this.database.prepare('SELECT 1 FROM events WHERE acked = 0 AND id = ?').get(this.#word('offered'));
+    if (noted === undefined) this.#setWord('offered', this.append({ kind: 'note', text }));
+    return [text];
   }
 
-  /** Raises a counter, durably; a lower value changes nothing. */
+  #tellBeyond({ ackUpto, epoch }: ServerMemory, last: number): string[] {
+    if (ackUpto <= last || this.#word('beyond') === epoch) return [];
+    this.#setWord('beyond', epoch);
+    const text = beyondText(ackUpto);
+    this.append({ kind: 'note', text });
+    return [text];
+  }
+
+  counter(name: CounterName): number {
+    const row = this.database.prepare<[string], { value: number }>('SELECT value FROM counters WHERE name = ?');
+    const value = row.get(name)?.value ?? 0;
+    // Nothing counts this far: a damaged counter starts again, and the server names the next number.
+    return value >= 0 && value < counterMax ? value : 0;
+  }
+
+  /** Raises a counter, durably; a lower value changes nothing, unless the stored one cannot have been counted. */
   raise(name: CounterName, value: number): void {
     this.database
       .prepare(
         `INSERT INTO counters (name, value) VALUES (?, ?)
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE excluded.value > value`,
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE excluded.value > value OR value >= ?`,
       )
-      .run(name, value);
+      .run(name, value, counterMax);
+  }
+
+  /** Sets a counter, also to a lower value. */
+  setCounter(name: CounterName, value: number): void {
+    this.database.prepare('INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)').run(name, value);
   }
 
   close(): void {
@@ -155,23 +210,12 @@ export class Outbox {
   }
 
   /**
-   * A new outbox of an appliance that the server knows: its first numbers are taken there, by events that an earlier outbox
-   * had. What waits here was never accepted under them; it gets the numbers after those, and its links anew.
+   * For a new outbox of an appliance that the server knows: the server has its first numbers from an earlier outbox.
+   * Events that wait here were never accepted under them; they get the numbers after those, and new links.
    */
   #continueAfter(taken: number): void {
-    const rows = this.database.prepare<[], { n: number; body: string }>('SELECT n, body FROM events ORDER BY n').all();
-    if (rows.length === 0 || (rows[0]?.n ?? 0) > taken) return;
-    const renumber = this.database.prepare('UPDATE events SET n = ?, body = ?, prev = ?, hash = ? WHERE n = ?');
-    let prev = chainStart;
-    const moved = rows.map((row, index) => {
-      const n = taken + 1 + index;
-      const body = JSON.stringify({ ...JSON.parse(row.body), n });
-      const link = { n, body, prev, hash: chainHash(prev, body), from: row.n };
-      prev = link.hash;
-      return link;
-    });
-    // From the last one on, so that no number is there twice on the way.
-    for (const { n, body, prev: before, hash, from } of moved.reverse()) renumber.run(n, body, before, hash, from);
+    const first = this.database.prepare<[], { n: number | null }>('SELECT min(n) AS n FROM events').get()?.n ?? null;
+    if (first !== null && first <= taken) renumber(this.database, first, taken);
   }
 
   /** The version that opened state.db last; null: none did since this outbox began. */
@@ -188,6 +232,15 @@ export class Outbox {
     })();
   }
 
+  /** The authority that the server said it goes by; null: none. */
+  get serverAuthority(): string | null {
+    return this.#word('authority') || null;
+  }
+
+  set serverAuthority(authority: string | null) {
+    this.#setWord('authority', authority ?? '');
+  }
+
   #lastN(): number {
     return this.database.prepare<[], { n: number | null }>('SELECT max(n) AS n FROM events').get()?.n ?? 0;
   }
@@ -202,7 +255,7 @@ export class Outbox {
   }
 }
 
-/** One statement for each table, so that a database which only has their names is told from ours. */
+/** One statement for each table: it fails on a database whose tables only have the same names. */
 const ours = [
   'SELECT n, id, record, body, prev, hash, acked FROM events',
   'SELECT id, kind, state, outcome FROM orders',
@@ -216,26 +269,29 @@ function openOurs(path: string): Database {
   try {
     database.exec(schema);
     for (const sql of ours) database.prepare(sql);
+    renumberUncounted(database);
+    waitBriefly(database);
     return database;
   } catch (error) {
     database.close();
-    // The schema is frozen: what has the names of these tables and not their columns was never an outbox.
+    // The schema is frozen: a file with these table names but other columns was never an outbox.
     if (!(error instanceof Sqlite.SqliteError) || error.code !== 'SQLITE_ERROR') throw error;
     throw new NotOursError(error.message, { cause: error });
   }
 }
 
 /**
- * Opens the outbox. One that can not be read is kept aside, and a new one begun: no rollback brings it back, and without
- * one no version could ever serve again.
+ * Opens the outbox. An unreadable one is kept aside and a new one begun: no rollback restores it, and without an outbox
+ * no version could ever serve again.
  */
 export function openOutbox(path: string, at: () => EventInput['at'], log: Log): Outbox {
   try {
+    refuseMarked(path);
     return new Outbox(openOurs(path), at);
   } catch (cause) {
     if (!isUnusable(cause)) throw cause;
     const kept = setAside(path);
-    const text = `outbox.db could not be read; it is kept as ${kept}, and a new one was begun`;
+    const text = storeTexts.outboxReplaced(kept);
     log.error({ code: 'outbox-unreadable', error: String(cause) }, text);
     const outbox = new Outbox(openOurs(path), at);
     outbox.append({ kind: 'note', text });

@@ -1,18 +1,24 @@
 import { z } from 'zod';
+import { shapeProblem } from '../protocol/shape-problem.ts';
+import { parseWritten } from '../protocol/written-json.ts';
 import type { AgentFiles } from './effects/effects.ts';
 import { systemCode } from './errors.ts';
+import { agentTexts } from './texts.ts';
 
 const settingsBytesMax = 64 * 1024;
 
 /** Milliseconds between two readings. */
 const intervalMsShape = z.int().min(20).max(60_000);
-/** A longer interval is taken as this: work that stands still for a minute ends a trial, and for half of one is not healthy. */
+/**
+ * A longer interval is reduced to this: work that stands still for a minute ends a trial, and half a minute is not
+ * healthy.
+ */
 const intervalMsMost = 20_000;
 const siteNameShape = z.string().max(60);
 
 /**
- * The appliance's settings, as the site wrote them. Every file that was ever in the field works: a missing field has a
- * standard, an unknown one is kept and ignored, a wrong one is named in `problems` and its standard holds.
+ * The appliance's settings, as the site wrote them. Every file that was ever in the field works: a missing field takes
+ * its standard, an unknown one is kept and ignored, and a wrong one is named in `problems` and takes its standard.
  */
 export class ApplianceConfig {
   readonly intervalMs: number;
@@ -42,7 +48,7 @@ function take<Value>(
   if (found === undefined) return standard;
   const parsed = shape.safeParse(found);
   if (parsed.success) return parsed.data;
-  problems.push(`${name}: ${parsed.error.issues[0]?.message ?? 'wrong'}; ${JSON.stringify(standard)} holds`);
+  problems.push(agentTexts.settingStandard(name, shapeProblem(parsed.error), JSON.stringify(standard)));
   return standard;
 }
 
@@ -50,10 +56,12 @@ function take<Value>(
 export async function readSettings(files: AgentFiles, path: string): Promise<ApplianceConfig> {
   try {
     const text = await files.readText(path, settingsBytesMax);
-    return new ApplianceConfig(text === null ? {} : z.record(z.string(), z.unknown()).parse(JSON.parse(text)));
+    return new ApplianceConfig(text === null ? {} : z.record(z.string(), z.unknown()).parse(parseWritten(text)));
   } catch (error) {
     const named = error instanceof SyntaxError || error instanceof z.ZodError || systemCode(error) !== null;
     if (!named || !(error instanceof Error)) throw error;
-    return new ApplianceConfig({}, [`agent.json can not be read, so all standards hold: ${error.message}`]);
+    return new ApplianceConfig({}, [
+      agentTexts.settingsUnreadable(error instanceof z.ZodError ? shapeProblem(error) : error.message),
+    ]);
   }
 }

@@ -2,7 +2,8 @@ import { join, resolve } from 'node:path';
 import { type Start, startShape } from '../protocol/health.ts';
 import type { Layout } from '../protocol/layout.ts';
 import type { AgentFiles } from './effects/effects.ts';
-import { AgentError } from './errors.ts';
+import { AgentError, systemCode } from './errors.ts';
+import { agentTexts } from './texts.ts';
 
 const startBytesMax = 16 * 1024;
 
@@ -12,20 +13,26 @@ const startBytesMax = 16 * 1024;
  */
 export async function readStart(files: AgentFiles, layout: Layout): Promise<Start> {
   const path = join(layout.launchedComponent('app'), 'start.json');
-  const text = await files.readText(path, startBytesMax);
+  const text = await readOrRefuse(files, path);
   if (text === null) {
-    throw new AgentError(
-      'start-missing',
-      `there is no ${path}, so this start has no nonce and no state`,
-      'let launch start the agent; it writes that file',
-    );
+    throw new AgentError('start-missing', agentTexts.noStart(path), agentTexts.noStartNext);
   }
   try {
     const start = startShape.parse(JSON.parse(text));
     return { ...start, stateDir: resolve(layout.root, start.stateDir) };
   } catch (cause) {
-    throw new AgentError('start-invalid', `${path} is not what launch writes`, 'restart the agent through launch', {
+    throw new AgentError('start-invalid', agentTexts.otherStart(path), agentTexts.restartNext, {
       cause,
     });
+  }
+}
+
+async function readOrRefuse(files: AgentFiles, path: string): Promise<string | null> {
+  try {
+    return await files.readText(path, startBytesMax);
+  } catch (cause) {
+    if (systemCode(cause) === null) throw cause;
+    const text = agentTexts.startUnreadable(path, systemCode(cause));
+    throw new AgentError('start-invalid', text, agentTexts.restartNext, { cause });
   }
 }

@@ -2,12 +2,17 @@ import { existsSync } from 'node:fs';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { type Digest, sha256 } from '../protocol/digest.ts';
 import { AgentError } from './errors.ts';
-import { migrations, stateSchema } from './migrations.ts';
+import { added, additions, migrations, stateSchema } from './migrations.ts';
 import { clearTheWay, isUnusable, NotOursError } from './set-aside.ts';
+import { storeTexts } from './texts.ts';
 
-/** Somebody else's lock (a backup, a person with a shell) is waited for this long. */
+/** At a start, the agent waits this long for another process's lock (a backup, a person with a shell). */
 const busyMs = 2_000;
-/** Readings that state.db keeps: about a day at one a second, and about 12 MB. */
+/**
+ * Afterwards it waits this long: a health answer has 2 s, and a statement in a shell must not lose the end of an order.
+ */
+const brieflyMs = 100;
+/** Readings that state.db keeps: about a day's at one per second, and about 12 MB. */
 const readingsMax = 100_000;
 
 const readingColumns = ['n', 'name', 'value', 'sha256'] as const;
@@ -15,7 +20,7 @@ const readingColumns = ['n', 'name', 'value', 'sha256'] as const;
 export interface Reading {
   readonly n: number;
   readonly name: string;
-  /** null: the machine did not say. */
+  /** null: the machine did not report one. */
   readonly value: number | null;
   readonly sha256: Digest;
 }
@@ -32,28 +37,29 @@ export function readingDigest(n: number, value: number | null): Digest {
 /** The agent's state: what goes back with a slot when a release is rolled back. */
 export class State {
   readonly schema: number;
-  readonly #database: Database;
+  /** For what keeps tables of its own here. */
+  readonly database: Database;
 
   constructor(database: Database, schema: number) {
-    this.#database = database;
+    this.database = database;
     this.schema = schema;
   }
 
   add(n: number, value: number | null): Reading {
     const reading = { n, name: readingName(n), value, sha256: readingDigest(n, value) };
-    this.#database
+    this.database
       .transaction(() => {
-        this.#database
+        this.database
           .prepare('INSERT INTO readings (n, name, value, sha256) VALUES (?, ?, ?, ?)')
           .run(reading.n, reading.name, reading.value, reading.sha256);
-        this.#database.prepare('DELETE FROM readings WHERE n <= ?').run(n - readingsMax);
+        this.database.prepare('DELETE FROM readings WHERE n <= ?').run(n - readingsMax);
       })
       .immediate();
     return reading;
   }
 
   last(): Reading | null {
-    const row = this.#database.prepare<[], Reading>(
+    const row = this.database.prepare<[], Reading>(
       'SELECT n, name, value, sha256 FROM readings ORDER BY n DESC LIMIT 1',
     );
     return row.get() ?? null;
@@ -61,7 +67,7 @@ export class State {
 
   /** A digest over the lines `name sha256` of all readings up to `n`, in order: what was acknowledged is there. */
   digestUpTo(n: number): { readonly count: number; readonly sha256: Digest; readonly first: number | null } {
-    const rows = this.#database
+    const rows = this.database
       .prepare<[number], Reading>('SELECT n, name, sha256 FROM readings WHERE n <= ? ORDER BY n')
       .all(n);
     const lines = rows.map((row) => `${row.name} ${row.sha256}\n`);
@@ -69,18 +75,26 @@ export class State {
   }
 
   close(): void {
-    closeDatabase(this.#database);
+    closeDatabase(this.database);
   }
 }
 
-/** Brings the log into the file, so that a snapshot of the stopped agent is one file, and closes. */
+/** Writes the log into the file, so that a snapshot of the stopped agent is one file, and closes. */
 export function closeDatabase(database: Database): void {
   if (!database.open) return;
   database.pragma('wal_checkpoint(TRUNCATE)');
   database.close();
 }
 
-/** Durable at each commit: what is acknowledged must be there after a power cut. */
+/**
+ * Once the database is open: while a statement waits, no health check is answered. A store that refuses is tried again
+ * later.
+ */
+export function waitBriefly(database: Database): void {
+  database.pragma(`busy_timeout = ${brieflyMs}`);
+}
+
+/** Durable at each commit: what is acknowledged must survive a power cut. */
 export function openDatabase(path: string): Database {
   const database = new Sqlite(path, { timeout: busyMs });
   database.pragma('journal_mode = WAL');
@@ -95,33 +109,45 @@ function columnsOf(database: Database, table: string): string[] {
     .map(({ name }) => name);
 }
 
-/** @throws NotOursError when what has the names of our tables is something else */
+/** @throws NotOursError when the tables with our names are something else */
 function schemaOf(database: Database): number {
   const [meta, readings] = [columnsOf(database, 'meta'), columnsOf(database, 'readings')];
-  if (meta.length > 0 && !meta.includes('schema')) throw new NotOursError('its table meta is not ours');
+  if (meta.length > 0 && !meta.includes('schema')) throw new NotOursError(storeTexts.otherMeta);
   const schema =
     meta.length === 0 ? 0 : (database.prepare<[], { schema: number }>('SELECT schema FROM meta').get()?.schema ?? 0);
-  // Of a newer version nothing is known but that it is newer, and its data is not this one's to give up (I3).
+  // A newer version's schema says only that it is newer, and this version must not give up its data (I3).
   if (Number.isInteger(schema) && schema > stateSchema) return schema;
-  // Every schema since the first one has these; before it there is no such table.
+  // Every schema since the first has these columns; before it, there is no such table.
   const isOurs = schema === 0 ? readings.length === 0 : readingColumns.every((name) => readings.includes(name));
-  if (!Number.isInteger(schema) || schema < 0 || !isOurs) throw new NotOursError('its table readings is not ours');
+  if (!Number.isInteger(schema) || schema < 0 || !isOurs) throw new NotOursError(storeTexts.otherReadings);
   return schema;
 }
 
 /**
- * @param schemaMax the newest schema of a version that could run here; undefined: nobody knows
- * @throws NotOursError when no version can have written that number: then it is damage, and would keep every release out
+ * @param schemaMax the newest schema of a version that could run here; undefined: unknown
+ * @throws NotOursError when no version can have written that number: then it is damage that would keep every release
+ * from starting
  */
 function refuseNewer(schema: number, path: string, schemaMax: number | undefined): void {
   if (schema <= stateSchema) return;
   if (schemaMax !== undefined && schema > schemaMax)
-    throw new NotOursError(`its schema is ${schema}, and no version that could run here knows one above ${schemaMax}`);
+    throw new NotOursError(storeTexts.schemaUnknown(schema, schemaMax));
   throw new AgentError(
     'state-too-new',
-    `${path} has schema ${schema}, this version reads up to ${stateSchema}`,
-    'start the version that wrote it, or let the updater put the snapshot back',
+    storeTexts.schemaTooNew(path, schema, stateSchema),
+    storeTexts.schemaTooNewNext,
   );
+}
+
+/** @throws NotOursError when something else has the name of one of them */
+function addTables(database: Database): void {
+  try {
+    database.exec(additions);
+    for (const sql of added) database.prepare(sql);
+  } catch (error) {
+    if (!(error instanceof Sqlite.SqliteError) || error.code !== 'SQLITE_ERROR') throw error;
+    throw new NotOursError(error.message, { cause: error });
+  }
 }
 
 /**
@@ -132,7 +158,7 @@ function refuseNewer(schema: number, path: string, schemaMax: number | undefined
 export function openState(path: string, schemaMax?: number): State {
   try {
     clearTheWay(path);
-    // Looked at through a read-only handle first, so that a refused file is not even checkpointed.
+    // Read through a read-only handle first, so that a refused file is not even checkpointed.
     if (existsSync(path)) {
       const looking = new Sqlite(path, { readonly: true, timeout: busyMs });
       try {
@@ -147,18 +173,15 @@ export function openState(path: string, schemaMax?: number): State {
       refuseNewer(from, path, schemaMax);
       if (from === 0) database.exec('CREATE TABLE IF NOT EXISTS meta (schema INTEGER NOT NULL) STRICT');
       for (const step of migrations) if (step.schema > from) step.up(database);
+      addTables(database);
       database.prepare('DELETE FROM meta').run();
       database.prepare('INSERT INTO meta (schema) VALUES (?)').run(stateSchema);
     });
     migrate.immediate();
+    waitBriefly(database);
     return new State(database, stateSchema);
   } catch (cause) {
     if (!isUnusable(cause)) throw cause;
-    throw new AgentError(
-      'state-unreadable',
-      `${path} is not a database that can be read`,
-      'go back to the previous version with its data on the field page; the file is left as it is',
-      { cause },
-    );
+    throw new AgentError('state-unreadable', storeTexts.noDatabase(path), storeTexts.noDatabaseNext, { cause });
   }
 }

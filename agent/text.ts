@@ -1,11 +1,11 @@
-/** What JSON makes of a text, in bytes: a control character becomes six. */
+/** A text's length in bytes of JSON: a control character becomes six. */
 function jsonBytes(text: string): number {
   return Buffer.byteLength(JSON.stringify(text));
 }
 
 /**
- * Head and tail of a text that is too long for the wire (S32): the cause stands at the one or the other end.
- * @param charsMax what the field may hold, in characters and, within two of them, in bytes of JSON
+ * Head and tail of a text that is too long for the wire (S32): the cause is at one end or the other.
+ * @param charsMax the field's limit in characters, and also in bytes of JSON, plus two
  */
 export function headAndTail(text: string, charsMax: number): string {
   const gap = '\n…\n';

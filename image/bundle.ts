@@ -1,10 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { constants, zstdCompressSync } from 'node:zlib';
+import { securityVersionStepMax } from '../protocol/bounded-step.ts';
 import type { Component } from '../protocol/component.ts';
 import { type Digest, sha256 } from '../protocol/digest.ts';
 import { bundleName, type ManifestInput, manifestShape } from '../protocol/manifest.ts';
 import { type FileEntry, manifestLimits, type Runtime, treeDigestInput } from '../protocol/payload.ts';
+import { whyNotStartable } from '../protocol/startable.ts';
 import { archiveEnd, archiveHeader, archivePadding } from './archive.ts';
 import { writeWhole } from './durable.ts';
 import { ImageError } from './errors.ts';
@@ -14,9 +16,10 @@ import { PatchList } from './patching/patches.ts';
 import { ChunkList } from './payload.ts';
 import { addRelease, type Repository } from './repository.ts';
 import type { OfflineMetadata } from './repository-metadata.ts';
+import { buildTexts } from './texts.ts';
 import { type SourceFile, treeOf } from './tree.ts';
 
-/** Digests do not compress, all else of a manifest does; a higher level gains nothing. */
+/** Digests do not compress; for everything else in a manifest, a higher level gains nothing. */
 const manifestLevel = 12;
 
 /** A runtime to ship beside the payload. */
@@ -24,7 +27,7 @@ export interface RuntimeSource {
   /** For people, e.g. `node`. */
   readonly name: string;
   readonly files: readonly SourceFile[];
-  /** The interpreter's path within. */
+  /** Path of the interpreter, relative to the runtime. */
   readonly entry: string;
 }
 
@@ -40,7 +43,7 @@ export type Payload =
       readonly kind: 'tree';
       readonly dir: string;
       readonly entry: string;
-      /** null: the one that the operating system brings. */
+      /** null, for an updater: it runs on the operating system's. */
       readonly runtime: RuntimeSource | null;
     }
   | { readonly kind: 'image'; readonly file: string };
@@ -55,7 +58,7 @@ export interface BundleInput {
   readonly stateBytesMax: number;
   readonly source: ManifestInput['source'];
   readonly sbom: Digest;
-  /** Bundles of earlier releases that patches are made against, the likeliest first. */
+  /** Bundles of earlier releases to make patches against, the likeliest first. */
   readonly bases?: readonly string[];
   readonly repository: Repository;
   readonly outDir: string;
@@ -71,13 +74,15 @@ export interface Bundle {
 }
 
 /**
- * Describes a payload, releases it in the repository, and writes `<component>-<version>.hfb` (the format is section 6 of
- * the design). The same input gives the same bytes, but for the metadata, which is dated.
+ * Describes a payload, adds it to the repository's targets, and writes `<component>-<version>.hfb`. The same input
+ * gives the same bytes, except for the metadata, which is dated.
  * @throws ImageError
  */
 export async function buildBundle(input: BundleInput): Promise<Bundle> {
   const frames = await openFrameStore(input.repository.dir);
-  const patches = new PatchList(await earlierReleases(input.bases ?? []));
+  const earlier = await earlierReleases(input.bases ?? []);
+  requireNearSecurityVersion(input, earlier);
+  const patches = new PatchList(earlier);
   const chunks = new ChunkList(frames, patches);
   const content = await addPayload(chunks, input.payload);
   const listed = patches.listed(chunks.chunks.map((chunk) => chunk.sha256));
@@ -86,6 +91,7 @@ export async function buildBundle(input: BundleInput): Promise<Bundle> {
     return own === undefined ? chunk : { ...chunk, patches: own };
   });
   const manifest = manifestBytes(input, { ...content, chunks: described, bases: patches.bases });
+  requireStartable({ ...input, ...content });
   const { component, version } = input;
   const metadata = await addRelease(input.repository, { component, version, manifest });
   await mkdir(input.outDir, { recursive: true });
@@ -95,13 +101,35 @@ export async function buildBundle(input: BundleInput): Promise<Bundle> {
   return { path, bytes, manifest: sha256(manifest), chunks: chunks.chunks.length, runtime };
 }
 
-/** The fields of the manifest that say what the slot will hold. */
+/** The fields of the manifest that describe the content of the slot. */
 type Content = Pick<ManifestInput, 'entry' | 'files' | 'links' | 'image'> & { readonly runtime: Runtime | null };
 
 async function earlierReleases(paths: readonly string[]): Promise<EarlierRelease[]> {
   const releases: EarlierRelease[] = [];
   for (const path of paths) releases.push(await readEarlierRelease(path));
   return releases;
+}
+
+/** Refuses what server and appliances would refuse, because nothing there could start it. */
+function requireStartable(release: Parameters<typeof whyNotStartable>[0] & { readonly version: string }): void {
+  const why = whyNotStartable(release);
+  if (why === null) return;
+  const message = buildTexts.notStartable(release.component, release.version, why);
+  throw new ImageError('runtime-missing', message, buildTexts.notStartableNext);
+}
+
+/** Refuses a number that appliances would refuse, because it would shut out every release numbered below. */
+function requireNearSecurityVersion(
+  { component, version, securityVersion }: BundleInput,
+  earlier: readonly EarlierRelease[],
+): void {
+  const before = Math.max(0, ...earlier.map((release) => release.securityVersion));
+  if (securityVersion - before <= securityVersionStepMax) return;
+  throw new ImageError(
+    'security-version-step',
+    buildTexts.securityVersionStep(securityVersion, component, version, securityVersionStepMax, before),
+    buildTexts.securityVersionStepNext,
+  );
 }
 
 async function addPayload(chunks: ChunkList, payload: Payload): Promise<Content> {
@@ -139,19 +167,19 @@ function manifestBytes(input: BundleInput, content: Content & Pick<ManifestInput
     source: input.source,
     sbom: input.sbom,
   };
-  // What an appliance would refuse is not built.
+  // A manifest that an appliance would refuse is not built.
   const parsed = manifestShape.safeParse(manifest);
   const bytes = Buffer.from(JSON.stringify(parsed.success ? parsed.data : null));
   if (parsed.success && bytes.length <= manifestLimits.manifestBytesMax) return bytes;
   throw new ImageError(
     'payload-invalid',
-    `${input.component} ${input.version} makes a manifest that no appliance accepts`,
-    'see the cause, and change the payload or the options',
+    buildTexts.noManifest(input.component, input.version),
+    buildTexts.noManifestNext,
     { cause: parsed.error ?? new RangeError(`the manifest has ${bytes.length} bytes`) },
   );
 }
 
-/** The same bytes give the same frame: the level is fixed, and there is one thread. */
+/** The same bytes give the same frame: the level is fixed, and one thread compresses. */
 function packManifest(manifest: Buffer): Buffer {
   return zstdCompressSync(manifest, { params: { [constants.ZSTD_c_compressionLevel]: manifestLevel } });
 }

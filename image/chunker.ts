@@ -1,21 +1,21 @@
 import { createHash } from 'node:crypto';
 
 /**
- * Cuts by content (a gear hash, as in FastCDC): whether a byte ends a chunk depends only on the 32 bytes before it, so an
- * insertion moves no other cut. The numbers are part of the format: a change makes every stored chunk new.
+ * Cuts by content (a gear hash, as in FastCDC). Whether a byte ends a chunk depends only on the 32 bytes before it, so
+ * an insertion moves no other cut. The numbers are part of the format: a change makes every stored chunk new.
  */
 export const chunkBytes = {
-  /** Below this, a chunk's entry in the manifest costs more than sharing it saves. */
+  /** Below this, a chunk's entry in the manifest costs more than sharing the chunk saves. */
   min: 64 * 1024,
-  /** Cuts are expected this far behind the minimum. */
+  /** The expected distance of a cut behind the minimum. */
   expected: 256 * 1024,
-  /** Bounds the memory of whoever unpacks one. */
+  /** Bounds the memory for unpacking a chunk. */
   max: 1024 * 1024,
 } as const;
 
 /** The hash shifts by one bit a byte, so a byte is forgotten after 32 of them. */
 const windowBytes = 32;
-/** The high bits are the ones that the whole window reaches; 18 of them are zero once in 256 KiB. */
+/** The whole window reaches the high bits; 18 of them are zero once in 256 KiB. */
 const cutMask = ~(2 ** (32 - Math.log2(chunkBytes.expected)) - 1);
 
 function gearTable(): Int32Array {
@@ -24,7 +24,7 @@ function gearTable(): Int32Array {
   );
 }
 
-/** @returns where each chunk of `bytes` ends, in order; the last one is the length. Nothing for no bytes. */
+/** @returns where each chunk of `bytes` ends, in order; the last end is the length. Empty for no bytes. */
 export function cutPoints(bytes: Uint8Array): number[] {
   const gear = gearTable();
   const cuts: number[] = [];

@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** True for the error that a file system call gives when the name is not there. */
+/** True for the error of a file system call on a missing name. */
 export function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 /**
- * Lets `write` fill a temporary file and then gives it its name: whoever reads sees the old file or the new one, whole.
- * Several processes may do that to one name; the last one stays.
+ * Lets `write` fill a temporary file and then renames it: a reader sees either the whole old file or the whole new one.
+ * If several processes write one name, the last one wins.
  */
 export async function writeWhole(
   path: string,
@@ -20,7 +20,7 @@ export async function writeWhole(
   const file = await open(temporary, 'wx', mode);
   try {
     try {
-      // appendFile writes all of the bytes; write may stop half way.
+      // appendFile writes all of the bytes; write may stop halfway.
       await write((bytes) => file.appendFile(bytes));
       await file.sync();
     } finally {

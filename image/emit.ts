@@ -4,18 +4,21 @@ import { join } from 'node:path';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { execa } from 'execa';
 import { type Digest, sha256 } from '../protocol/digest.ts';
+import { cut } from '../protocol/text.ts';
 import { ImageError } from './errors.ts';
+import { emitMaker } from './maker.ts';
 import { billOfMaterials, packageDirectories } from './sbom.ts';
+import { buildTexts } from './texts.ts';
 
-/** The components that this repository's own source makes. */
+/** The components that are built from this repository's own source. */
 export type ProgramComponent = 'app' | 'updater';
 
-/** release.json, beside the program: what it answers to `--version`. */
+/** release.json, beside the program: its answer to `--version`. */
 export interface Release {
   readonly component: ProgramComponent;
   readonly version: string;
   readonly commit: string;
-  /** When the source was committed, in seconds since 1970: trusted time does not begin before. */
+  /** When the source was committed, in seconds since 1970: trusted time never begins before that. */
   readonly builtAt?: number;
 }
 
@@ -24,7 +27,9 @@ export interface EmitInput extends Release {
   readonly sourceDir: string;
   /** Must be empty or missing. */
   readonly outDir: string;
-  /** The Node binary that proves the result by running it. */
+  /** The directory of a maker's own work, for an agent; null or absent: none. */
+  readonly makerDir?: string | null;
+  /** The Node binary that runs the result as a proof. */
   readonly node: string;
 }
 
@@ -33,8 +38,8 @@ export interface Program {
   readonly sbom: Digest;
 }
 
-/** A start of the program that only prints its version takes a fraction of a second; a build machine may be busy. */
-const versionTimeoutMs = 20_000;
+/** A start that only prints the version takes a fraction of a second, but a build machine may be busy. */
+const versionTimeoutMs = 120_000;
 
 const native = 'better-sqlite3';
 const folders: Readonly<Record<ProgramComponent, string>> = { app: 'agent', updater: 'updater' };
@@ -48,8 +53,8 @@ const commonJsBanner = [
 ].join('\n');
 
 /**
- * zod exports its namespace by a name, and esbuild keeps all of what such a name may reach: every language's messages, half a
- * megabyte that each start would read. As a namespace import it is only what the source uses.
+ * zod exports its namespace by a name, and esbuild keeps everything that such a name may reach: every language's
+ * messages, half a megabyte that each start would read. A namespace import keeps only what the source uses.
  */
 const onlyWhatIsUsed: Plugin = {
   name: 'only-what-is-used',
@@ -62,7 +67,7 @@ const onlyWhatIsUsed: Plugin = {
   },
 };
 
-/** Options that every program is built with. Packages keep their own names, so that a stack trace can be read. */
+/** Options of every program's build. Packages keep their own names, so that stack traces stay readable. */
 export function buildOptions(sourceDir: string): BuildOptions {
   return {
     absWorkingDir: sourceDir,
@@ -70,7 +75,7 @@ export function buildOptions(sourceDir: string): BuildOptions {
     format: 'esm',
     platform: 'node',
     target: 'node26',
-    // A copy of the tree reaches its packages through a link; without this their real place would end up in the output.
+    // A copy of the tree reaches its packages through a link; without this, their real path would be in the output.
     preserveSymlinks: true,
     legalComments: 'none',
     charset: 'utf8',
@@ -82,8 +87,8 @@ export function buildOptions(sourceDir: string): BuildOptions {
 
 /**
  * Turns a program's source into what a slot runs: `main.js` and its parts, `release.json`, `sbom.json`, and the native
- * module where it is used. The same tree gives the same bytes, wherever it lies. Then the result must say the version
- * that was declared.
+ * module if it is used. The same tree gives the same bytes, wherever it lies. Finally the result must report the
+ * declared version.
  * @throws ImageError `build-failed`, `version-mismatch`, `payload-invalid`
  */
 export async function emitProgram(input: EmitInput): Promise<Program> {
@@ -92,21 +97,25 @@ export async function emitProgram(input: EmitInput): Promise<Program> {
   const folder = folders[input.component];
   // The field page is a process of its own, from the updater's slot.
   const page = join(folder, 'page', 'main.ts');
+  const { makerDir = null, node } = input;
+  // A duty of a maker runs in a thread, from the agent's slot.
+  const thread = join(folder, 'duties', 'thread.ts');
   const entryPoints = {
     main: join(folder, 'main.ts'),
     ...(existsSync(join(sourceDir, page)) ? { page } : {}),
+    ...(makerDir === null ? {} : { thread }),
   };
+  const options: BuildOptions = { ...buildOptions(sourceDir), banner: { js: commonJsBanner }, external: [native] };
   const metafile = await bundle({
-    ...buildOptions(sourceDir),
+    ...options,
     entryPoints,
     outdir: outDir,
     splitting: true,
-    // Beside main.js, so that import.meta.dirname is the slot in each part.
+    // Beside main.js, so that import.meta.dirname is the slot in every part.
     chunkNames: 'part-[hash]',
-    banner: { js: commonJsBanner },
-    external: [native],
   });
-  const packages = [...packageDirectories(Object.keys(metafile.inputs))];
+  const made = makerDir === null ? [] : await emitMaker({ sourceDir, makerDir, outDir, node, options });
+  const packages = [...packageDirectories([...Object.keys(metafile.inputs), ...made])];
   if (usesNative(metafile)) {
     await copyNative(sourceDir, outDir);
     packages.push(`node_modules/${native}`);
@@ -129,20 +138,20 @@ export async function bundle(options: BuildOptions): Promise<Metafile> {
     return metafile;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ImageError('build-failed', `the source does not build: ${reason}`, 'repair the source', { cause });
+    throw new ImageError('build-failed', buildTexts.sourceBroken(reason), buildTexts.sourceBrokenNext, { cause });
   }
 }
 
-/** Without it Node would read each file twice to find out what it is. */
+/** Without it Node would read each file twice to find out its type. */
 export async function writeModuleMark(directory: string, type: 'module' | 'commonjs'): Promise<void> {
   await writeFile(join(directory, 'package.json'), `${JSON.stringify({ private: true, type })}\n`);
 }
 
-/** A part that an earlier build left behind would be shipped. */
+/** Parts that an earlier build left behind would be shipped. */
 export async function prepareEmpty(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   if ((await readdir(directory)).length === 0) return;
-  throw new ImageError('payload-invalid', `${directory} is not empty`, 'give an empty directory');
+  throw new ImageError('payload-invalid', buildTexts.notEmpty(directory), buildTexts.notEmptyNext);
 }
 
 function usesNative(metafile: Metafile): boolean {
@@ -151,7 +160,7 @@ function usesNative(metafile: Metafile): boolean {
   );
 }
 
-/** The module's JavaScript and the one binary for this architecture (glibc); not its C sources. */
+/** Copies the module's JavaScript and the binary for this architecture (glibc), without its C sources. */
 async function copyNative(sourceDir: string, outDir: string): Promise<void> {
   const from = join(sourceDir, 'node_modules', native);
   const to = join(outDir, 'node_modules', native);
@@ -162,7 +171,7 @@ async function copyNative(sourceDir: string, outDir: string): Promise<void> {
   await cp(join(from, binary), join(to, binary));
 }
 
-/** A release whose content reports another version is refused: somebody bumped the wrong file. */
+/** Refuses a release whose content reports another version: somebody raised the wrong one. */
 async function requireVersion({ outDir, node, version }: EmitInput): Promise<void> {
   const result = await execa(node, ['main.js', '--version'], {
     cwd: outDir,
@@ -172,17 +181,13 @@ async function requireVersion({ outDir, node, version }: EmitInput): Promise<voi
     reject: false,
   });
   if (result.failed) {
-    const reason = `${result.stderr}`.trim().slice(0, 600) || result.shortMessage;
-    throw new ImageError(
-      'build-failed',
-      `the built program does not start: ${reason}`,
-      'repair the source, or what it imports',
-    );
+    const reason = cut(`${result.stderr}`.trim(), 600) || result.shortMessage;
+    throw new ImageError('build-failed', buildTexts.programBroken(reason), buildTexts.programBrokenNext);
   }
   if (result.stdout.trim() === version) return;
   throw new ImageError(
     'version-mismatch',
-    `the built program says that it is ${JSON.stringify(result.stdout.trim().slice(0, 80))}, declared was ${version}`,
-    'let the program read its version from release.json, beside it',
+    buildTexts.otherVersion(JSON.stringify(result.stdout.trim().slice(0, 80)), version),
+    buildTexts.otherVersionNext,
   );
 }

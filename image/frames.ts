@@ -6,18 +6,19 @@ import { constants, zstdCompress } from 'node:zlib';
 import type { Digest } from '../protocol/digest.ts';
 import { isMissing, replaceFile } from './durable.ts';
 import { ImageError } from './errors.ts';
+import { buildTexts } from './texts.ts';
 
 const compress = promisify(zstdCompress);
 
-/** zstd's own default: a quarter of a second for each hundred MB, within some percent of the slow levels. */
+/** zstd's own default: a quarter of a second for each hundred MB, and within some percent of the slow levels. */
 const compressionLevel = 3;
 
 /**
- * Compressed chunks by the digest of their raw bytes, kept beside the repository: what two releases share (above all the
- * runtime) is compressed once. Each file begins with the digest of its frame, because what is read here gets signed.
+ * Compressed chunks by the digest of their raw bytes, kept beside the repository: what two releases share (above all
+ * the runtime) is compressed once. Each file begins with the digest of its frame, because what is read here is signed.
  */
 export interface FrameStore {
-  /** Makes the frame when it is not there, or not whole. @returns its bytes' number */
+  /** Makes the frame if it is missing or not whole. @returns its size in bytes */
   add(digest: Digest, raw: Uint8Array): Promise<number>;
   /** @throws ImageError `repository-damaged` */
   read(digest: Digest): Promise<Buffer>;
@@ -38,11 +39,7 @@ export async function openFrameStore(repositoryDir: string): Promise<FrameStore>
     async read(digest) {
       const frame = await readFrame(pathOf(digest));
       if (frame !== null) return frame;
-      throw new ImageError(
-        'repository-damaged',
-        `the compressed chunk ${digest} went bad`,
-        'build again: it is made anew',
-      );
+      throw new ImageError('repository-damaged', buildTexts.chunkDamaged(digest), buildTexts.chunkDamagedNext);
     },
   };
 }
@@ -53,7 +50,7 @@ function digestOf(frame: Uint8Array): Buffer {
   return createHash('sha256').update(frame).digest();
 }
 
-/** null for a frame that is not there, or not whole. */
+/** null for a frame that is missing or not whole. */
 async function readFrame(path: string): Promise<Buffer | null> {
   try {
     const bytes = await readFile(path);

@@ -1,15 +1,21 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
+import { exitDone, exitFailed, exitUsage } from '../protocol/exit-status.ts';
+import { printable } from '../protocol/printable.ts';
+import { shapeProblem } from '../protocol/shape-problem.ts';
+import { systemProblem } from '../protocol/system-problem.ts';
+import { hearUnwritten } from '../protocol/unwritten-output.ts';
 import { versionShape } from '../protocol/version.ts';
+import { addKeyCommands } from './ceremony/key-commands.ts';
 import { ImageError } from './errors.ts';
-import { addKeyCommands } from './keys/key-commands.ts';
 import { emitOs } from './os.ts';
 import { addReleaseCommands } from './release-commands.ts';
 import { sourceCommit } from './source-commit.ts';
 import { emitSystem } from './system/emit-system.ts';
 import { confirm, print } from './terminal.ts';
+import { commandTexts } from './texts.ts';
 
 const checkout = resolve(import.meta.dirname, '..');
 const osShape = z.object({ out: z.string(), source: z.string(), version: versionShape, node: z.string() });
@@ -19,7 +25,7 @@ async function os(raw: unknown, json: boolean): Promise<void> {
   const sourceDir = resolve(source);
   const commit = await sourceCommit(sourceDir, null);
   const files = await emitOs({ sourceDir, outDir: resolve(out), version, commit, node: resolve(node) });
-  print(json, { ...files, version, commit }, `${resolve(out)}: launch.js, updater/, node (updater ${version})`);
+  print(json, { ...files, version, commit }, commandTexts.osWritten(resolve(out), version));
 }
 
 const systemShape = z.object({ os: z.string(), factory: z.array(z.string()), out: z.string() });
@@ -28,43 +34,71 @@ async function system(raw: unknown, json: boolean): Promise<void> {
   const { os: osDir, factory, out } = systemShape.parse(raw);
   const outDir = resolve(out);
   const { units } = await emitSystem({ osDir: resolve(osDir), factory: factory.map((file) => resolve(file)), outDir });
-  print(json, { out: outDir, units }, `${outDir}: lay it over / (${units.length} units)`);
+  print(json, { out: outDir, units }, commandTexts.systemWritten(outDir, units.length));
 }
 
-const program = new Command('holdfast-image')
-  .description('Builds signed bundles and keeps the offline part of the release repository.')
-  .enablePositionalOptions();
+/** What the person typed: `holdfast`, `holdfast release`, which passes its words on, or the script of this checkout. */
+const calledAs = process.env.HOLDFAST_CALLED_AS ?? 'npm run bundle --';
+const program = new Command(calledAs)
+  .description(commandTexts.program)
+  .enablePositionalOptions()
+  .configureOutput({
+    writeOut: (text) => process.stdout.write(printable(text)),
+    writeErr: (text) => process.stderr.write(printable(text)),
+    outputError: (text, write) => write(`${text.trimEnd()}\n${commandTexts.usageNext(calledAs)}\n`),
+  });
 addReleaseCommands(program, checkout, print);
 addKeyCommands(program, { print, confirm });
 program
   .command('os')
-  .description("write what the operating system's image brings: launch, the updater, Node")
-  .requiredOption('--out <dir>', 'an empty directory')
-  .requiredOption('--version <version>', 'the version of the updater')
-  .option('--source <dir>', 'the checkout', checkout)
-  .option('--node <file>', 'the Node binary', process.execPath)
-  .option('--json', 'print one JSON object', false)
+  .description(commandTexts.os)
+  .requiredOption('--out <dir>', commandTexts.emptyDirectory)
+  .requiredOption('--version <version>', commandTexts.osVersion)
+  .option('--source <dir>', commandTexts.checkout, checkout)
+  .option('--node <file>', commandTexts.osNode, process.execPath)
+  .option('--json', commandTexts.json, false)
   .action((options) => os(options, options.json));
 program
   .command('system')
-  .description('write the tree that makes a plain Debian machine an appliance: programs, factory bundles, units, users')
-  .requiredOption('--os <dir>', 'what `os` wrote')
-  .requiredOption('--factory <file...>', 'one bundle of app and one of updater')
-  .requiredOption('--out <dir>', 'an empty directory')
-  .option('--json', 'print one JSON object', false)
+  .description(commandTexts.system)
+  .requiredOption('--os <dir>', commandTexts.systemOs)
+  .requiredOption('--factory <file...>', commandTexts.systemFactory)
+  .requiredOption('--out <dir>', commandTexts.emptyDirectory)
+  .option('--json', commandTexts.json, false)
   .action((options) => system(options, options.json));
+
+/** Commander's own exits mean wrong usage, except those that the user asked for (help, version). */
+function exitOverride(command: Command): void {
+  command.exitOverride();
+  for (const each of command.commands) exitOverride(each);
+}
+exitOverride(program);
+
+hearUnwritten(
+  process.stdout,
+  ({ code, message, next }) => process.stderr.write(printable(`${commandTexts.problem(message, code, next)}\n`)),
+  // What was begun is finished.
+  () => process.once('exit', () => Object.assign(process, { exitCode: exitFailed })),
+);
 
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`${explain(error)}\n`);
-  process.exitCode = 1;
+  const { status, text } = explain(error);
+  if (text !== null) process.stderr.write(printable(`${text}\n`));
+  process.exitCode = status;
 }
 
-/** What a person reads; anything that is not an expected failure is a bug, and crashes. */
-function explain(error: unknown): string {
-  if (error instanceof ImageError) return `${error.message} (${error.code})\nwhat to do: ${error.next}`;
-  if (error instanceof z.ZodError) return z.prettifyError(error);
-  if (error instanceof InvalidArgumentError) return error.message;
+/** The text for a person; an error that is not an expected failure is a bug, and crashes. */
+function explain(error: unknown): { readonly status: number; readonly text: string | null } {
+  const refused = (code: string, message: string, next: string) => {
+    return { status: exitFailed, text: commandTexts.problem(message, code, next) };
+  };
+  if (error instanceof ImageError) return refused(error.code, error.message, error.next);
+  if (error instanceof z.ZodError) return { status: exitUsage, text: shapeProblem(error) };
+  if (error instanceof InvalidArgumentError) return { status: exitUsage, text: error.message };
+  if (error instanceof CommanderError) return { status: error.exitCode === 0 ? exitDone : exitUsage, text: null };
+  const problem = systemProblem(error);
+  if (problem !== null) return refused(problem.code, problem.message, problem.next);
   throw error;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { buildOptions, bundle, emitProgram, prepareEmpty, writeModuleMark } from './emit.ts';
 import { ImageError } from './errors.ts';
 import { committedAt } from './source-commit.ts';
+import { buildTexts } from './texts.ts';
 
 export interface OsInput {
   readonly sourceDir: string;
@@ -20,7 +21,7 @@ export interface OsFiles {
 }
 
 /**
- * What the operating system's image brings: `launch.js`, `updater/` (the payload that `setup` installs as factory, and
+ * What the operating system's image ships: `launch.js`, `updater/` (the payload that `setup` installs as factory, and
  * runs from) and `node`.
  * @throws ImageError
  */
@@ -49,15 +50,15 @@ export async function emitOs(input: OsInput): Promise<OsFiles> {
 }
 
 /**
- * launch runs as root before everything else: one file, and nothing in it but our source and Node. A script, because each
- * start of the agent waits for it, and Node takes ten milliseconds more to start a module.
+ * launch runs as root before everything else: one file, which contains only our source and Node. It is a script,
+ * because each start of the agent waits for it, and Node takes ten milliseconds more to start a module.
  */
 async function emitLaunch(sourceDir: string, outfile: string): Promise<void> {
   const metafile = await bundle({
     ...buildOptions(sourceDir),
     format: 'cjs',
     define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename' },
-    entryPoints: [join('updater', 'launch.ts')],
+    entryPoints: [join('updater', 'launch', 'main.ts')],
     outfile,
   });
   const foreign = [
@@ -67,9 +68,5 @@ async function emitLaunch(sourceDir: string, outfile: string): Promise<void> {
     ),
   ];
   if (foreign.length === 0) return;
-  throw new ImageError(
-    'build-failed',
-    `launch imports ${foreign.join(', ')}; it may import only Node`,
-    'keep packages out of updater/launch.ts and all that it imports',
-  );
+  throw new ImageError('build-failed', buildTexts.launchImports(foreign.join(', ')), buildTexts.launchImportsNext);
 }

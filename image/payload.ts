@@ -6,10 +6,10 @@ import type { FrameStore } from './frames.ts';
 import type { PatchList } from './patching/patches.ts';
 import type { SourceFile } from './tree.ts';
 
-/** Frames in work at once: as many as Node has threads for compressing, twice, so that none waits for the disk. */
+/** Frames compressed at the same time: twice as many as Node has threads for it, so that none waits for the disk. */
 const framesInFlightMax = 8;
 
-/** The chunks of one bundle: each distinct one once, in the order of first use, laid end to end. */
+/** The chunks of one bundle: each distinct chunk once, in the order of first use, laid end to end. */
 export class ChunkList {
   readonly #indexes = new Map<Digest, number>();
   readonly #chunks: Chunk[] = [];
@@ -26,7 +26,7 @@ export class ChunkList {
     return this.#chunks;
   }
 
-  /** Bytes of the `chunks` entry. */
+  /** Size of the `chunks` entry. */
   get storedBytes(): number {
     return this.#offset;
   }

@@ -1,18 +1,34 @@
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
+import { unknownFields, unknownFieldsText } from '../protocol/known-fields.ts';
 import { type TrialAsked, trialAskedShape } from '../protocol/manifest.ts';
+import { shapeProblem } from '../protocol/shape-problem.ts';
+import { TrustError } from '../protocol/trust/trust-error.ts';
+import { trustRoot } from '../protocol/trust/tuf.ts';
 import { versionShape } from '../protocol/version.ts';
+import { parseWritten } from '../protocol/written-json.ts';
 import type { Bundle } from './bundle.ts';
 import { writeMetadataBundle } from './ceremony/metadata-bundle.ts';
+import { ImageError } from './errors.ts';
 import { buildOsRelease, buildRelease, type OsReleaseInput, rehearseRelease, type TriedRelease } from './release.ts';
 import { listReleases, requireRepository, revokeRelease, withoutRelease } from './repository.ts';
-import { readRoots } from './repository-metadata.ts';
-import { dryShape, jsonOption, openFrom, placeOf, repositoryShape, withRepository } from './repository-options.ts';
+import {
+  dryShape,
+  jsonOption,
+  openFrom,
+  placeOf,
+  repositoryShape,
+  signableIn,
+  withRepository,
+  withSigning,
+} from './repository-options.ts';
 import { sourceCommit } from './source-commit.ts';
 import { addSourcesCommands } from './sources-commands.ts';
 import { type Print, wholeNumber } from './terminal.ts';
+import { buildTexts, commandTexts, verifyTexts } from './texts.ts';
 import { verifiedText, verifyBundle } from './verify/verify-bundle.ts';
 
 const componentShape = z.enum(['app', 'updater', 'os']);
@@ -26,6 +42,9 @@ const describedShape = z.object({
   securityVersion: z.int().min(0).optional(),
   state: stateShape.optional(),
   trial: trialAskedShape.optional(),
+  /** For people: the origin of the patch, and the purpose of the release. */
+  from: z.unknown(),
+  note: z.unknown(),
 });
 
 const dry = dryShape.shape;
@@ -35,6 +54,7 @@ const buildShape = repositoryShape.extend({
   version: versionShape.optional(),
   release: z.string().optional(),
   patch: z.string().optional(),
+  with: z.string().optional(),
   runtime: z.string().optional(),
   base: z.array(z.string()).default([]),
   image: z.string().optional(),
@@ -52,48 +72,66 @@ const verifyShape = z.object({ root: z.string().optional(), json: z.boolean().de
 
 /** `build`, `revoke`, `list`, `verify`: the releases of the operator's repository. */
 export function addReleaseCommands(program: Command, checkout: string, print: Print): void {
-  withRepository(program.command('build').description('build one release, try its start, sign it, write its bundle'))
-    .addOption(new Option('--component <name>', 'what to build').choices(componentShape.options).makeOptionMandatory())
-    .option('--version <version>', 'the version of the release')
-    .option('--release <dir>', 'a directory with release.json and release.patch')
-    .option('--patch <file>', 'a unified diff to apply to the source')
-    .option('--runtime <file>', 'a Node binary to ship with it')
-    .option('--base <file...>', 'bundles of earlier releases to make patches against, the likeliest first')
-    .option('--image <file>', 'for os: what a device slot will hold')
-    .option('--sbom <file>', 'for os: its bill of materials')
-    .option('--security-version <number>', 'rises when older releases must not come back', wholeNumber)
-    .option('--healthy-s <seconds>', 'for app: a longer trial than the standard one, in healthy time', wholeNumber)
-    .option('--deadline-s <seconds>', 'for app: a later end of the trial', wholeNumber)
-    .option('--migration-s <seconds>', 'for app: how long it may migrate its state, beside the deadline', wholeNumber)
-    .option('--source <dir>', 'the checkout', checkout)
-    .option('--no-trial-start', 'do not start the agent against the frozen states first')
-    .option('--dry-run', 'build and try it, but sign and write nothing')
-    .requiredOption('--out <dir>', 'where the bundle goes')
+  withSigning(program.command('build').description(commandTexts.build))
+    .addOption(
+      new Option('--component <name>', commandTexts.buildComponent)
+        .choices(componentShape.options)
+        .makeOptionMandatory(),
+    )
+    .option('--version <version>', commandTexts.buildVersion)
+    .option('--release <dir>', commandTexts.buildRelease)
+    .option('--patch <file>', commandTexts.buildPatch)
+    .option('--with <dir>', commandTexts.buildWith)
+    .option('--runtime <file>', commandTexts.buildRuntime)
+    .option('--base <file...>', commandTexts.buildBase)
+    .option('--image <file>', commandTexts.buildImage)
+    .option('--sbom <file>', commandTexts.buildSbom)
+    .option('--security-version <number>', commandTexts.buildSecurityVersion, wholeNumber)
+    .option('--healthy-s <seconds>', commandTexts.buildHealthy, wholeNumber)
+    .option('--deadline-s <seconds>', commandTexts.buildDeadline, wholeNumber)
+    .option('--migration-s <seconds>', commandTexts.buildMigration, wholeNumber)
+    .option('--source <dir>', commandTexts.checkout, checkout)
+    .option('--no-trial-start', commandTexts.buildNoTrialStart)
+    .option('--dry-run', commandTexts.buildDryRun)
+    .requiredOption('--out <dir>', commandTexts.buildOut)
     .action((options) => build(buildShape.parse(options), print));
-  withRepository(program.command('revoke <component> <version>').description('take a release off the signed list'))
-    .option('--dry-run', 'say what would be done, and change nothing')
+  withSigning(program.command('revoke <component> <version>').description(commandTexts.revoke))
+    .option('--dry-run', commandTexts.dryRun)
     .action((component, version, options) =>
       revoke(componentShape.parse(component), versionShape.parse(version), revokeShape.parse(options), print),
     );
-  withRepository(program.command('list').description('the releases that the signed list names')).action((options) =>
-    list(options, print),
-  );
+  withRepository(program.command('list').description(commandTexts.list)).action((options) => list(options, print));
   addSourcesCommands(program, print);
   program
     .command('verify <file>')
-    .description('check a bundle as a server and an appliance do, and say what it is')
-    .option('--root <file>', 'the root of trust that an appliance has (metadata/1.root.json of the repository)')
+    .description(commandTexts.verify)
+    .option('--root <file>', commandTexts.verifyRoot)
     .addOption(jsonOption())
     .action((file, options) => verify(resolve(file), verifyShape.parse(options), print));
 }
 
-async function describedIn(directory: string | undefined) {
+/** Reads the description in a directory with release.json and release.patch. @throws ImageError `release-invalid` */
+export async function describedIn(directory: string | undefined) {
   if (directory === undefined) return null;
-  const text = await readFile(join(directory, 'release.json'), 'utf8');
-  return { ...describedShape.parse(JSON.parse(text)), patch: join(directory, 'release.patch') };
+  const path = join(directory, 'release.json');
+  const text = await readFile(path, 'utf8');
+  try {
+    const found: unknown = parseWritten(text);
+    const unknown = unknownFieldsText(unknownFields(describedShape, found));
+    if (unknown !== '') throw new ImageError('release-invalid', `${path}: ${unknown}`, buildTexts.releaseNext);
+    return { ...describedShape.parse(found), patch: join(directory, 'release.patch') };
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError || cause instanceof z.ZodError)) throw cause;
+    const why = cause instanceof z.ZodError ? shapeProblem(cause) : cause.message;
+    throw new ImageError('release-invalid', buildTexts.noDescription(path, why), buildTexts.releaseNext, {
+      cause,
+    });
+  }
 }
 
-/** What the release asks of its trial: the command line first, then what describes it. An appliance only lengthens by it. */
+/**
+ * The wanted trial: from the command line first, then from the description. An appliance only ever lengthens its trial.
+ */
 function trialAsked(
   { healthyS, deadlineS, migrationS }: z.infer<typeof buildShape>,
   described: TrialAsked | undefined,
@@ -109,13 +147,13 @@ function trialAsked(
   };
   const parsed = trialAskedShape.safeParse(asked);
   if (parsed.success) return parsed.data;
-  throw new InvalidArgumentError('a trial ends after its healthy time, and each of its times is a day at the most');
+  throw new InvalidArgumentError(buildTexts.trialTimes);
 }
 
 async function build(options: z.infer<typeof buildShape>, print: Print): Promise<void> {
   const described = await describedIn(options.release);
   const version = options.version ?? described?.version;
-  if (version === undefined) throw new InvalidArgumentError('give --version, or --release with a release.json');
+  if (version === undefined) throw new InvalidArgumentError(buildTexts.noVersion);
   const { component, json, dryRun } = options;
   const outDir = resolve(options.out);
   const signing = {
@@ -124,21 +162,23 @@ async function build(options: z.infer<typeof buildShape>, print: Print): Promise
     outDir,
   };
   if (component === 'os') return buildOs(options, { ...signing, version }, print);
-  const runtime = options.runtime === undefined ? null : resolve(options.runtime);
+  if (component !== 'app' && options.with !== undefined) throw new InvalidArgumentError(buildTexts.withApp);
+  const sourceDir = resolve(options.source);
   const source = {
-    sourceDir: resolve(options.source),
+    sourceDir,
+    makerDir: options.with === undefined ? null : resolve(options.with),
     patchFile: options.patch ?? described?.patch ?? null,
     component,
     version,
     state: described?.state ?? null,
-    node: runtime ?? process.execPath,
+    runtime: runtimeOf(component, options.runtime, sourceDir),
     triesStarts: options.trialStart,
   };
   const trial = trialAsked(options, described?.trial);
   if (dryRun) {
-    await requireFitting(options);
+    await signableIn(options);
     const tried = await rehearseRelease(source);
-    const text = [...triedLines(tried), `${component} ${version} would be signed, and written into ${outDir}`];
+    const text = [...triedLines(tried), commandTexts.wouldBeSigned(component, version, outDir)];
     return print(json, { dryRun, component, version, ...tried }, text.join('\n'));
   }
   const repository = await openFrom(options);
@@ -146,10 +186,17 @@ async function build(options: z.infer<typeof buildShape>, print: Print): Promise
     ...source,
     ...signing,
     ...(trial === undefined ? {} : { trial }),
-    runtime,
     repository,
   });
   print(json, { component, version, ...bundle, ...tried }, [...triedLines(tried), writtenLine(bundle)].join('\n'));
+}
+
+/** An agent carries the Node that its checkout pins, unless another is given; an updater runs on the system's. */
+function runtimeOf(component: 'app' | 'updater', given: string | undefined, sourceDir: string): string | null {
+  if (given === undefined && component === 'updater') return null;
+  const path = given === undefined ? join(sourceDir, 'node_modules', 'node', 'bin', 'node') : resolve(given);
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === true) return path;
+  throw new ImageError('runtime-missing', buildTexts.noRuntime(path), buildTexts.noRuntimeNext);
 }
 
 async function buildOs(
@@ -160,36 +207,36 @@ async function buildOs(
   const { component, json, dryRun, image, sbom } = options;
   const { version } = signing;
   if (image === undefined || sbom === undefined) {
-    throw new InvalidArgumentError('an os release needs --image FILE, and --sbom FILE with its bill of materials');
+    throw new InvalidArgumentError(buildTexts.osFilesMissing);
   }
   if (dryRun) {
-    await requireFitting(options);
+    await signableIn(options);
     const commit = await sourceCommit(resolve(options.source), null);
-    return print(json, { dryRun, component, version, commit }, `os ${version} would be signed, of ${resolve(image)}`);
+    return print(json, { dryRun, component, version, commit }, commandTexts.osWouldBeSigned(version, resolve(image)));
   }
   const files = { image: resolve(image), sbom: resolve(sbom), sourceDir: resolve(options.source) };
   const bundle = await buildOsRelease({ ...signing, ...files, repository: await openFrom(options) });
   print(json, { component, version, ...bundle }, writtenLine(bundle));
 }
 
-/** As {@link openFrom}, but makes nothing. */
-async function requireFitting(options: z.infer<typeof buildShape>): Promise<void> {
-  const place = await placeOf(options);
-  if ((await readRoots(place.dir)).length > 0) await requireRepository(place);
-}
-
 function writtenLine({ path, bytes, manifest }: Bundle): string {
-  return `${path} (${bytes} bytes, manifest ${manifest})`;
+  return commandTexts.written(path, bytes, manifest);
 }
 
-function triedLines({ commit, starts }: TriedRelease): string[] {
-  const changes = commit.includes('+') ? ', with changes that this commit does not have' : '';
+function triedLines({ commit, starts, triedOn }: TriedRelease): string[] {
+  const changes = commit.includes('+') ? commandTexts.withChanges : '';
   const lines = starts?.map((one) =>
-    one.outcome === 'came-up'
-      ? `started with the state ${one.state} in ${one.ms} ms`
-      : `NOT started with the state ${one.state}: ${one.why}`,
+    one.outcome === 'came-up' ? commandTexts.started(one.state, one.ms) : commandTexts.notStarted(one.state, one.why),
   );
-  return [`source ${commit}${changes}`, ...(lines ?? ['its start was not tried'])];
+  return [commandTexts.source(commit, changes), ...groundLines(triedOn), ...(lines ?? [commandTexts.notTried])];
+}
+
+function groundLines(triedOn: TriedRelease['triedOn']): string[] {
+  if (triedOn === null) return [];
+  const { runtime, ground } = triedOn;
+  return ground.kind === 'own-root'
+    ? [commandTexts.triedAlone(runtime)]
+    : [commandTexts.triedHere(runtime, ground.why), commandTexts.triedHereNext];
 }
 
 async function revoke(
@@ -200,25 +247,41 @@ async function revoke(
 ): Promise<void> {
   const { json, dryRun } = options;
   if (dryRun) {
-    const signed = await requireRepository(await placeOf(options));
+    const signed = await signableIn(options);
     const rest = withoutRelease(signed.trusted, component, version).length;
-    const text = `${component} ${version} would be taken off the list; ${rest} would stay. What runs it would go on`;
+    const text = commandTexts.wouldBeRevoked(component, version, rest);
     return print(json, { dryRun, component, version, revoked: false }, text);
   }
   const repository = await openFrom(options);
   const bundle = await writeMetadataBundle(repository.dir, await revokeRelease(repository, component, version));
-  const text = `${component} ${version} is revoked once the server has this or the next bundle: holdfast release publish ${bundle}`;
+  const text = commandTexts.revoked(component, version, bundle);
   print(json, { component, version, revoked: true, bundle }, text);
 }
 
 async function list(raw: unknown, print: Print): Promise<void> {
   const { json, ...options } = repositoryShape.extend({ json: dry.json }).parse(raw);
-  const releases = await listReleases(await openFrom(options));
-  print(json, { releases }, releases.map(({ name, sha256 }) => `${sha256}  ${name}`).join('\n') || 'no release yet');
+  const place = await placeOf(options);
+  await requireRepository(place);
+  const releases = await listReleases(place);
+  print(json, releases, releases.map(({ name, sha256 }) => `${sha256}  ${name}`).join('\n') || commandTexts.noRelease);
+}
+
+/** @throws ImageError `root-unusable`: what the person named, before the bundle is blamed */
+async function givenRoot(path: string): Promise<Buffer> {
+  const bytes = await readFile(path);
+  try {
+    trustRoot(bytes);
+    return bytes;
+  } catch (cause) {
+    if (!(cause instanceof TrustError)) throw cause;
+    throw new ImageError('root-unusable', verifyTexts.noRootFile(path, cause.message), verifyTexts.noRootFileNext, {
+      cause,
+    });
+  }
 }
 
 async function verify(path: string, { root, json }: z.infer<typeof verifyShape>, print: Print): Promise<void> {
-  const given = root === undefined ? null : await readFile(resolve(root));
+  const given = root === undefined ? null : await givenRoot(resolve(root));
   const verified = await verifyBundle(path, given, new Date());
   print(json, verified, verifiedText(path, verified));
 }

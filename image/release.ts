@@ -6,41 +6,46 @@ import { execa } from 'execa';
 import { z } from 'zod';
 import { type Digest, sha256 } from '../protocol/digest.ts';
 import type { ManifestInput } from '../protocol/manifest.ts';
+import { cut } from '../protocol/text.ts';
 import { type Bundle, buildBundle, nodeRuntime } from './bundle.ts';
 import { emitProgram, type ProgramComponent } from './emit.ts';
 import { ImageError } from './errors.ts';
 import { patchedSource } from './patch.ts';
 import type { Repository } from './repository.ts';
 import { committedAt, sourceCommit } from './source-commit.ts';
+import { buildTexts } from './texts.ts';
 import { readFrozenStates, statesDirectory } from './trial/frozen-states.ts';
+import { findGround, type TrialGround, tryRuntime } from './trial/trial-root.ts';
 import { type TrialOutcome, tryOrders, tryStarts } from './trial/trial-start.ts';
 
-/** The agent's settings and a year of readings fit ten times over; a snapshot of it is copied in a second. */
+/** Room for ten times the agent's settings and a year of readings; a snapshot of it is copied in a second. */
 const stateBytesMaxDefault = 256 * 1024 * 1024;
 
 type State = ManifestInput['compatibility']['state'];
 
-/** What is built, before it is known where it goes. */
+/** What is built, before its destination is known. */
 export interface SourceInput {
   /** The checkout. */
   readonly sourceDir: string;
   readonly patchFile: string | null;
+  /** The directory of a maker's own work, for an agent; null or absent: none. */
+  readonly makerDir?: string | null;
   readonly component: ProgramComponent;
   readonly version: string;
-  /** null: what the source itself says (the agent's newest migration), and reads everything before it. */
+  /** null: the source itself says it (the agent's newest migration), and the release reads everything before it. */
   readonly state: State | null;
-  /** Runs the built program, to try it. */
-  readonly node: string;
-  /** Is the agent started against every frozen state before it is released? Only tests release what they know is broken. */
+  /** The Node binary that the release carries, and is tried on; null, for an updater: the operating system's. */
+  readonly runtime: string | null;
+  /**
+   * Is the agent tried against every frozen state before it is released? Only tests release known broken ones untried.
+   */
   readonly triesStarts: boolean;
 }
 
 export interface ReleaseInput extends SourceInput {
   readonly securityVersion: number;
   readonly trial?: ManifestInput['trial'];
-  /** A Node binary to ship with the release; null: the operating system's. */
-  readonly runtime: string | null;
-  /** Bundles of earlier releases that patches are made against. */
+  /** Bundles of earlier releases to make patches against. */
   readonly bases: readonly string[];
   readonly repository: Repository;
   readonly outDir: string;
@@ -48,13 +53,15 @@ export interface ReleaseInput extends SourceInput {
 
 /** What was built and tried, before anything is signed. */
 export interface TriedRelease {
-  /** The source, with a mark where something was changed since its commit. */
+  /** The source, with a mark if something was changed since its commit. */
   readonly commit: string;
   readonly builtBy: string;
   readonly state: State;
   readonly sbom: Digest;
-  /** null: it was not tried. */
+  /** null: not tried. */
   readonly starts: readonly TrialOutcome[] | null;
+  /** The runtime and the root that it was tried on; null: not tried. */
+  readonly triedOn: { readonly runtime: string; readonly ground: TrialGround } | null;
 }
 
 export interface BuiltRelease extends TriedRelease {
@@ -66,70 +73,83 @@ export interface BuiltRelease extends TriedRelease {
  * @throws ImageError
  */
 export function buildRelease(input: ReleaseInput): Promise<BuiltRelease> {
+  return withTriedRelease(input, async (release, payloadDir, entry) => ({
+    ...release,
+    bundle: await bundleRelease(input, release, payloadDir, entry),
+  }));
+}
+
+/** The last part of {@link buildRelease}: describes the emitted directory, signs it and writes its bundle. */
+export function bundleRelease(
+  input: Omit<ReleaseInput, keyof SourceInput> & Pick<SourceInput, 'component' | 'version' | 'runtime'>,
+  { commit, builtBy, state, sbom }: Omit<TriedRelease, 'starts' | 'triedOn'>,
+  payloadDir: string,
+  entry: string,
+): Promise<Bundle> {
   const { component, version, securityVersion, bases, repository, outDir } = input;
-  return tried(input, async (release, payloadDir, entry) => {
-    const runtime = input.runtime === null ? null : nodeRuntime(input.runtime);
-    const { commit, builtBy, state, sbom } = release;
-    const bundle = await buildBundle({
-      payload: { kind: 'tree', dir: payloadDir, entry, runtime },
-      component,
-      version,
-      securityVersion,
-      compatibility: { state },
-      ...(input.trial === undefined ? {} : { trial: input.trial }),
-      stateBytesMax: stateBytesMaxDefault,
-      source: { commit, builtBy },
-      sbom,
-      bases,
-      repository,
-      outDir,
-    });
-    return { ...release, bundle };
+  const runtime = input.runtime === null ? null : nodeRuntime(input.runtime);
+  return buildBundle({
+    payload: { kind: 'tree', dir: payloadDir, entry, runtime },
+    component,
+    version,
+    securityVersion,
+    compatibility: { state },
+    ...(input.trial === undefined ? {} : { trial: input.trial }),
+    stateBytesMax: stateBytesMaxDefault,
+    source: { commit, builtBy },
+    sbom,
+    bases,
+    repository,
+    outDir,
   });
 }
 
-/** All of {@link buildRelease} that neither signs nor writes anything that stays. @throws ImageError */
+/** {@link buildRelease} without signing or leaving anything behind. @throws ImageError */
 export function rehearseRelease(input: SourceInput): Promise<TriedRelease> {
-  return tried(input, async (release) => release);
+  return withTriedRelease(input, async (release) => release);
 }
 
-/** Builds and tries a release in a directory that is gone afterwards. */
-async function tried<Result>(
+/** Builds and tries a release in a temporary directory. @throws ImageError */
+export async function withTriedRelease<Result>(
   input: SourceInput,
   use: (release: TriedRelease, payloadDir: string, entry: string) => Promise<Result>,
 ): Promise<Result> {
   const work = await mkdtemp(join(tmpdir(), 'holdfast-build-'));
   try {
-    const { component, version, sourceDir, patchFile, node } = input;
+    const { component, version, sourceDir, patchFile, makerDir = null } = input;
+    const node = input.runtime ?? process.execPath;
     const tree = join(work, 'source');
     const payloadDir = join(work, 'payload');
     const commit = await sourceCommit(sourceDir, patchFile);
     await patchedSource({ sourceDir, patchFile, outDir: tree });
-    // An updater's trusted time does not begin before its own source.
+    // An updater's trusted time does not begin before the date of its own source.
     const builtAt = component === 'updater' ? { builtAt: await committedAt(sourceDir) } : {};
     const [{ entry, sbom }, state] = await Promise.all([
-      emitProgram({ component, version, commit, ...builtAt, sourceDir: tree, outDir: payloadDir, node }),
-      input.state ?? stateOf(component, tree, node),
+      emitProgram({ component, version, commit, ...builtAt, sourceDir: tree, makerDir, outDir: payloadDir, node }),
+      input.state ?? stateOf(component, tree),
     ]);
-    const starts = await startsOf(input, { payloadDir, entry, reads: state.reads });
-    return await use({ commit, builtBy: await builderName(sourceDir), state, sbom, starts }, payloadDir, entry);
+    const trial = await startsOf(input, { payloadDir, entry, reads: state.reads });
+    return await use({ commit, builtBy: await builderName(sourceDir), state, sbom, ...trial }, payloadDir, entry);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-/** Only the agent keeps a state that goes back with a slot. */
+/** Only the agent has a state that goes back with a slot. */
 async function startsOf(
-  { component, version, sourceDir, node, triesStarts }: SourceInput,
+  { component, version, sourceDir, runtime, triesStarts }: SourceInput,
   built: { readonly payloadDir: string; readonly entry: string; readonly reads: State['reads'] },
-): Promise<readonly TrialOutcome[] | null> {
-  if (!triesStarts || component !== 'app') return null;
-  const input = { ...built, version, node, states: await readFrozenStates(statesDirectory(sourceDir)) };
-  return [...(await tryStarts(input)), await tryOrders(input)];
+): Promise<Pick<TriedRelease, 'starts' | 'triedOn'>> {
+  if (!triesStarts || component !== 'app' || runtime === null) return { starts: null, triedOn: null };
+  const ground = await findGround();
+  const states = await readFrozenStates(statesDirectory(sourceDir));
+  const input = { ...built, version, node: runtime, states, ground };
+  const triedOn = { runtime: await tryRuntime(ground, input), ground };
+  return { starts: [...(await tryStarts(input)), await tryOrders(input)], triedOn };
 }
 
 export interface OsReleaseInput {
-  /** What a device slot will hold. */
+  /** The content for a device slot. */
   readonly image: string;
   /** Its bill of materials, as a file. */
   readonly sbom: string;
@@ -141,7 +161,7 @@ export interface OsReleaseInput {
   readonly outDir: string;
 }
 
-/** An image of the operating system, which something else has built, as a signed bundle. @throws ImageError */
+/** Makes a signed bundle of an operating system's image that something else has built. @throws ImageError */
 export async function buildOsRelease(input: OsReleaseInput): Promise<Bundle> {
   const { image, version, securityVersion, bases, repository, outDir } = input;
   return buildBundle({
@@ -159,14 +179,14 @@ export async function buildOsRelease(input: OsReleaseInput): Promise<Bundle> {
   });
 }
 
-const schemaTimeoutMs = 20_000;
+const schemaTimeoutMs = 120_000;
 
-/** The schema is asked of the source that is built, so that nobody has to remember to declare it. */
-async function stateOf(component: ProgramComponent, tree: string, node: string): Promise<State> {
+/** Takes the schema from the built source, so that nobody has to remember to declare it. */
+async function stateOf(component: ProgramComponent, tree: string): Promise<State> {
   if (component === 'updater') return { reads: { min: 0, max: 0 }, writes: 0 };
   const url = pathToFileURL(join(tree, 'agent', 'migrations.ts')).href;
   const script = `const { stateSchema } = await import(${JSON.stringify(url)}); process.stdout.write(String(stateSchema));`;
-  const result = await execa(node, ['--input-type=module', '--eval', script], {
+  const result = await execa(process.execPath, ['--input-type=module', '--eval', script], {
     env: { NODE_OPTIONS: '' },
     timeout: schemaTimeoutMs,
     reject: false,
@@ -175,8 +195,8 @@ async function stateOf(component: ProgramComponent, tree: string, node: string):
   if (result.failed || result.stdout === '' || !schema.success) {
     throw new ImageError(
       'build-failed',
-      `agent/migrations.ts does not say its state schema: ${`${result.stderr}`.trim().slice(0, 400)}`,
-      'export stateSchema from it, or declare the state of this release',
+      buildTexts.noSchema(cut(`${result.stderr}`.trim(), 400)),
+      buildTexts.noSchemaNext,
     );
   }
   return { reads: { min: 0, max: schema.data }, writes: schema.data };

@@ -5,9 +5,11 @@ import { loadTrusted, type Trusted, trustRoot, updateRoot } from '../protocol/tr
 import { findTarget, type TargetFile } from '../protocol/trust/tuf-targets.ts';
 import { isMissing } from './durable.ts';
 import { ImageError } from './errors.ts';
+import { withLock } from './lock.ts';
+import { repositoryTexts } from './texts.ts';
 
-/** Offline keys are used by hand, seldom; a release a year keeps targets fresh. */
-const lifetimeYears = { root: 10, targets: 1 } as const;
+/** Offline keys are used by hand and seldom; one release a year keeps targets fresh. */
+export const lifetimeYears = { root: 10, targets: 1 } as const;
 
 /** What a bundle carries: every root from the first on, and the targets that list its release. */
 export interface OfflineMetadata {
@@ -28,7 +30,7 @@ export function targetsPath(dir: string): string {
   return join(dir, 'metadata', 'targets.json');
 }
 
-/** All roots that are there, the first one first. */
+/** All roots of the repository, the first one first. */
 export async function readRoots(dir: string): Promise<Buffer[]> {
   const roots: Buffer[] = [];
   for (let version = 1; version <= metadataLimits.rootsPerWalkMax; version += 1) {
@@ -60,25 +62,37 @@ export function walkMetadata(dir: string, roots: readonly Buffer[], targets: Buf
   try {
     const last = roots.slice(1).reduce(updateRoot, trustRoot(roots[0] ?? Buffer.alloc(0))).root;
     const trusted = loadTrusted({ root: last.bytes, timestamp: null, snapshot: null, targets });
-    if (targets !== null && trusted.targets === null) throw new Error('the root does not vouch for targets.json');
+    if (targets !== null && trusted.targets === null) throw new Error(repositoryTexts.targetsNotVouched);
     return trusted;
   } catch (cause) {
-    throw new ImageError(
-      'repository-damaged',
-      `the metadata in ${dir} is not what its keys signed`,
-      'was a change of keys interrupted? then repeat it: keys rotate --apply FILE; else bring keys/ and metadata/ back from a backup (appliances that saw newer metadata refuse older)',
-      { cause },
-    );
+    throw new ImageError('repository-damaged', repositoryTexts.otherMetadata(dir), repositoryTexts.otherMetadataNext, {
+      cause,
+    });
   }
+}
+
+/** @throws ImageError `repository-empty`: no repository has begun here */
+function requireBegun(dir: string, roots: readonly Buffer[]): void {
+  if (roots.length > 0) return;
+  throw new ImageError('repository-empty', repositoryTexts.noRepository(dir), repositoryTexts.noRepositoryNext);
+}
+
+/**
+ * {@link withLock} on an existing repository: the lock is a file, and none must be made in a mistyped directory.
+ * @throws ImageError `repository-empty`, `repository-busy`
+ */
+export async function withRepositoryLock<Result>(dir: string, work: () => Promise<Result>): Promise<Result> {
+  requireBegun(dir, await readRoots(dir));
+  return withLock(dir, work);
 }
 
 /** @throws ImageError `repository-empty`, `repository-damaged` */
 export async function readSigned(dir: string): Promise<SignedRepository> {
   const roots = await readRoots(dir);
   const targets = await readTargets(dir);
-  if (roots.length === 0 || targets === null) {
-    const next = 'begin with: keys init --repository DIR --server-keys FILE';
-    throw new ImageError('repository-empty', `there is no release repository in ${dir} yet`, next);
+  requireBegun(dir, roots);
+  if (targets === null) {
+    throw new ImageError('repository-damaged', repositoryTexts.noTargets(dir), repositoryTexts.noTargetsNext);
   }
   return { roots, targets, trusted: walkMetadata(dir, roots, targets) };
 }
@@ -88,7 +102,7 @@ export function listedIn(trusted: Trusted): TargetFile[] {
   return Object.keys(trusted.targets?.metadata.signed.targets ?? {}).map((name) => findTarget(trusted, name));
 }
 
-/** How long what is signed now is good for. */
+/** How long what is signed now is valid. */
 export function expiryOf(role: keyof typeof lifetimeYears, now: Date): Date {
   const later = new Date(now);
   later.setUTCFullYear(later.getUTCFullYear() + lifetimeYears[role]);

@@ -4,7 +4,7 @@ import { sha256 } from '../protocol/digest.ts';
 import { manifestTargetName } from '../protocol/manifest.ts';
 import type { Sources } from '../protocol/sources.ts';
 import type { Trusted } from '../protocol/trust/tuf.ts';
-import { roleKeys } from '../protocol/trust/tuf-metadata.ts';
+import { ed25519Keys } from '../protocol/trust/tuf-metadata.ts';
 import { makeRoot, makeTargets } from '../protocol/trust/tuf-sign.ts';
 import { holdfastFields, type TargetFile, targetPath } from '../protocol/trust/tuf-targets.ts';
 import { openChange } from './ceremony/change.ts';
@@ -13,6 +13,7 @@ import { nextTargets } from './ceremony/rotation.ts';
 import { signHere } from './ceremony/sign-here.ts';
 import { replaceFile } from './durable.ts';
 import { ImageError } from './errors.ts';
+import { takeBackInit } from './keys/init-keys.ts';
 import type { HeldKey } from './keys/key-file.ts';
 import { type firstKeyNames, makeFirstKeys, openWanted, readKeyRing } from './keys/key-ring.ts';
 import { noPassphrase, type PassphraseSource } from './keys/passphrase.ts';
@@ -29,8 +30,10 @@ import {
   type SignedRepository,
   targetsPath,
   walkMetadata,
+  withRepositoryLock,
 } from './repository-metadata.ts';
 import { signedSources } from './signed-sources.ts';
+import { repositoryTexts } from './texts.ts';
 
 /**
  * The offline part of the TUF repository, in the operator's directory: `keys/`, `metadata/`, `targets/`, and the
@@ -39,21 +42,65 @@ import { signedSources } from './signed-sources.ts';
 export interface Repository {
   readonly dir: string;
   readonly serverKeys: ServerKeys;
-  /** Dates what is signed. */
+  /** The date of what is signed. */
   readonly now: () => Date;
-  /** For keys that are under one; absent: there is nobody to ask. */
+  /** For keys under a passphrase; absent: nobody can be asked. */
   readonly passphrases?: PassphraseSource;
 }
 
-/** Makes what is missing: keys, the first root, empty targets. */
+/**
+ * Opens an existing repository. It makes neither keys nor metadata: a mistyped directory must not become a trust root
+ * of its own.
+ * @throws ImageError `repository-empty`, `repository-damaged`, `server-keys-changed`
+ */
 export async function openRepository(repository: Repository): Promise<Repository> {
-  await mkdir(join(repository.dir, 'metadata'), { recursive: true });
-  await mkdir(join(repository.dir, 'targets'), { recursive: true });
-  await locked(repository, async () => undefined);
+  await requireRepository(repository);
   return repository;
 }
 
-/** Looks whether a repository is one of this server's, and makes nothing. @throws ImageError */
+/**
+ * Begins a repository, which only `keys init` does: the first keys, a root signed by two of them, empty targets.
+ * @param passphrase null: only the mode of their files protects the keys
+ * @throws ImageError `keys-exist`
+ */
+export async function beginRepository(repository: Repository, passphrase: string | null): Promise<Repository> {
+  const { dir } = repository;
+  for (const name of ['metadata', 'targets']) await mkdir(join(dir, name), { recursive: true });
+  await withLock(dir, async () => {
+    await requireNoKeys(dir);
+    try {
+      await makeAll(repository, passphrase);
+    } catch (error) {
+      await takeBackInit(dir);
+      throw error;
+    }
+  });
+  return repository;
+}
+
+async function makeAll(repository: Repository, passphrase: string | null): Promise<void> {
+  const { dir } = repository;
+  await makeFirstKeys(dir, passphrase);
+  const passphrases = passphrase === null ? noPassphrase : () => Promise.resolve(passphrase);
+  await begin({ ...repository, passphrases });
+  // Last: a repository with targets counts as begun.
+  const targets = await firstTargets({ ...repository, passphrases }, await readRoots(dir));
+  await replaceFile(targetsPath(dir), targets);
+}
+
+/** @throws ImageError `keys-exist`: an existing repository is never begun again */
+export async function requireNoKeys(dir: string): Promise<void> {
+  const [held] = await readKeyRing(dir);
+  const hasRoot = (await readRoots(dir)).length > 0;
+  const found = held?.path ?? (hasRoot ? rootPath(dir, 1) : undefined);
+  if (found === undefined) return;
+  if (hasRoot && (await readTargets(dir)) !== null) {
+    throw new ImageError('keys-exist', repositoryTexts.began(found), repositoryTexts.beganNext);
+  }
+  throw new ImageError('keys-exist', repositoryTexts.notWhole(found), repositoryTexts.notWholeNext);
+}
+
+/** Checks whether a repository is one of this server's, and makes nothing. @throws ImageError */
 export async function requireRepository({ dir, serverKeys }: Pick<Repository, 'dir' | 'serverKeys'>) {
   const signed = await readSigned(dir);
   requireServerKeys(dir, serverKeys, signed.trusted);
@@ -61,9 +108,9 @@ export async function requireRepository({ dir, serverKeys }: Pick<Repository, 'd
 }
 
 /**
- * Releases a manifest: lists it in the targets, with a higher version of theirs. The same manifest again changes nothing.
- * @throws ImageError `release-exists` when the version was released with another content; `signatures-missing` when the
- * key of the targets is not here: then what is to be signed was written to a file
+ * Releases a manifest: lists it in new targets with a higher version. The same manifest again changes nothing.
+ * @throws ImageError `release-exists` if the version was released with other content; `signatures-missing` if the
+ * targets key is not here: then a file holds what must be signed
  */
 export function addRelease(
   repository: Repository,
@@ -77,11 +124,11 @@ export function addRelease(
     if (known !== undefined && known.sha256 !== target.sha256) {
       throw new ImageError(
         'release-exists',
-        `${release.component} ${release.version} was released before, with another content`,
-        'give this build a higher version, or revoke the old one',
+        repositoryTexts.releasedBefore(release.component, release.version),
+        repositoryTexts.releasedBeforeNext,
       );
     }
-    // The file first: metadata never names one that is not there.
+    // The file first: metadata never names a missing one.
     await replaceFile(join(repository.dir, 'targets', targetPath(target)), release.manifest);
     if (known === undefined) return publish(repository, state, [...targets, target]);
     return { roots: state.roots, targets: state.targets };
@@ -89,7 +136,7 @@ export function addRelease(
 }
 
 /**
- * Takes a release off the targets: no appliance that sees them installs it any more. What runs it goes on.
+ * Takes a release off the targets: no appliance that sees them installs it any more. Appliances that run it continue.
  * @throws ImageError `release-unknown`; `signatures-missing` as {@link addRelease}
  */
 export function revokeRelease(repository: Repository, component: string, version: string): Promise<OfflineMetadata> {
@@ -99,8 +146,9 @@ export function revokeRelease(repository: Repository, component: string, version
 }
 
 /**
- * Names where appliances may get releases from, beside the server; what a technician set stays until this is higher.
- * @param next of what is named now, the sources to name
+ * Names where appliances may get releases from, besides the server; what a technician set stays until the number is
+ * higher.
+ * @param next the sources to name, given those that are named now
  * @throws ImageError `signatures-missing` as {@link addRelease}
  */
 export function changeSources(
@@ -112,13 +160,17 @@ export function changeSources(
   );
 }
 
-/** What the targets list without a release. @throws ImageError `release-unknown` */
+/** The targets' list without a release. @throws ImageError `release-unknown` */
 export function withoutRelease(trusted: Trusted, component: string, version: string): TargetFile[] {
   const name = manifestTargetName(component, version);
   const targets = listedIn(trusted);
   const rest = targets.filter((target) => target.name !== name);
   if (rest.length < targets.length) return rest;
-  throw new ImageError('release-unknown', `${component} ${version} is not released`, 'see what `list` names');
+  throw new ImageError(
+    'release-unknown',
+    repositoryTexts.notReleased(component, version),
+    repositoryTexts.notReleasedNext,
+  );
 }
 
 /** The releases that the targets list now. */
@@ -131,22 +183,17 @@ interface State extends SignedRepository {
 }
 
 function locked<Result>(repository: Repository, work: (state: State) => Promise<Result>): Promise<Result> {
-  const { dir, serverKeys } = repository;
-  return withLock(dir, async () => {
-    if ((await readRoots(dir)).length === 0) await begin(repository);
-    const roots = await readRoots(dir);
-    if ((await readTargets(dir)) === null) await replaceFile(targetsPath(dir), await firstTargets(repository, roots));
-    const signed = await readSigned(dir);
-    requireServerKeys(dir, serverKeys, signed.trusted);
-    return work({ ...signed, ring: await readKeyRing(dir) });
-  });
+  const { dir } = repository;
+  return withRepositoryLock(dir, async () =>
+    work({ ...(await requireRepository(repository)), ring: await readKeyRing(dir) }),
+  );
 }
 
-/** A root names the server's keys; another server's key file must not slip in unnoticed. */
+/** A root names the server's keys; another server's key file must be noticed. */
 function requireServerKeys(dir: string, serverKeys: ServerKeys, trusted: Trusted): void {
   const root = trusted.root.metadata.signed;
   const { next } = serverKeys;
-  const named = (role: 'snapshot' | 'timestamp') => [...roleKeys(root, role).keys()];
+  const named = (role: 'snapshot' | 'timestamp') => [...ed25519Keys(root, role).keys()];
   const isOneOf = (keys: readonly string[], ...ours: readonly (string | undefined)[]) =>
     ours.some((key) => key !== undefined && keys.includes(key));
   const same =
@@ -154,16 +201,11 @@ function requireServerKeys(dir: string, serverKeys: ServerKeys, trusted: Trusted
     isOneOf(named('timestamp'), serverKeys.timestamp, next?.timestamp) &&
     isOneOf(holdfastFields(trusted).answerKeys, serverKeys.answer, next?.answer);
   if (same) return;
-  throw new ImageError(
-    'server-keys-changed',
-    `the repository ${dir} was made for a server with other keys`,
-    "give that server's newest public-keys.json, or begin a repository for this one in an empty directory",
-  );
+  throw new ImageError('server-keys-changed', repositoryTexts.otherServer(dir), repositoryTexts.otherServerNext);
 }
 
-/** Keys of an own, where there are none, and the root that names them. */
+/** The root that names the first keys. */
 async function begin({ dir, serverKeys, now, passphrases }: Repository): Promise<void> {
-  await makeFirstKeys(dir, null);
   const ring = await readKeyRing(dir);
   const root = ring.filter(({ name }) => name.startsWith('root-')).map(publicOf);
   const roles = {
@@ -180,7 +222,7 @@ async function firstTargets(repository: Repository, roots: readonly Buffer[]): P
   const { dir, serverKeys, now, passphrases } = repository;
   const { root } = walkMetadata(dir, roots, null);
   const ring = await readKeyRing(dir);
-  const wanted = [...roleKeys(root.metadata.signed, 'targets').keys()];
+  const wanted = [...ed25519Keys(root.metadata.signed, 'targets').keys()];
   return makeTargets(
     {
       version: 1,
@@ -196,15 +238,15 @@ async function firstTargets(repository: Repository, roots: readonly Buffer[]): P
 function named(ring: readonly HeldKey[], name: (typeof firstKeyNames)[number]): HeldKey {
   const held = ring.find((key) => key.name === name);
   if (held !== undefined) return held;
-  throw new ImageError('key-missing', `there is no key ${name}`, 'bring it back into keys/');
+  throw new ImageError('key-missing', repositoryTexts.noKey(name), repositoryTexts.noKeyNext);
 }
 
 function publicOf({ path, publicKey }: HeldKey): string {
   if (publicKey !== null) return publicKey;
-  throw new ImageError('key-unreadable', `the public part of ${path} is not there`, 'bring it back into keys/');
+  throw new ImageError('key-unreadable', repositoryTexts.noPublicPart(path), repositoryTexts.noKeyNext);
 }
 
-/** Signs targets that list these releases, with what the present ones say beside. */
+/** Signs targets that list these releases and keep everything else of the present ones. */
 async function publish(
   repository: Repository,
   state: State,

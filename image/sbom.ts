@@ -1,21 +1,29 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Release } from './emit.ts';
+
+/** The payload that the bill describes. */
+interface Described {
+  readonly component: string;
+  readonly version: string;
+  readonly commit: string;
+}
 
 const packageShape = z.object({ name: z.string(), version: z.string() });
 
-/** The package directories, relative to the source tree, that bundled inputs came from, each once. */
+/** The package directories of bundled inputs, relative to the source tree, without duplicates. */
 export function packageDirectories(inputs: readonly string[]): readonly string[] {
   const pattern = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//;
   return [...new Set(inputs.flatMap((input) => pattern.exec(input)?.[1] ?? []))];
 }
 
-/** What is inside a payload (CycloneDX 1.6), without a date or a serial number, so that the same payload has the same one. */
+/**
+ * The contents of a payload (CycloneDX 1.6), without date and serial number, so that equal payloads have equal bills.
+ */
 export async function billOfMaterials(
   sourceDir: string,
   packages: readonly string[],
-  release: Release,
+  release: Described,
 ): Promise<Buffer> {
   const components = new Map<string, object>();
   for (const directory of packages) {

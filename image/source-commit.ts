@@ -5,12 +5,12 @@ import { sha256 } from '../protocol/digest.ts';
 import { sourceParts } from './patch.ts';
 import { treeOf } from './tree.ts';
 
-/** Digits of a digest that are enough to find the one among all that were built. */
+/** Digits that are enough to identify a digest among all builds. */
 const shortDigits = 12;
 
 /**
- * Names the source of a build, so that no artefact's source is ever lost: the commit, then `+` and the digest of what was
- * changed since or patched in. A tree without a history is named by its content.
+ * Names the source of a build, so that an artefact's source is never lost: the commit, then `+` and the digest of what
+ * was changed since or patched in. A tree without history is named by its content.
  */
 export async function sourceCommit(sourceDir: string, patchFile: string | null): Promise<string> {
   const changes = patchFile === null ? [] : [await readFile(patchFile)];
@@ -22,7 +22,7 @@ export async function sourceCommit(sourceDir: string, patchFile: string | null):
   return `${known ? head.stdout.trim() : 'no-history'}${suffix}`;
 }
 
-/** When the source was committed last, in seconds since 1970; 0 for a tree without a history. */
+/** When the source was last committed, in seconds since 1970; 0 for a tree without history. */
 export async function committedAt(sourceDir: string): Promise<number> {
   const { failed, stdout } = await execa('git', ['show', '--no-patch', '--format=%ct', 'HEAD'], {
     cwd: sourceDir,

@@ -1,7 +1,7 @@
 /**
- * The header of one entry of a bundle: POSIX ustar, of a regular file with mode 0644, owned by nobody in particular, made
- * at no time. A name and a size are all that differs, so there is one header for them, and any other bytes are no header:
- * no link, device, set-uid bit, extended name or number of another notation has a place in it.
+ * The header of one entry of a bundle: POSIX ustar, a regular file with mode 0644, owner 0 and time 0. Only name and
+ * size vary, so there is exactly one header for them, and any other bytes are not a header: links, devices, set-uid
+ * bits, extended names and other number notations cannot occur.
  */
 export const blockBytes = 512;
 
@@ -10,7 +10,7 @@ export interface BundleHeader {
   readonly size: number;
 }
 
-/** A number as the builder writes it: octal digits, a blank where there is room for one, and a zero byte. */
+/** A number as the builder writes it: octal digits, a blank if there is room for one, and a zero byte. */
 function octal(value: number, fieldBytes: number): string {
   const digits = value.toString(8);
   return digits.length === fieldBytes - 1 ? `${digits}\0` : `${digits.padStart(fieldBytes - 2, '0')} \0`;
@@ -25,7 +25,7 @@ function headerOf({ name, size }: BundleHeader): Buffer {
   put(octal(0, 8), 116);
   put(octal(size, 12), 124);
   put(octal(0, 12), 136);
-  // The checksum is that of the header with blanks in its place.
+  // The checksum is calculated with blanks in its own place.
   put(' '.repeat(8), 148);
   put('0', 156);
   put('ustar\0', 257);
@@ -42,7 +42,7 @@ function headerOf({ name, size }: BundleHeader): Buffer {
   return block;
 }
 
-/** What a block is the header of; null when it is not one, down to the last bit. */
+/** The name and size in a header block; null when it is not one, down to the last bit. */
 export function readBundleHeader(block: Buffer): BundleHeader | null {
   if (block.length !== blockBytes) return null;
   const name = /^[ -~]{1,99}(?=\0)/.exec(block.toString('latin1', 0, 100))?.[0];

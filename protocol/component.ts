@@ -5,7 +5,7 @@ export const components = ['app', 'updater', 'os'] as const;
 export const componentShape = z.enum(components);
 export type Component = z.infer<typeof componentShape>;
 
-/** The slots of a component: numbered ones are written by updates, `factory` is shipped and read-only. */
+/** The slots of a component: updates write the numbered ones; `factory` is shipped and read-only. */
 export const slotShape = z.enum(['0', '1', '2', 'factory']);
 export type SlotName = z.infer<typeof slotShape>;
 

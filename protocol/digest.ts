@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
-/** SHA-256 in lower-case hex, 64 characters. The one digest of Holdfast: slots, manifests, chunks and keys are named by it. */
+/**
+ * SHA-256 in lower-case hex, 64 characters. Holdfast uses this one digest to name slots, manifests, chunks and keys.
+ */
 export const digestShape = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 digest is 64 lower-case hex digits');
 export type Digest = z.infer<typeof digestShape>;
 

@@ -4,7 +4,7 @@ import { digestShape } from './digest.ts';
 import { evidenceShape } from './evidence.ts';
 import { exitShape } from './exit.ts';
 import { bootIdShape, uuidShape } from './ids.ts';
-import { wireEnum } from './wire-enum.ts';
+import { wireEnum, wordOf } from './wire-enum.ts';
 
 /** Events in one check-in, and the bytes of one text, so that a check-in stays within 16 KiB. */
 export const eventsPerCheckInMax = 24;
@@ -23,6 +23,30 @@ const eventKinds = [
   'note',
 ] as const;
 
+/** The two programs of an appliance that send events, each with its own key. */
+export type SenderRole = 'agent' | 'updater';
+type EventKind = (typeof eventKinds)[number];
+
+/**
+ * Which sender each kind belongs to. From the other sender it does not count: a stolen agent's key must not be able to
+ * say how an update ended.
+ */
+const kindOwners: Readonly<Record<EventKind, SenderRole | 'both'>> = {
+  record: 'agent',
+  order: 'agent',
+  'agent-crashed': 'updater',
+  'agent-recovered': 'updater',
+  'release-refused': 'updater',
+  'release-installing': 'updater',
+  'release-committed': 'updater',
+  'release-rolled-back': 'updater',
+  'safe-mode': 'updater',
+  note: 'both',
+};
+function isFactOf(role: SenderRole, kind: EventKind): boolean {
+  return kindOwners[kind] === role || kindOwners[kind] === 'both';
+}
+
 /** The states of an order that an appliance may report; the server accepts no others (S4). */
 export const reportedOrderStates = [
   'acknowledged',
@@ -32,10 +56,10 @@ export const reportedOrderStates = [
   'refused',
   'unsupported',
 ] as const;
-export const terminalOrderStates = ['succeeded', 'failed', 'refused', 'unsupported', 'expired'] as const;
+export const terminalOrderStates = ['succeeded', 'failed', 'refused', 'unsupported', 'expired', 'cancelled'] as const;
 
 const crashShape = z.object({
-  /** Crashes that nobody had reported before this event. */
+  /** Crashes that were not reported before this event. */
   count: z.int().min(1),
   exit: exitShape,
   version: z.string().max(64),
@@ -54,7 +78,7 @@ const releaseShape = z.object({
   fetchedMs: z.int().min(0).optional(),
   downMs: z.int().min(0).optional(),
   revertedMs: z.int().min(0).optional(),
-  /** Of a rollback: what was seen of the version that failed. */
+  /** In a rollback: what was seen of the version that failed. */
   evidence: evidenceShape.optional(),
 });
 
@@ -76,9 +100,47 @@ export const eventShape = z.object({
     .optional(),
   crash: crashShape.optional(),
   release: releaseShape.optional(),
-  /** What the agent acknowledged: a name and the digest of a row, for counting that none was lost. */
+  /** What the agent acknowledged: a name and the digest of a row, to prove that none was lost. */
   record: z.object({ name: z.string().max(200), sha256: digestShape }).optional(),
 });
 export type Event = z.infer<typeof eventShape>;
 /** An event as its sender writes it, before parsing. */
 export type EventInput = z.input<typeof eventShape>;
+
+/** The parsed value, as it travelled. */
+export function eventAsTravelled(event: Event): EventInput {
+  const { order, kind, ...rest } = event;
+  const words = order === undefined ? {} : { order: { ...order, state: wordOf(order.state) } };
+  return { ...rest, kind: wordOf(kind), ...words };
+}
+
+/**
+ * The part of an event that counts from its sender: agents report orders and records, updaters crashes and releases.
+ */
+export interface Fact extends Omit<Event, 'kind'> {
+  readonly kind: EventKind;
+  /** An unknown kind, or parts that this sender may not report; null: everything counts. */
+  readonly notCounted: { readonly why: 'unknown' | 'not-its-own'; readonly words: readonly string[] } | null;
+}
+
+/** The event as far as it is a fact of its sender; anything else is that sender's note. */
+export function factOf(role: SenderRole, event: Event): Fact {
+  const { order, crash, release, record, ...said } = event;
+  const [own, foreign] =
+    role === 'agent'
+      ? ([
+          { order, record },
+          { crash, release },
+        ] as const)
+      : ([
+          { crash, release },
+          { order, record },
+        ] as const);
+  if (typeof said.kind !== 'string') {
+    return { ...said, kind: 'note', notCounted: { why: 'unknown', words: [said.kind.raw] } };
+  }
+  const { kind } = said;
+  if (!isFactOf(role, kind)) return { ...said, kind: 'note', notCounted: { why: 'not-its-own', words: [kind] } };
+  const words = Object.entries(foreign).flatMap(([name, part]) => (part === undefined ? [] : [name]));
+  return { ...said, kind, ...own, notCounted: words.length === 0 ? null : { why: 'not-its-own', words } };
+}

@@ -1,13 +1,19 @@
 import { z } from 'zod';
 import { type Exit, exitShape } from './exit.ts';
+import { cut, lastWord, withFullStop } from './text.ts';
 
-/** What was seen of a version that failed its trial: kept on the appliance, sent with its rollback, shown by whoever tells of it. */
+/**
+ * What was seen of a version that failed its trial: kept on the appliance, sent with its rollback, and shown with it.
+ */
 
-/** Characters of the last output that travel (head and tail; the whole stays on the appliance), checks, and rows. */
+/**
+ * Limits of what is sent: characters of the last output (head and tail; all of it stays on the appliance), checks, and
+ * rows.
+ */
 export const evidenceLimits = { outputMax: 1_200, checksMax: 16, rowsMax: 24 } as const;
 /** Characters of {@link evidenceSummary}. */
-const summaryMax = 160;
-const wordsMax = 80;
+const summaryMax = 240;
+const wordsMax = 120;
 
 const checkDifferenceShape = z.object({
   check: z.string().max(40),
@@ -19,10 +25,10 @@ const markShape = z.object({ row: z.string().max(20), bootsBefore: z.int().min(0
 export type TimelineMark = z.infer<typeof markShape>;
 
 export const evidenceShape = z.object({
-  /** null: it did not end by itself, or nobody saw how. */
+  /** null: it did not end by itself, or its end was not observed. */
   exit: exitShape.nullable().default(null),
   output: z.string().max(4_000).default(''),
-  /** Checks that were not at the end what they were before the switch. */
+  /** Checks whose status at the end differed from before the switch. */
   checks: z.array(checkDifferenceShape).max(evidenceLimits.checksMax).default([]),
   /** Could the agent reach the server before and at the end, and could the updater? */
   server: z
@@ -38,7 +44,7 @@ function exitText(exit: Exit | null): string | null {
 }
 
 function serverText({ server }: Evidence): string | null {
-  // What does not answer any more says nothing of the server.
+  // An agent that no longer answers says nothing about the server.
   if (server?.last !== 'fail' || server.before === 'fail') return null;
   const updater =
     server.byUpdater === null ? '' : `, and the updater ${server.byUpdater ? 'could' : 'could not either'}`;
@@ -47,20 +53,18 @@ function serverText({ server }: Evidence): string | null {
 
 /** In one sentence; empty when nothing was seen. The same on page, command line and server. */
 export function evidenceSummary(evidence: Evidence): string {
-  const lines = evidence.output.trim().split('\n');
-  // Node ends what it prints of an error with its own version; the error itself tells more.
-  const words = (lines.findLast((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? '').slice(0, wordsMax);
+  const words = cut(lastWord(evidence.output), wordsMax);
   const parts = [
     exitText(evidence.exit),
     ...evidence.checks.map(({ check, before, last }) => `${check} was ${before} before and ${last} at the end`),
     serverText(evidence),
     words === '' ? null : `it said last: ${words}`,
   ].filter((part) => part !== null);
-  const text = parts.join('; ').slice(0, summaryMax);
-  return text === '' ? '' : `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  const text = cut(parts.join('; '), summaryMax);
+  return text === '' ? '' : withFullStop(`${text.charAt(0).toUpperCase()}${text.slice(1)}`);
 }
 
-/** All of it but the output, a line each, as every place that tells of it shows it. */
+/** Everything but the output, one line each, as every place shows it. */
 export function evidenceLines(evidence: Evidence): string[] {
   const checks = evidence.checks.map(({ check, before, last }) => `${check}: ${before} → ${last}`);
   const { server } = evidence;
@@ -69,7 +73,7 @@ export function evidenceLines(evidence: Evidence): string[] {
   const timeline = timelineText(evidence);
   return [
     `last exit: ${evidence.exit === null ? 'none was seen' : (evidence.exit.signal ?? `code ${evidence.exit.code}`)}`,
-    `checks: ${checks.join(', ') || 'none was another than before'}`,
+    `checks: ${checks.join(', ') || 'none differed from before'}`,
     ...(server === null ? [] : [`server: ${server.before} → ${server.last} (by the updater: ${byUpdater})`]),
     ...(timeline === '' ? [] : [`timeline: ${timeline}`]),
   ];

@@ -7,7 +7,7 @@ import { wireEnum } from './wire-enum.ts';
 export const healthBytesMax = 64 * 1024;
 export const healthTimeoutMs = 2_000;
 
-/** Characters of what an agent says about why it should not be stopped now. */
+/** Characters of an agent's reason for not being stopped now. */
 export const inhibitCharsMax = 200;
 
 export const checkStatuses = ['ok', 'warn', 'fail', 'unknown'] as const;
@@ -21,32 +21,36 @@ export const checksShape = z
 
 /** What launch leaves for the program that it starts: run/launched/app/start.json. */
 export const startShape = z.object({
-  /** 32 random bytes as hex; the health answer echoes it, so that nothing older can answer for this start. */
+  /** 32 random bytes as hex; the health answer repeats it, so that no earlier process can answer for this start. */
   nonce: z.string().regex(/^[0-9a-f]{64}$/),
   slot: z.string(),
   manifest: digestShape,
   version: versionShape,
   /** Where the agent's state is: agent/, or agent-factory/ in safe mode. */
   stateDir: z.string(),
-  /** The newest schema of a state that a version which could run here writes or reads; missing: launch could not tell. */
+  /** The newest state schema that any version that could run here writes or reads; missing: launch could not tell. */
   stateSchemaMax: z.int().min(0).optional(),
-  /** The transaction whose trial this start is; missing: it is none. */
+  /** The transaction whose trial this start is; missing: none. */
   trialTx: z.int().min(0).optional(),
 });
 export type Start = z.infer<typeof startShape>;
 
-/** One JSON object, written by the agent to whoever connects to agent.sock, then the end of the stream. */
+/** One JSON object, which the agent writes to each connection to agent.sock, then the end of the stream. */
 export const healthAnswerShape = z.object({
   proto: z.int().min(1),
   nonce: z.string().max(64),
   version: versionShape,
-  /** Rises by the agent's own work loop, never by answering. */
+  /** Rises with the agent's own work loop, never by answering. */
   progress: z.int().min(0),
   state: z.object({ schema: z.int().min(0), migrated: z.boolean() }),
   checks: checksShape,
   /** Can the agent itself reach the server? */
   server: checkStatusShape,
-  /** Why the agent asks not to be stopped now; null when it does not mind. */
+  /** Why the agent asks not to be stopped now; null when it may be stopped. */
   inhibit: z.string().max(inhibitCharsMax).nullable().default(null),
+  /**
+   * Names the entries of the network path that the agent tries; absent: it knows none, and asks the server directly.
+   */
+  networkPath: digestShape.optional(),
 });
 export type HealthAnswer = z.infer<typeof healthAnswerShape>;

@@ -6,7 +6,7 @@ import { type Digest, sha256 } from './digest.ts';
 export const applianceIdShape = z.string().regex(/^hf-[0-9a-f]{20}$/, 'an appliance id is hf- and 20 hex digits');
 export type ApplianceId = z.infer<typeof applianceIdShape>;
 
-/** What people type for an appliance id (any case, colons, dashes, blanks), brought to the one canonical form (S8). */
+/** An appliance id as people type it (any case, colons, dashes, blanks), converted to the canonical form (S8). */
 export const typedApplianceIdShape = z
   .string()
   .max(80)

@@ -13,7 +13,7 @@ import {
   twinOf,
 } from './payload.ts';
 
-/** What the rules look at; each field alone is as its shape allows. */
+/** What the rules check; each field by itself already has its allowed shape. */
 export interface Described {
   readonly component: Component;
   readonly entry: string | null;
@@ -26,8 +26,9 @@ export interface Described {
 }
 
 /**
- * What each field allows and the whole does not, as one sentence; null when nothing speaks against it. It stops at the
- * first, and takes time in proportion to the manifest: whoever wrote that may mean harm.
+ * What contradicts the whole manifest although each field is allowed, as one sentence; null when nothing does. It stops
+ * at the first contradiction and takes time in proportion to the manifest, because the manifest may come from an
+ * attacker.
  */
 export function contradiction(manifest: Described): string | null {
   for (const found of contradictions(manifest)) return found;
@@ -36,7 +37,7 @@ export function contradiction(manifest: Described): string | null {
 
 function* contradictions(manifest: Described): Generator<string> {
   const { component, entry, runtime, files, links, image } = manifest;
-  if ((component === 'os') !== (image !== null)) yield 'an os release is an image, and no other one is';
+  if ((component === 'os') !== (image !== null)) yield 'an os release is an image, and no other release is';
   if (image !== null && (entry !== null || files.length > 0 || links.length > 0 || runtime !== null)) {
     yield 'an image comes without files';
   }
@@ -52,11 +53,11 @@ function* contradictions(manifest: Described): Generator<string> {
   yield* treeContradictions(runtime?.files ?? [], []);
 }
 
-/** Frames lie one behind the other, so that there is no place for bytes that nobody signed; each chunk is there once. */
+/** Frames follow each other without gaps, so that there is no place for unsigned bytes; each chunk occurs once. */
 function* frameContradictions({ chunks, bases }: Described): Generator<string> {
   const digests = new Set<string>();
   for (const { sha256 } of chunks) {
-    // What is fetched is kept by its digest: two forms of one chunk would take turns for ever.
+    // Fetched chunks are kept by digest: two forms of one chunk would replace each other for ever.
     if (digests.has(sha256)) yield `two chunks are ${sha256}`;
     digests.add(sha256);
   }
@@ -65,17 +66,20 @@ function* frameContradictions({ chunks, bases }: Described): Generator<string> {
   if (endOfFrames(patches) === null) yield 'the frames of the patches do not follow each other';
   for (const { dictionary } of patches) {
     const bytes = dictionary.reduce((sum, { length }) => sum + length, 0);
-    if (bytes > manifestLimits.dictionaryBytesMax) yield 'a patch needs a larger dictionary than anybody keeps';
+    if (bytes > manifestLimits.dictionaryBytesMax) yield 'a patch needs a larger dictionary than is allowed';
     if (dictionary.some(({ base, position, length }) => position + length > (bases[base]?.size ?? -1))) {
       yield 'a patch uses more of a base than there is';
     }
   }
 }
 
-/** Where a frame starts within its entry of the bundle, and its bytes. */
+/** Where a frame starts within its entry of the bundle, and its length. */
 export type Frame = Pick<Chunk, 'offset' | 'stored'>;
 
-/** Where frames end that begin at 0 and leave no gap, in whatever order they are listed; null when they do not. */
+/**
+ * Where frames end that begin at 0 and leave no gap, in whatever order they are listed; null if there is a gap or an
+ * overlap.
+ */
 export function endOfFrames(frames: readonly Frame[]): number | null {
   let end = 0;
   for (const { offset, stored } of frames.toSorted((a, b) => a.offset - b.offset)) {
@@ -107,7 +111,7 @@ function* useContradictions({ chunks, files, runtime, image }: Described): Gener
   }
 }
 
-/** What stands at a path, by the path's twin. */
+/** What is at a path, keyed by the path's twin. */
 interface Place {
   readonly path: string;
   readonly kind: 'file' | 'link' | 'directory';
@@ -120,8 +124,9 @@ function same(path: string, there: Place): string {
 }
 
 /**
- * Every path of a tree is one thing, wherever capitals and spellings make no difference; only directories have something
- * below them; and a link names a file or directory of the same tree, so that following it never leads to another link.
+ * Every path of a tree names one thing, even where capitals and spelling make no difference; only directories have
+ * something below them; and a link names a file or directory of the same tree, so that following it never leads to
+ * another link.
  */
 function* treeContradictions(files: readonly FileEntry[], links: readonly LinkEntry[]): Generator<string> {
   const taken = new Map<string, Place>();

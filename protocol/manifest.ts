@@ -19,12 +19,14 @@ const stateRangeShape = z
   .object({ reads: z.object({ min: z.int().min(0), max: z.int().min(0) }), writes: z.int().min(0) })
   .refine(({ reads, writes }) => reads.min <= writes && writes <= reads.max, 'a version can read what it writes');
 
-/** What a release asks of its trial; an appliance takes what is longer than its own standard. */
+/** What a release asks of its trial; an appliance uses it where it is longer than its own standard. */
 export const trialAskedShape = z
   .object({
     healthyMs: z.int().min(0).max(manifestLimits.trialHealthyMsMax),
     deadlineMs: z.int().min(0).max(manifestLimits.trialHealthyMsMax),
-    /** For a version that migrates its state for longer than work may stand still: the time for that, beside the deadline. */
+    /**
+     * For a version whose migration takes longer than its work may stand still: the time for that, beside the deadline.
+     */
     migrationMs: z.int().min(0).max(manifestLimits.trialHealthyMsMax).optional(),
   })
   .refine(({ healthyMs, deadlineMs }) => healthyMs <= deadlineMs, 'a trial can be passed before its deadline');
@@ -32,7 +34,7 @@ export type TrialAsked = z.infer<typeof trialAskedShape>;
 
 const manifestFields = z.object({
   format: z.literal(1),
-  /** Names of what a reader must understand to install this; one that it does not know makes it refuse. */
+  /** Features that a reader must understand to install this; it refuses the manifest if it does not know one. */
   critical: z.array(z.string().max(60)).max(16).default([]),
   component: componentShape,
   version: versionShape,
@@ -40,11 +42,11 @@ const manifestFields = z.object({
   securityVersion: z.int().min(0),
   /** Path of the program within the slot; null for an image, which has none. */
   entry: pathShape.nullable(),
-  /** null: the runtime that the operating system's image brings. */
+  /** null: the runtime that comes with the operating system's image. */
   runtime: runtimeShape.nullable(),
   files: treeShape,
   links: z.array(linkShape).max(manifestLimits.linksMax).default([]),
-  /** What a device slot holds, instead of files. */
+  /** What a device slot holds instead of files. */
   image: imageShape.nullable().default(null),
   chunks: z.array(chunkShape).max(manifestLimits.chunksMax),
   bases: z.array(baseShape).max(manifestLimits.basesMax).default([]),
@@ -60,13 +62,15 @@ const manifestFields = z.object({
     state: stateRangeShape,
   }),
   trial: trialAskedShape.optional(),
-  /** The agent's state that a snapshot may hold at the most. */
+  /** The largest agent's state that a snapshot may hold. */
   stateBytesMax: bytesShape,
   source: z.object({ commit: z.string().max(80), builtBy: z.string().max(200) }),
   sbom: digestShape,
 });
 
-/** Entries of any list in a manifest. Told before each entry is looked at, or a million of them would be. */
+/**
+ * The most entries of any list in a manifest. Checked before any entry, because otherwise a million of them would be.
+ */
 const listMax = Math.max(manifestLimits.filesMax, manifestLimits.chunksMax);
 
 export const manifestShape = z
@@ -81,7 +85,7 @@ export const manifestShape = z
 export type Manifest = z.infer<typeof manifestFields>;
 export type ManifestInput = z.input<typeof manifestFields>;
 
-/** The TUF target path of a release's manifest; below `targets/` it is prefixed by its digest (consistent snapshots). */
+/** The TUF target path of a release's manifest; below `targets/` its digest precedes it (consistent snapshots). */
 export function manifestTargetName(component: string, version: string): string {
   return `${component}-${version}.manifest.json`;
 }
@@ -91,7 +95,7 @@ export function bundleName(component: string, version: string): string {
   return `${component}-${version}.hfb`;
 }
 
-/** Looks into lists and objects alike, but not along a list that is too long, and not by recursion. */
+/** Searches lists and objects alike, but without recursion, and never along a list that is too long. */
 function hasLongList(value: unknown): boolean {
   const pending = [value];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {

@@ -3,7 +3,7 @@ import { applianceIdShape, uuidShape } from './ids.ts';
 import { envelopeShape } from './trust/envelope.ts';
 import { wireEnum } from './wire-enum.ts';
 
-/** The kinds that the server's online key may sign: each is harmless (DESIGN section 5). */
+/** The kinds that the server's online key may sign: each is harmless. */
 export const harmlessOrderKinds = [
   'check-in',
   'run-checks',
@@ -11,6 +11,7 @@ export const harmlessOrderKinds = [
   'identify',
   'network-test',
   'diagnostic',
+  'run-duty',
   'update_iso', // the field's name for an update hint: look for a release now
 ] as const;
 /** The kinds that need an operator's key, which the server does not hold. */
@@ -26,7 +27,7 @@ const orderKindShape = wireEnum([...harmlessOrderKinds, ...operatorOrderKinds]);
 
 export const orderPayloadType = 'application/vnd.holdfast.order+json';
 
-/** What an order's envelope holds. Executed at most once, by its id, on the appliance that it names. */
+/** The content of an order's envelope. Executed at most once, by its id, on the appliance that it names. */
 export const orderShape = z.object({
   version: z.int().min(1),
   id: uuidShape,

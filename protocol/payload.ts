@@ -1,24 +1,24 @@
 import { z } from 'zod';
 import { digestShape } from './digest.ts';
 
-/** Caps on what a signed manifest may ask for; a manifest beyond them is refused before anything is fetched. */
+/** Limits on what a signed manifest may ask for; a manifest beyond them is refused before anything is fetched. */
 export const manifestLimits = {
   /** Bytes of manifest.json: 10,000 chunks and files of about 200 bytes. */
   manifestBytesMax: 4 * 1024 * 1024,
-  /** Bytes of it as a zstd frame. */
+  /** Its size as a zstd frame. */
   manifestFrameBytesMax: 2 * 1024 * 1024,
   chunksMax: 20_000,
   filesMax: 20_000,
-  /** Raw bytes of one chunk: bounds the memory of whoever unpacks it. */
+  /** Raw bytes of one chunk: limits the memory that unpacking needs. */
   chunkBytesMax: 4 * 1024 * 1024,
-  /** Forms of one chunk beside its own frame, each for another base. */
+  /** Forms of one chunk besides its own frame, each for another base. */
   patchesMax: 4,
-  /** Pieces that one dictionary is put together from, and their bytes in all: bounds the memory of whoever unpacks one. */
+  /** Pieces that form one dictionary, and their bytes in all: limits the memory that unpacking needs. */
   extentsMax: 16,
   dictionaryBytesMax: 4 * 1024 * 1024,
   basesMax: 64,
   linksMax: 4_096,
-  /** Chunks that all contents name together: each file's last one is small, the others are 64 KiB or more. */
+  /** Chunks that all contents name together: the last one of each file is small, the others are 64 KiB or more. */
   usesMax: 200_000,
   payloadBytesMax: 8 * 1024 * 1024 * 1024,
   trialHealthyMsMax: 24 * 60 * 60 * 1000,
@@ -30,8 +30,9 @@ const nameBytesMax = 200;
 const pathBytesMax = 400;
 
 /**
- * What no name needs and what makes two names one, or one name look like another: control and format characters, half
- * surrogates (which all become the same bytes on a disk), private ones, line separators, the replacement character.
+ * Characters that no name needs and that make two names equal or look alike: control and format characters, half
+ * surrogates (which all become the same bytes on a disk), private-use characters, line separators, the replacement
+ * character.
  */
 const oddCharacters = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\ufffd\\]/u;
 
@@ -43,7 +44,7 @@ export function isContainedPath(path: string): boolean {
   return (
     names.length <= depthMax &&
     names.every((name) => name !== '' && name !== '.' && name !== '..' && Buffer.byteLength(name) <= nameBytesMax) &&
-    // The slot's own marks (.seal, .committed) are the updater's, however the dot is written.
+    // The slot's own marks (.seal, .committed) belong to the updater, however the dot is written.
     !twinOf(names[0] ?? '').startsWith('.')
   );
 }
@@ -61,10 +62,10 @@ export function parentsOf(path: string): string[] {
 
 export const pathShape = z.string().max(pathBytesMax).refine(isContainedPath, 'a path stays inside the slot');
 export const bytesShape = z.int().min(0).max(manifestLimits.payloadBytesMax);
-/** A frame of bytes that do not compress is a little longer than they are. */
+/** A frame of bytes that do not compress is a little longer than the bytes. */
 const frameBytesMax = manifestLimits.chunkBytesMax + 64 * 1024;
 
-/** Part of a base's content, as dictionary of a patch. */
+/** Part of a base's content, as part of a patch's dictionary. */
 const extentShape = z.object({
   /** Index into the manifest's `bases`. */
   base: z.int().min(0),
@@ -73,8 +74,8 @@ const extentShape = z.object({
 });
 
 /**
- * A smaller form of a chunk: a zstd frame whose dictionary is what these extents hold, one behind the other. Whoever has
- * other bytes there gets a wrong digest, never a wrong file.
+ * A smaller form of a chunk: a zstd frame whose dictionary is the content of these extents, one after the other. With
+ * other bytes there, unpacking gives a wrong digest, never a wrong file.
  */
 export const patchShape = z.object({
   /** Where the frame starts within the bundle's `patches` entry, and its length. */
@@ -115,7 +116,7 @@ export type FileEntry = z.infer<typeof fileShape>;
 
 export const treeShape = z.array(fileShape).max(manifestLimits.filesMax);
 
-/** A symbolic link whose target, seen from where it lies, is a listed file or a directory of one. */
+/** A symbolic link whose target, relative to the link, is a listed file or a directory of one. */
 export const linkShape = z.object({ path: pathShape, target: z.string().min(1).max(pathBytesMax) });
 export type LinkEntry = z.infer<typeof linkShape>;
 
@@ -137,20 +138,21 @@ export const runtimeShape = z.object({
 });
 export type Runtime = z.infer<typeof runtimeShape>;
 
-/** What a tree's digest is made over: path, mode and content of each file, sorted by path. */
+/** The input of a tree's digest: path, mode and content of each file, sorted by path. */
 export function treeDigestInput(files: readonly Pick<FileEntry, 'path' | 'executable' | 'sha256'>[]): string {
   const lines = files.map((file) => `${file.sha256} ${file.executable ? 'x' : '-'} ${file.path}\n`);
   return lines.sort((a, b) => (a.slice(67) < b.slice(67) ? -1 : 1)).join('');
 }
 
-/** Raw bytes that installing needs on disk: the slot's files, and the runtime's when it is not there yet. */
+/** Raw bytes that an installation needs on disk: the slot's files, and those of a runtime that is not there yet. */
 export function installedBytes(files: readonly Pick<FileEntry, 'size'>[]): number {
   return files.reduce((sum, file) => sum + file.size, 0);
 }
 
 /**
- * The path that a link's target names within the slot; null when it leaves it or is not written plainly. Plainly is
- * `../../name/name`: a `..` behind a name would go up from wherever that name leads, and a name may be another link.
+ * The path within the slot that a link's target names; null when it leaves the slot or is not written plainly. Plain
+ * means `../../name/name`: a `..` after a name would go up from wherever that name leads, and a name may be another
+ * link.
  */
 export function linkedPath({ path, target }: LinkEntry): string | null {
   const names = path.split('/').slice(0, -1);

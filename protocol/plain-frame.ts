@@ -4,9 +4,9 @@ const idleBits = 0x18;
 const blockHeaderBytes = 3;
 
 /**
- * True for exactly one zstd frame (RFC 8878, 3.1.1): no skippable frame before or behind it, no second one, no byte that
- * belongs to nothing. Unpackers pass over all of that in silence, and then more travels than anybody asked for. What is
- * in the blocks, and how large it becomes, is the unpacker's to judge.
+ * True for exactly one zstd frame (RFC 8878, 3.1.1): no skippable frame before or after it, no second frame, and no
+ * stray byte. Unpackers skip all of that silently, so that more could travel than was asked for. The unpacker itself
+ * judges the content of the blocks and their unpacked size.
  */
 export function isPlainFrame(frame: Buffer): boolean {
   if (frame.length < 6 || frame.readUInt32LE(0) !== zstdMagic) return false;
@@ -21,14 +21,17 @@ export function isPlainFrame(frame: Buffer): boolean {
   return endOfBlocks(frame, first) === frame.length - checksumBytes;
 }
 
-/** Where the blocks end that begin at `position` (RFC 8878, 3.1.1.2); null when they do not, or one is of no known kind. */
+/**
+ * Where the blocks that begin at `position` end (RFC 8878, 3.1.1.2); null when they do not end, or one is of an unknown
+ * kind.
+ */
 function endOfBlocks(frame: Buffer, position: number): number | null {
   let at = position;
   while (at + blockHeaderBytes <= frame.length) {
     const header = frame.readUIntLE(at, blockHeaderBytes);
     const kind = (header >> 1) & 3;
     if (kind === 3) return null;
-    // A block of one repeated byte is that byte; its size says how often.
+    // A block of one repeated byte holds just that byte; its size is the number of repetitions.
     at += blockHeaderBytes + (kind === 1 ? 1 : header >> 3);
     if ((header & 1) === 1) return at;
   }

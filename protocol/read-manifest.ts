@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import { type Manifest, manifestShape } from './manifest.ts';
 import { manifestLimits } from './payload.ts';
+import { shapeProblem } from './shape-problem.ts';
+import { cut } from './text.ts';
 
-/** What a reader of this version must understand for a manifest that names it under `critical`: nothing so far. */
+/** The features that this version understands if a manifest names them under `critical`: none so far. */
 const understood: ReadonlySet<string> = new Set();
 
 /** Objects and lists in one manifest: it has at most 4 MiB, and an entry of a real one takes 40 bytes or more. */
 const containersMax = 200_000;
-/** Objects and lists within each other: a real manifest has 6. */
+/** Nesting of objects and lists: a real manifest has 6 levels. */
 const depthMax = 32;
 
 export type ManifestReading =
@@ -18,7 +20,7 @@ export type ManifestReading =
 
 const headShape = z.object({ format: z.int().min(1), critical: z.array(z.string().max(60)).max(16).optional() });
 
-/** A manifest from its bytes, in time and memory that are bounded whatever they are. */
+/** Reads a manifest from its bytes, in bounded time and memory whatever they are. */
 export function readManifest(bytes: Uint8Array): ManifestReading {
   const json = parseManifestJson(bytes);
   if (json.outcome === 'unusable') return json;
@@ -30,16 +32,14 @@ export function readManifest(bytes: Uint8Array): ManifestReading {
   }
   const parsed = manifestShape.safeParse(json.value);
   if (parsed.success) return { outcome: 'read', manifest: parsed.data };
-  const issue = parsed.error.issues[0];
-  const why = issue === undefined ? 'it has another shape' : `${issue.path.join('.')} ${issue.message}`.trim();
-  return { outcome: 'unusable', why: why.slice(0, 200), cause: parsed.error };
+  return { outcome: 'unusable', why: cut(shapeProblem(parsed.error), 200), cause: parsed.error };
 }
 
 export type ManifestJson =
   | { readonly outcome: 'parsed'; readonly value: unknown }
   | { readonly outcome: 'unusable'; readonly why: string; readonly cause?: Error };
 
-/** The JSON of a manifest, whoever wrote it: UTF-8 without a byte order mark, not too much of it and not too deep. */
+/** The JSON of a manifest of any origin: UTF-8 without a byte order mark, within limits of size and depth. */
 export function parseManifestJson(bytes: Uint8Array): ManifestJson {
   if (bytes.length > manifestLimits.manifestBytesMax) {
     return { outcome: 'unusable', why: `it has ${bytes.length} bytes, ${manifestLimits.manifestBytesMax} are allowed` };
@@ -50,7 +50,7 @@ export function parseManifestJson(bytes: Uint8Array): ManifestJson {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     return { outcome: 'parsed', value: JSON.parse(text) };
   } catch (cause) {
-    // A SyntaxError of the parser, or the TypeError of a decoder that met other bytes than UTF-8.
+    // A SyntaxError of the parser, or the TypeError of a decoder that met bytes other than UTF-8.
     if (cause instanceof SyntaxError || cause instanceof TypeError) {
       return { outcome: 'unusable', why: 'it is not JSON in UTF-8', cause };
     }
@@ -60,7 +60,7 @@ export function parseManifestJson(bytes: Uint8Array): ManifestJson {
 
 const [quote, backslash, openList, closeList, openObject, closeObject] = Buffer.from('"\\[]{}');
 
-/** Counts what a parser would have to build, before one does: depth and number cost it far more than bytes. */
+/** Counts what a parser would have to build, before it does: depth and number cost it far more than bytes. */
 function excessOf(bytes: Uint8Array): string | null {
   let depth = 0;
   let containers = 0;

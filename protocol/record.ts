@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
+import { counterMax } from './bounded-step.ts';
 
 /**
- * A record: one file of 4,096 bytes that is written in place, kept twice. Pure bytes; imports nothing but Node, because
- * launch reads it. Layout: magic (8), seq (8, big-endian), schema (4), body length (4), body as JSON, zeros, SHA-256 of
- * all before it (32).
+ * A record: one file of 4,096 bytes that is written in place, kept twice. Pure bytes. It imports, directly and
+ * indirectly, only Node, because launch reads it. Layout: magic (8), seq (8, big-endian), schema (4), body length (4),
+ * body as JSON, zeros, SHA-256 of everything before it (32).
  */
 export const recordSize = 4096;
 const magic = Buffer.from('HFRECORD');
@@ -58,7 +59,8 @@ export function decodeRecord(bytes: Uint8Array | null): StoredRecord | null {
     return null;
   const seq = record.readBigUInt64BE(8);
   const length = record.readUInt32BE(20);
-  if (length > recordBodyBytesMax || seq > BigInt(Number.MAX_SAFE_INTEGER)) return null;
+  // The next record's number is one higher and must be readable, too.
+  if (length > recordBodyBytesMax || seq >= BigInt(counterMax)) return null;
   try {
     const body: unknown = JSON.parse(record.subarray(headerSize, headerSize + length).toString('utf8'));
     return { seq: Number(seq), schema: record.readUInt32BE(16), body };
@@ -75,7 +77,7 @@ export interface Newest {
 }
 
 /**
- * The highest valid seq wins. Nothing valid is `record: null`.
+ * The highest valid seq wins. If none is valid, `record` is null.
  * @throws RecordError `record-corrupt` when two valid records share a seq and differ: two writers were at work
  */
 export function newestRecord(first: StoredRecord | null, second: StoredRecord | null): Newest {

@@ -9,7 +9,10 @@ export const sealName = '.seal';
 export const committedName = '.committed';
 export const manifestName = '.manifest.json';
 
-/** `.seal` of a slot or runtime: what must be there, for launch's quick look (sizes) and the updater's full one (hashes). */
+/**
+ * `.seal` of a slot or runtime: what must be there, for launch's quick look (sizes) and the updater's full one
+ * (hashes).
+ */
 export const sealShape = z.object({
   format: z.literal(1),
   component: z.union([componentShape, z.literal('runtime')]),
@@ -22,7 +25,7 @@ export const sealShape = z.object({
   state: z.object({ reads: z.object({ min: z.int(), max: z.int() }), writes: z.int() }),
   files: z.array(z.object({ path: pathShape, size: z.int().min(0), sha256: digestShape, executable: z.boolean() })),
   links: z.array(z.object({ path: pathShape, target: z.string().max(400) })).default([]),
-  /** What the slot's device holds, where it is one. */
+  /** The content of the slot's device, if the slot is one. */
   image: z
     .object({ size: z.int().min(0), sha256: digestShape })
     .nullable()
@@ -30,7 +33,7 @@ export const sealShape = z.object({
 });
 export type Seal = z.infer<typeof sealShape>;
 
-/** `.committed` of a slot: written at the commit; tells lost records from a first start. */
+/** `.committed` of a slot: written at the commit; distinguishes lost records from a first start. */
 export const committedShape = z.object({
   seq: z.int().min(0),
   /** The transaction that committed it: a later one has a higher number. */

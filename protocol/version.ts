@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-// SemVer 2.0.0 clause 9: an identifier of digits alone has no leading zero.
+// SemVer 2.0.0 clause 9: an identifier of digits only has no leading zero.
 const pattern =
   /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(?:-((?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*))*))?$/;
 
@@ -27,7 +27,7 @@ function comparePreRelease(a: readonly string[], b: readonly string[]): number {
     if (right === undefined) return 1;
     const numeric = [left, right].map((part) => /^\d+$/.test(part));
     if (numeric[0] && numeric[1]) {
-      // Without leading zeros the longer number is the greater one, however many digits it has.
+      // Without leading zeros, the longer number is the greater one.
       if (left.length !== right.length) return Math.sign(left.length - right.length);
       if (left !== right) return left < right ? -1 : 1;
     } else if (numeric[0] !== numeric[1]) return numeric[0] ? -1 : 1;
@@ -36,7 +36,7 @@ function comparePreRelease(a: readonly string[], b: readonly string[]): number {
   return 0;
 }
 
-/** Precedence by SemVer 2.0.0 clause 11: negative when `a` is older, 0 when equal, positive when newer. Never compare as text. */
+/** Precedence by SemVer 2.0.0 clause 11: negative if `a` is older, positive if newer. Never compare as text. */
 export function compareVersions(a: Version, b: Version): number {
   const left = parts(a);
   const right = parts(b);

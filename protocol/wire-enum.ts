@@ -1,12 +1,12 @@
 import { z } from 'zod';
 
-/** What a word that this version does not know becomes, so that an older reader never refuses a newer writer. */
+/** What an unknown word becomes, so that an older reader never refuses a newer writer. */
 export interface UnknownWord {
   readonly kind: 'unknown';
   readonly raw: string;
 }
 
-/** An enumeration as it travels: the known words as they are, any other string as {@link UnknownWord}. */
+/** An enumeration as it travels: known words as they are, any other string as {@link UnknownWord}. */
 export function wireEnum<const Words extends readonly [string, ...string[]]>(words: Words) {
   const known = new Set<string>(words);
   return z

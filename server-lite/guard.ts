@@ -1,7 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { authorityOf, hostNameOf } from '../protocol/address.ts';
 import { Refusal } from './refusal.ts';
+import { requestTexts } from './texts.ts';
 
-/** Who may use a route; every route says so, and a test reads it back. */
+/** Who may use a route. Every route declares it, and a test reads it back. */
 export type Access = 'machine' | 'operator' | 'page' | 'public';
 
 declare module 'fastify' {
@@ -12,25 +14,28 @@ declare module 'fastify' {
 
 export const loopbackHosts: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]']);
 
-/** @param hosts names that this server is reached by, beside the loopback ones */
-export function guardHostAndOrigin(app: FastifyInstance, hosts: () => ReadonlySet<string>): void {
+/** @param names of this server, beside the loopback ones */
+export function guardHostAndOrigin(app: FastifyInstance, names: ReadonlySet<string>): void {
   app.addHook('onRequest', async (request) => {
-    requireHost(request, hosts());
+    requireHost(request, names);
     requireOrigin(request);
   });
 }
 
-/** A foreign name in the Host header means that somebody's DNS points here (DNS rebinding). */
-function requireHost(request: FastifyRequest, hosts: ReadonlySet<string>): void {
-  const host = (request.headers.host ?? '').toLowerCase().replace(/:\d+$/, '');
-  if (loopbackHosts.has(host) || hosts.has(host)) return;
-  throw new Refusal('host-not-served', 'this server does not go by that name', 'use the address that it printed');
+/** A foreign name in the Host header means that somebody's DNS name points here (DNS rebinding). */
+function requireHost(request: FastifyRequest, names: ReadonlySet<string>): void {
+  const host = hostNameOf(request.headers.host ?? '');
+  if (loopbackHosts.has(host) || names.has(host)) return;
+  throw new Refusal('host-not-served', requestTexts.hostNotServed, requestTexts.hostNotServedNext);
 }
 
-/** Browsers name the page that asks; only our own may. */
+/** Browsers name the page that sends a request; only our own pages may. */
 function requireOrigin(request: FastifyRequest): void {
   const { origin, host } = request.headers;
   if (origin === undefined) return;
-  if (URL.canParse(origin) && new URL(origin).host === host?.toLowerCase()) return;
-  throw new Refusal('origin-foreign', 'another page asked in your name', 'use the dashboard itself');
+  if (URL.canParse(origin)) {
+    const { host: asking, protocol } = new URL(origin);
+    if (authorityOf(asking, protocol) === authorityOf(host ?? '', protocol)) return;
+  }
+  throw new Refusal('origin-foreign', requestTexts.foreignOrigin, requestTexts.foreignOriginNext);
 }

@@ -4,14 +4,14 @@ import type { Db } from './store/database.ts';
 /** At night by the server's own clock, when people are least likely to wait for an answer. */
 export const housekeepingAt = '17 3 * * *';
 
-/** What was tidied away. */
+/** What housekeeping removed. */
 export interface Tidied {
   readonly claims: number;
 }
 
 /**
- * Removes claim codes that nobody redeemed in time, lets SQLite renew its statistics, and gives the write-ahead log's
- * space back. May be run at any time.
+ * Removes expired claim codes, lets SQLite renew its statistics, and truncates the write-ahead log. May run at any
+ * time.
  */
 export function keepHouse(db: Db, nowMs: number): Tidied {
   const { changes } = db.prepare('DELETE FROM claims WHERE used_by IS NULL AND expires_at < ?').run(nowMs);
@@ -20,7 +20,7 @@ export function keepHouse(db: Db, nowMs: number): Tidied {
   return { claims: changes };
 }
 
-/** Keeps house every night until it is stopped. */
+/** Runs the housekeeping every night until it is stopped. */
 export function scheduleHousekeeping(work: () => void): { stop(): Promise<void> } {
   const task = schedule(housekeepingAt, work, { name: 'housekeeping', noOverlap: true });
   return {

@@ -1,112 +1,115 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
-import { pino } from 'pino';
-import { writeDurably } from './keys.ts';
-import { listenPolicy } from './listen-policy.ts';
-import { type RunningServer, startServer } from './server.ts';
+import { Command, CommanderError } from 'commander';
+import { exitDone, exitFailed, exitUsage } from '../protocol/exit-status.ts';
+import { printable } from '../protocol/printable.ts';
+import { type SystemProblem, systemProblem } from '../protocol/system-problem.ts';
+import { hearUnwritten } from '../protocol/unwritten-output.ts';
+import { usualLimits } from './connections/limits.ts';
+import { numberBetween, wholeBetween } from './option-values.ts';
+import { StartError } from './start-error.ts';
+import { commandTexts } from './texts.ts';
+import { usageErrorOf } from './usage-error.ts';
 import { releaseVersion } from './version.ts';
 
-/** A clean stop takes no longer than this. */
-const stopMs = 5_000;
+// Each command loads what it needs: help and a mistyped word need not wait for a server.
 
-interface ServeOptions {
-  readonly data: string;
-  readonly host: string;
-  readonly port: number;
-  readonly paceS: number;
-  readonly publicUrl?: string;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly tokenFile?: string;
-  readonly json?: boolean;
-}
-
-function numberBetween(min: number, max: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (text.trim() === '' || !(value >= min && value <= max))
-      throw new InvalidArgumentError(`between ${min} and ${max}`);
-    return value;
-  };
-}
-
-async function serve(options: ServeOptions): Promise<void> {
-  const { host, port, tlsCert, tlsKey } = options;
-  const tls = tlsCert && tlsKey ? { cert: readFileSync(tlsCert), key: readFileSync(tlsKey) } : null;
-  const listen = listenPolicy({ host, port, tls, publicUrl: options.publicUrl ?? null });
-  const data = resolve(options.data);
-  // Standard output is for the one line that says where the server is; the log goes to standard error.
-  const log = pino({ redact: ['req.headers.authorization', 'req.headers.cookie'] }, pino.destination(2));
-  const server = await startServer({
-    data,
-    version: releaseVersion(),
-    paceS: options.paceS,
-    listen,
-    nowMs: Date.now,
-    log,
-  });
-  if (options.tokenFile && server.token) writeDurably(resolve(options.tokenFile), `${server.token}\n`, 0o600);
-  // Before the line is out: whoever reads it may stop the server at once.
-  stopOnSignal(server);
-  announce(server, data, options);
-}
-
-function announce(server: RunningServer, data: string, options: ServeOptions): void {
-  const { url, token } = server;
-  const hashAt = `${join(data, 'server.db')} (digest only)`;
-  if (options.json) {
-    const first =
-      token === null
-        ? {}
-        : { token, tokenFile: options.tokenFile ? resolve(options.tokenFile) : null, tokenStored: hashAt };
-    process.stdout.write(`${JSON.stringify({ event: 'listening', url, data, pid: process.pid, ...first })}\n`);
-    return;
-  }
-  const written = options.tokenFile ? `, written to ${resolve(options.tokenFile)}` : '';
-  const first = token === null ? '' : ` · operator token ${token} (shown once${written}; stored in ${hashAt})`;
-  process.stdout.write(`holdfast server listens on ${url}${first}\n`);
-}
-
-function stopOnSignal(server: RunningServer): void {
-  let stopping = false;
-  const stop = (): void => {
-    if (stopping) return;
-    stopping = true;
-    setTimeout(() => process.exit(1), stopMs).unref();
-    server.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        process.stderr.write(`stop: ${String(error)}\n`);
-        process.exit(1);
-      },
-    );
-  };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
-}
-
-const program = new Command('holdfast-server').description(
-  'The Holdfast server: check-ins, releases, orders, dashboard.',
-);
+const program = new Command('holdfast-server').description(commandTexts.program);
 program.version(releaseVersion());
+program.configureOutput({
+  writeOut: (text) => process.stdout.write(printable(text)),
+  writeErr: (text) => process.stderr.write(printable(text)),
+  outputError: usageErrorOf('holdfast-server', process.argv),
+});
 program
   .command('serve')
-  .description('Serve until SIGTERM or SIGINT')
-  .requiredOption('--data <dir>', 'where everything is kept')
-  .option('--host <host>', 'address to listen on', '127.0.0.1')
-  .option('--port <port>', 'port to listen on, 0: any free one', numberBetween(0, 65_535), 0)
-  .option('--pace-s <seconds>', 'time between two check-ins of a program', numberBetween(0.2, 86_400), 60)
-  .option('--public-url <url>', 'where appliances and people reach it')
-  .option('--tls-cert <file>', 'certificate chain, PEM')
-  .option('--tls-key <file>', 'private key, PEM')
-  .option('--token-file <file>', 'where to write the operator token when it is made')
-  .option('--json', 'print one JSON line')
-  .action(serve);
+  .description(commandTexts.serve)
+  .requiredOption('--data <dir>', commandTexts.serveData)
+  .option('--host <host>', commandTexts.serveHost, '127.0.0.1')
+  .option('--port <port>', commandTexts.servePort, wholeBetween(0, 65_535))
+  .option('--pace-s <seconds>', commandTexts.servePace, numberBetween(0.2, 86_400), 60)
+  .option(
+    '--public-url <url>',
+    commandTexts.servePublicUrl,
+    (url: string, before: readonly string[]) => [...before, url],
+    [],
+  )
+  .option('--open-to-this-host', commandTexts.serveOpenToThisHost)
+  .option(
+    '--trusted-proxy <address>',
+    commandTexts.serveTrustedProxy,
+    (address: string, before: readonly string[]) => [...before, address],
+    [],
+  )
+  .option('--connections-max <count>', commandTexts.serveConnectionsMax, wholeBetween(16, 100_000), usualLimits.all)
+  .option(
+    '--connections-per-peer <count>',
+    commandTexts.serveConnectionsPerPeer,
+    wholeBetween(4, 100_000),
+    usualLimits.perPeer,
+  )
+  .option('--tls-cert <file>', commandTexts.serveTlsCert)
+  .option('--tls-key <file>', commandTexts.serveTlsKey)
+  .option('--token-file <file>', commandTexts.serveTokenFile)
+  .option('--json', commandTexts.json)
+  .action(async (options) => (await import('./commands/serve.ts')).serve(options));
+
+program
+  .command('backup')
+  .description(commandTexts.backup)
+  .requiredOption('--data <dir>', commandTexts.backupData)
+  .requiredOption('--out <path>', commandTexts.backupOut)
+  .option('--replace', commandTexts.backupReplace)
+  .option('--json', commandTexts.json)
+  .action(async (options) => (await import('./commands/keep.ts')).backup(options));
+program
+  .command('restore')
+  .description(commandTexts.restore)
+  .requiredOption('--data <dir>', commandTexts.restoreData)
+  .requiredOption('--from <file>', commandTexts.restoreFrom)
+  .option('--replace', commandTexts.restoreReplace)
+  .option('--json', commandTexts.json)
+  .action(async (options) => (await import('./commands/keep.ts')).restore(options));
+
+program
+  .command('token')
+  .description(commandTexts.token)
+  .requiredOption('--data <dir>', commandTexts.tokenData)
+  .option('--token-file <file>', commandTexts.tokenFile)
+  .option('--json', commandTexts.json)
+  .action(async (options) => (await import('./commands/keep.ts')).replace(options));
+
+/** Commander's own exits mean wrong usage, except those that the user asked for (help, version). */
+for (const command of [program, ...program.commands]) command.exitOverride();
+
+hearUnwritten(
+  process.stdout,
+  (problem) => process.stderr.write(printable(`${inWords(problem)}\n`)),
+  () => process.exit(exitFailed),
+);
 
 program.parseAsync().catch((error: unknown) => {
-  const code = error instanceof Error && 'code' in error ? `${String(error.code)}: ` : '';
-  process.stderr.write(`${code}${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
+  if (error instanceof CommanderError) {
+    // Not at once: whether help could be written is heard later.
+    process.exitCode = error.exitCode === 0 ? exitDone : exitUsage;
+    return;
+  }
+  process.stderr.write(printable(`${explain(error)}\n`));
+  process.exit(exitFailed);
 });
+
+function explain(error: unknown): string {
+  const known = error instanceof StartError ? error : systemProblem(error);
+  if (known !== null) return inWords(known);
+  const code = error instanceof Error && 'code' in error ? String(error.code) : null;
+  const message = error instanceof Error ? error.message : String(error);
+  if (!isJson()) return `${code === null ? '' : `${code}: `}${message}`;
+  return JSON.stringify({ code: code ?? 'defect', message, next: commandTexts.defectNext });
+}
+
+function inWords({ code, message, next }: SystemProblem): string {
+  return isJson() ? JSON.stringify({ code, message, next }) : commandTexts.problem(code, message, next);
+}
+
+function isJson(): boolean {
+  return process.argv.includes('--json');
+}

@@ -1,19 +1,22 @@
+import type { PathEntry } from '../../protocol/network-path.ts';
 import type { SignatureHeaders } from '../../protocol/trust/http-signature.ts';
 
 /** Time as decisions use it, and as people read it. */
 export interface Clock {
   /** Milliseconds of this boot, monotonic. */
   monoMs(): number;
-  /** Seconds since 1970 by the system's clock: for people only, no decision reads it. */
+  /** Seconds since 1970 by the system's clock: for people only; no decision reads it. */
   wallS(): number;
 }
 
 export interface AgentFiles {
   /** The text of a file, or null when there is none. @throws AgentError `file-too-large` */
   readText(path: string, bytesMax: number): Promise<string | null>;
-  /** Moves the modification time of a file that is there. @throws system errors, ENOENT too */
+  /** A value that changes when a file is written again, even with the same content; null when no file can be seen. */
+  mark(path: string): Promise<string | null>;
+  /** Moves the modification time of an existing file. @throws system errors, ENOENT too */
   touch(path: string): Promise<void>;
-  /** What is known of the file system below a path; null when it does not say. */
+  /** What is known about the file system below a path; null when the system does not say. */
   space(path: string): Promise<{ readonly freeBytes: number; readonly volatile: boolean } | null>;
 }
 
@@ -23,6 +26,12 @@ export interface HttpAnswer {
   readonly body: Buffer;
 }
 
+/** One entry of the network path, and the total time that a round trip over it may take. */
+export interface Over {
+  readonly entry: PathEntry;
+  readonly totalMs: number;
+}
+
 export interface Http {
   /** @throws HttpError */
   send(request: {
@@ -30,11 +39,12 @@ export interface Http {
     readonly url: string;
     readonly headers?: Readonly<Record<string, string>>;
     readonly body?: Buffer;
+    readonly over: Over;
     readonly signal: AbortSignal;
   }): Promise<HttpAnswer>;
 }
 
-/** One measurement; null when the machine does not say, or not in time. */
+/** One measurement; null when the machine reports none, or not in time. */
 export type Sensor = () => Promise<number | null>;
 
 export interface Log {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
-import { open, statfs } from 'node:fs/promises';
+import { open, stat, statfs } from 'node:fs/promises';
 import { AgentError, systemCode } from '../errors.ts';
+import { agentTexts } from '../texts.ts';
 import type { AgentFiles } from './effects.ts';
 
 /** Magic numbers of file systems that forget at power-off (statfs(2)): tmpfs, ramfs. */
@@ -13,7 +14,11 @@ export const systemFiles: AgentFiles = {
       try {
         const { size } = await handle.stat();
         if (size > bytesMax) {
-          throw new AgentError('file-too-large', `${path} has ${size} bytes, ${bytesMax} are allowed`, 'look at it');
+          throw new AgentError(
+            'file-too-large',
+            agentTexts.fileTooLarge(path, size, bytesMax),
+            agentTexts.fileTooLargeNext,
+          );
         }
         return await handle.readFile('utf8');
       } finally {
@@ -25,8 +30,18 @@ export const systemFiles: AgentFiles = {
     }
   },
 
+  async mark(path) {
+    try {
+      const { ino, mtimeMs, size } = await stat(path);
+      return `${ino} ${mtimeMs} ${size}`;
+    } catch (error) {
+      if (systemCode(error) !== null) return null;
+      throw error;
+    }
+  },
+
   async touch(path) {
-    // Not utimes: setting times needs the owner, and the hint is root's; writing a byte moves the time as well.
+    // Not utimes: only the owner may set times, and the hint is root's; writing a byte also moves the time.
     const handle = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       await handle.write('\n', 0);
@@ -40,7 +55,7 @@ export const systemFiles: AgentFiles = {
       const { bavail, bsize, type } = await statfs(path);
       return { freeBytes: bavail * bsize, volatile: volatileTypes.has(type) };
     } catch (error) {
-      // A file system that does not say (EIO, ENOSYS) is unknown; that is an answer, not a fault of the agent.
+      // A file system that does not report it (EIO, ENOSYS) is unknown; that is an answer, not a fault of the agent.
       if (systemCode(error) !== null) return null;
       throw error;
     }

@@ -1,10 +1,17 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { checkServerIdentity, type PeerCertificate, rootCertificates } from 'node:tls';
+import { clockWords } from '../../protocol/certificate.ts';
+import { type PathEntry, proxyFor } from '../../protocol/network-path.ts';
+import { pinProblem } from '../../protocol/pinned-keys.ts';
 import { systemCode } from '../errors.ts';
+import { checkInTexts } from '../texts.ts';
+import { systemClock } from './clock.ts';
 import type { Http } from './effects.ts';
 
-/** An answer beyond this is refused: a check-in's answer holds 8 orders of at most 8 KiB. */
+/** A larger answer is refused: a check-in's answer holds 8 orders of at most 8 KiB. */
 const answerBytesMax = 256 * 1024;
-/** For one round trip; a slow site gets half a minute, and the next try comes within a minute. */
-const timeoutMs = { connect: 10_000, request: 30_000 } as const;
+const connectMs = 10_000;
 
 export class HttpError extends Error {
   readonly code: 'unreachable' | 'answer-too-large';
@@ -14,10 +21,14 @@ export class HttpError extends Error {
   }
 }
 
-/** One round trip by got: no retry, no redirect, no cookie, no decompression: what is signed are the bytes as sent. */
+/**
+ * One round trip with got: no retry, redirect, cookie or decompression, because the signature covers the bytes as sent.
+ */
 export const gotHttp: Http = {
-  async send({ method, url, headers, body, signal }) {
-    const { default: got, RequestError } = await import('got'); // 100 ms to load: not on the way to the first health answer
+  async send({ method, url, headers, body, over, signal }) {
+    const { default: got, RequestError } = await import('got'); // takes 100 ms to load: not before the first health answer
+    // For this round trip only: the next one may take another entry.
+    const agent = agentsOf(over.entry, url);
     const request = got.stream(url, {
       method,
       headers: { 'user-agent': 'holdfast-agent', ...headers },
@@ -26,7 +37,8 @@ export const gotHttp: Http = {
       followRedirect: false,
       throwHttpErrors: false,
       decompress: false,
-      timeout: timeoutMs,
+      timeout: { connect: connectMs, request: over.totalMs },
+      agent,
       signal,
     });
     try {
@@ -36,11 +48,11 @@ export const gotHttp: Http = {
         const bytes = Buffer.from(chunk);
         size += bytes.length;
         if (size > answerBytesMax) {
-          throw new HttpError('answer-too-large', `${method} ${url}: the answer is beyond ${answerBytesMax} bytes`);
+          throw new HttpError('answer-too-large', checkInTexts.answerTooLong(method, url, answerBytesMax));
         }
         chunks.push(bytes);
       }
-      if (request.response === undefined) throw new HttpError('unreachable', `${method} ${url}: no answer`);
+      if (request.response === undefined) throw new HttpError('unreachable', checkInTexts.noAnswer(method, url));
       return {
         status: request.response.statusCode,
         headers: request.response.headers,
@@ -48,13 +60,30 @@ export const gotHttp: Http = {
       };
     } catch (cause) {
       if (cause instanceof RequestError || systemCode(cause) === 'ERR_STREAM_PREMATURE_CLOSE') {
-        throw new HttpError('unreachable', `${method} ${url}: ${cause instanceof Error ? cause.message : cause}`, {
-          cause,
-        });
+        const detail = cause instanceof Error ? cause.message : String(cause);
+        const clock = clockWords(`${systemCode(cause) ?? ''} ${detail}`, systemClock.wallS() * 1000);
+        throw new HttpError('unreachable', `${method} ${url}: ${detail}${clock}`, { cause });
       }
       throw cause;
     } finally {
       request.destroy();
+      agent.http.destroy();
+      agent.https.destroy();
     }
   },
 };
+
+function agentsOf(entry: PathEntry, url: string): { http: HttpAgent; https: HttpsAgent } {
+  const proxy = proxyFor(entry, url);
+  const { pins, pem } = entry.ca;
+  const proxyEnv = proxy === null ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } };
+  const own = pem.length === 0 ? {} : { ca: [...rootCertificates, ...pem] };
+  const pinned =
+    pins.length === 0
+      ? {}
+      : {
+          checkServerIdentity: (host: string, certificate: PeerCertificate) =>
+            checkServerIdentity(host, certificate) ?? pinProblem(host, certificate, pins),
+        };
+  return { http: new HttpAgent(proxyEnv), https: new HttpsAgent({ ...proxyEnv, ...own, ...pinned }) };
+}

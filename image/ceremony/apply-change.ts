@@ -2,7 +2,6 @@ import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { loadTrusted, updateRoot } from '../../protocol/trust/tuf.ts';
 import { replaceFile } from '../durable.ts';
 import { ImageError } from '../errors.ts';
-import { withLock } from '../lock.ts';
 import {
   type OfflineMetadata,
   readRoots,
@@ -10,7 +9,9 @@ import {
   rootPath,
   targetsPath,
   walkMetadata,
+  withRepositoryLock,
 } from '../repository-metadata.ts';
+import { ceremonyTexts } from '../texts.ts';
 import { isReached, type OpenedChange, quorumsOf } from './change.ts';
 import { describeSignatures } from './describe-change.ts';
 
@@ -20,12 +21,12 @@ export interface Applied {
 }
 
 /**
- * Puts a change in place that enough keys have signed, the root before the targets. Interrupted between the two, it is
- * repeated; repeated when it is in place already, it changes nothing.
+ * Puts a change that enough keys have signed in place, the root before the targets. After an interruption between the
+ * two it is repeated; if the change is in place already, nothing changes.
  * @throws ImageError `signatures-missing`, `change-outdated`
  */
 export function applyChange(dir: string, change: OpenedChange): Promise<Applied> {
-  return withLock(dir, async () => {
+  return withRepositoryLock(dir, async () => {
     const plan = await planApplication(dir, change);
     if (plan.newRoot !== null) await replaceFile(rootPath(dir, change.after.root.version), plan.newRoot);
     if (plan.newTargets !== null) await replaceFile(targetsPath(dir), plan.newTargets);
@@ -34,18 +35,18 @@ export function applyChange(dir: string, change: OpenedChange): Promise<Applied>
 }
 
 interface Application extends Applied {
-  /** null: it is in place. */
+  /** null: it is in place already. */
   readonly newRoot: Buffer | null;
   readonly newTargets: Buffer | null;
 }
 
-/** What {@link applyChange} would write; nothing is written. */
+/** What {@link applyChange} would write; writes nothing. */
 export async function planApplication(dir: string, change: OpenedChange): Promise<Application> {
   if (!quorumsOf(change).every(isReached)) {
     throw new ImageError(
       'signatures-missing',
-      `not enough keys have signed this change:\n  ${describeSignatures(change).join('\n  ')}`,
-      'carry the file to who holds such a key: keys sign FILE --key KEYFILE',
+      ceremonyTexts.notEnoughSigned(describeSignatures(change).join('\n  ')),
+      ceremonyTexts.notEnoughSignedNext,
     );
   }
   const roots = await readRoots(dir);
@@ -61,25 +62,21 @@ export async function planApplication(dir: string, change: OpenedChange): Promis
   return { outcome, metadata, newRoot, newTargets };
 }
 
-/** @returns what is to be written; null when it is there already, or this part stays as it is */
+/** @returns what must be written; null if it is there already, or this part stays as it is */
 function missing(here: Buffer | null, before: Buffer, next: Buffer | null, what: string): Buffer | null {
   if (next !== null && here?.equals(next)) return null;
   if (here?.equals(before)) return next;
-  throw new ImageError(
-    'change-outdated',
-    `the ${what} metadata of the repository is not the one that this change follows`,
-    'something was released or changed in between, or it is another repository: propose the change anew',
-  );
+  throw new ImageError('change-outdated', ceremonyTexts.notFollowed(what), ceremonyTexts.notFollowedNext);
 }
 
-/** As an appliance will walk it: what it would refuse is not put in place. */
+/** Walks the change as an appliance does: what an appliance would refuse is not put in place. */
 function requireWalk(dir: string, change: OpenedChange, metadata: OfflineMetadata): void {
   try {
     const before = loadTrusted({ root: change.root, timestamp: null, snapshot: null, targets: null });
     if (change.nextRoot !== null) updateRoot(before, change.nextRoot);
   } catch (cause) {
     if (!(cause instanceof TrustError)) throw cause;
-    throw new ImageError('change-unreadable', `no appliance would take this change: ${cause.message}`, 'propose anew', {
+    throw new ImageError('change-unreadable', ceremonyTexts.notTaken(cause.message), ceremonyTexts.notTakenNext, {
       cause,
     });
   }

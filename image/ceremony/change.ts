@@ -7,11 +7,12 @@ import { loadTrusted, type Trusted } from '../../protocol/trust/tuf.ts';
 import { signersOf } from '../../protocol/trust/tuf-sign.ts';
 import { replaceFile } from '../durable.ts';
 import { ImageError } from '../errors.ts';
+import { ceremonyTexts } from '../texts.ts';
 import { type ReadRoot, type ReadTargets, readRoot, readTargets } from './read-metadata.ts';
 
 /**
- * Metadata that is to be signed, as it is carried from machine to machine: what is trusted now, and what is to follow,
- * with the signatures that it has so far. Whoever signs needs nothing but this file and a key.
+ * Metadata to be signed, as it is carried from machine to machine: what is trusted now, and what is to follow, with the
+ * signatures so far. A signer needs nothing but this file and a key.
  */
 export interface Change {
   /** The root that is trusted now, and the targets. */
@@ -22,7 +23,7 @@ export interface Change {
   readonly nextTargets: Buffer | null;
 }
 
-/** Root and targets, twice, with every quote escaped. */
+/** Bound for root and targets, twice, with every quote escaped. */
 const fileBytesMax = 4 * (metadataLimits.rootBytesMax + metadataLimits.targetsBytesMax);
 
 const changeShape = z.strictObject({
@@ -34,7 +35,7 @@ const changeShape = z.strictObject({
   nextTargets: z.string().nullable(),
 });
 
-/** A change that was read to the last field: nothing in it goes unsaid when it is described. */
+/** A change in which every field was understood, so that its description leaves nothing out. */
 export interface OpenedChange extends Change {
   readonly before: { readonly root: ReadRoot; readonly targets: ReadTargets };
   readonly after: { readonly root: ReadRoot; readonly targets: ReadTargets };
@@ -56,9 +57,9 @@ export async function writeChange(path: string, change: Change): Promise<void> {
 /** @throws ImageError `change-unreadable` */
 export async function readChange(path: string): Promise<OpenedChange> {
   const bytes = await readFile(path).catch((cause: unknown) => {
-    throw unreadable(`${path} can not be read`, cause);
+    throw unreadable(ceremonyTexts.unreadable(path), cause);
   });
-  if (bytes.length > fileBytesMax) throw unreadable(`${path} has ${bytes.length} bytes, too many for a change`);
+  if (bytes.length > fileBytesMax) throw unreadable(ceremonyTexts.tooLarge(path, bytes.length));
   try {
     const file = changeShape.parse(JSON.parse(bytes.toString('utf8')));
     const part = (text: string) => Buffer.from(text, 'utf8');
@@ -69,18 +70,18 @@ export async function readChange(path: string): Promise<OpenedChange> {
       nextTargets: file.nextTargets === null ? null : part(file.nextTargets),
     });
   } catch (cause) {
-    if (cause instanceof SyntaxError || cause instanceof z.ZodError) throw unreadable(`${path} is no change`, cause);
+    if (cause instanceof SyntaxError || cause instanceof z.ZodError)
+      throw unreadable(ceremonyTexts.noChange(path), cause);
     throw cause;
   }
 }
 
 function unreadable(message: string, cause?: unknown): ImageError {
-  const next = 'do not sign it; ask whoever gave it to you to make it anew, with the same version of this program';
-  return new ImageError('change-unreadable', message, next, { cause });
+  return new ImageError('change-unreadable', message, ceremonyTexts.unreadableNext, { cause });
 }
 
 /**
- * What a change says. What is trusted now must be signed, the new one must follow it, and every field must be one that
+ * Reads a change. What is trusted now must be signed, the new metadata must follow it, and every field must be one that
  * can be put into words.
  * @throws ImageError `change-unreadable`
  */
@@ -96,12 +97,12 @@ export function openChange(change: Change): OpenedChange {
       const isNew = (role === 'root' ? change.nextRoot : change.nextTargets) !== null;
       const follows = before[role].version + (isNew ? 1 : 0);
       if (after[role].version === follows) continue;
-      throw unreadable(`the new ${role} is version ${after[role].version}, after ${before[role].version}`);
+      throw unreadable(ceremonyTexts.otherVersion(role, after[role].version, before[role].version));
     }
-    if (change.nextRoot === null && change.nextTargets === null) throw unreadable('the change changes nothing');
+    if (change.nextRoot === null && change.nextTargets === null) throw unreadable(ceremonyTexts.changesNothing);
     return { ...change, before, after };
   } catch (cause) {
-    if (cause instanceof TrustError) throw unreadable(`the change can not be read: ${cause.message}`, cause);
+    if (cause instanceof TrustError) throw unreadable(ceremonyTexts.notUnderstood(cause.message), cause);
     throw cause;
   }
 }
@@ -109,20 +110,20 @@ export function openChange(change: Change): OpenedChange {
 function trustedBefore({ root, targets }: Change): Trusted {
   const trusted = loadTrusted({ root, timestamp: null, snapshot: null, targets });
   if (trusted.targets !== null) return trusted;
-  throw unreadable('the targets that it says are trusted now are not signed as its root asks');
+  throw unreadable(ceremonyTexts.notSignedNow);
 }
 
-/** Signatures of one kind: how many of the keys that may sign did. */
+/** Signatures of one kind: how many of the keys that may sign have signed. */
 export interface Quorum {
   readonly role: 'root' | 'targets';
   /** Whose keys: those of the root that is trusted now, or those of the new one. */
-  readonly asked: 'the present root' | 'the new root';
+  readonly asked: 'present' | 'new';
   readonly signed: readonly PublicKey[];
   readonly unsigned: readonly PublicKey[];
   readonly threshold: number;
 }
 
-/** All that must be reached before the change counts. */
+/** All quorums that the change needs. */
 export function quorumsOf(change: OpenedChange): Quorum[] {
   const { before, after } = change;
   const quorum = (role: Quorum['role'], bytes: Buffer, by: ReadRoot, asked: Quorum['asked']): Quorum => {
@@ -133,11 +134,8 @@ export function quorumsOf(change: OpenedChange): Quorum[] {
   const roots =
     change.nextRoot === null
       ? []
-      : [
-          quorum('root', change.nextRoot, before.root, 'the present root'),
-          quorum('root', change.nextRoot, after.root, 'the new root'),
-        ];
-  const asked = change.nextRoot === null ? 'the present root' : 'the new root';
+      : [quorum('root', change.nextRoot, before.root, 'present'), quorum('root', change.nextRoot, after.root, 'new')];
+  const asked = change.nextRoot === null ? 'present' : 'new';
   const targets = change.nextTargets === null ? [] : [quorum('targets', change.nextTargets, after.root, asked)];
   return [...roots, ...targets];
 }

@@ -4,8 +4,8 @@ import { replaceFile } from '../durable.ts';
 import type { OfflineMetadata } from '../repository-metadata.ts';
 
 /**
- * Writes `metadata.hfb`: what every bundle begins with, without a release behind it. The server takes it like a bundle, so
- * that a revocation or a change of keys waits for no build.
+ * Writes `metadata.hfb`: the beginning of every bundle, without a release behind it. The server takes it like a bundle,
+ * so that a revocation or a change of keys need not wait for a build.
  * @returns its path
  */
 export async function writeMetadataBundle(dir: string, { roots, targets }: OfflineMetadata): Promise<string> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { PublicKey } from '../../protocol/trust/ed25519.ts';
 import type { Trusted } from '../../protocol/trust/tuf.ts';
-import { parseRoot, parseTargets, type RoleName, roleKeys } from '../../protocol/trust/tuf-metadata.ts';
+import { ed25519Keys, parseRoot, parseTargets, type RoleName } from '../../protocol/trust/tuf-metadata.ts';
 import {
   makeRoot,
   makeTargets,
@@ -13,20 +13,21 @@ import {
 } from '../../protocol/trust/tuf-sign.ts';
 import { findTarget, holdfastFields, issuedAtField, type TargetFile } from '../../protocol/trust/tuf-targets.ts';
 import { ImageError } from '../errors.ts';
+import { ceremonyTexts } from '../texts.ts';
 
 export type ReadRoot = RootInput;
 export type ReadTargets = TargetsInput;
 
 /**
- * What a root says. It is made anew from what was understood, and must come out the same: so no field is signed that
- * nobody was told of.
+ * Reads a root. It is written again from what was understood, and the bytes must be the same: so no field is signed
+ * that nobody was told about.
  * @throws ImageError `change-unreadable`; TrustError
  */
 export function readRoot(bytes: Buffer): ReadRoot {
   const { metadata, version } = parseRoot(bytes);
   const { signed } = metadata;
   const role = (name: RoleName): RoleKeys => ({
-    keys: (signed.roles[name]?.keyIDs ?? []).flatMap((id) => publicKeyOf(roleKeys(signed, name), id)),
+    keys: (signed.roles[name]?.keyIDs ?? []).flatMap((id) => publicKeyOf(ed25519Keys(signed, name), id)),
     threshold: signed.roles[name]?.threshold ?? 0,
   });
   const read: ReadRoot = {
@@ -38,12 +39,12 @@ export function readRoot(bytes: Buffer): ReadRoot {
   return read;
 }
 
-function publicKeyOf(keys: ReturnType<typeof roleKeys>, id: string): PublicKey[] {
+function publicKeyOf(keys: ReturnType<typeof ed25519Keys>, id: string): PublicKey[] {
   return [...keys].flatMap(([key, ids]) => (ids.includes(id) ? [key] : []));
 }
 
 /**
- * What targets say; else as {@link readRoot}.
+ * Reads targets in the same way as {@link readRoot}.
  * @throws ImageError `change-unreadable`; TrustError
  */
 export function readTargets(bytes: Buffer, root: Buffer): ReadTargets {
@@ -63,9 +64,5 @@ export function readTargets(bytes: Buffer, root: Buffer): ReadTargets {
 
 function requireSame(role: OfflineRole, made: Buffer, found: Buffer): void {
   if (signedPart(role, made).equals(signedPart(role, found))) return;
-  throw new ImageError(
-    'change-unreadable',
-    `the ${role} metadata says something that this program does not know`,
-    'do not sign it; use the version of this program that it was made with',
-  );
+  throw new ImageError('change-unreadable', ceremonyTexts.fieldUnknown(role), ceremonyTexts.fieldUnknownNext);
 }

@@ -2,6 +2,7 @@ import type { PublicKey } from '../../protocol/trust/ed25519.ts';
 import { makeRoot, makeTargets, type RoleKeys, tufKeyId } from '../../protocol/trust/tuf-sign.ts';
 import { ImageError } from '../errors.ts';
 import { expiryOf, type SignedRepository } from '../repository-metadata.ts';
+import { ceremonyTexts } from '../texts.ts';
 import { type OpenedChange, openChange } from './change.ts';
 import { shortId } from './describe-change.ts';
 import { type ReadTargets, readRoot, readTargets } from './read-metadata.ts';
@@ -13,7 +14,7 @@ export type RotatedRole = (typeof rootRoles)[number] | (typeof fieldRoles)[numbe
 
 const fields = { answer: 'answerKeys', operator: 'operatorKeys' } as const;
 
-/** What is to happen to the keys of one role. */
+/** The wanted change of one role's keys. */
 export interface Rotation {
   readonly role: RotatedRole;
   readonly remove: readonly PublicKey[];
@@ -32,20 +33,20 @@ export function keysOf({ trusted, targets }: SignedRepository, role: RotatedRole
   return { keys: readTargets(targets, trusted.root.bytes).holdfast[fields[role]], threshold: 1 };
 }
 
-/** Digits of an id that a person has to type. */
+/** Digits of an id that a person must type at least. */
 const prefixMin = 8;
 
-/** @throws ImageError `key-unknown` unless exactly one key of the role has an id that begins so */
+/** @throws ImageError `key-unknown` unless exactly one key of the role has an id that begins with this */
 export function keyByPrefix(keys: readonly PublicKey[], prefix: string): PublicKey {
   const found = keys.filter((key) => tufKeyId(key).startsWith(prefix.toLowerCase()));
   const [key] = found;
   if (key !== undefined && found.length === 1 && prefix.length >= prefixMin) return key;
-  const next = `the role has ${keys.map(shortId).join(', ')}; give ${prefixMin} digits or more`;
-  throw new ImageError('key-unknown', `${prefix} is not the id of one of its keys`, next);
+  const next = ceremonyTexts.noSuchKeyNext(keys.map(shortId).join(', '), prefixMin);
+  throw new ImageError('key-unknown', ceremonyTexts.noSuchKey(prefix), next);
 }
 
 /**
- * The change that a rotation is, unsigned.
+ * The unsigned change for a rotation.
  * @throws ImageError `rotation-invalid`
  */
 export function proposeRotation(repository: SignedRepository, rotation: Rotation, now: Date): OpenedChange {
@@ -62,7 +63,7 @@ export function proposeRotation(repository: SignedRepository, rotation: Rotation
     { version: root.version + 1, expires: expiryOf('root', now), roles: { ...root.roles, [rotation.role]: keys } },
     [],
   );
-  // The new root does not vouch for what a replaced key signed.
+  // The new root does not vouch for targets that a replaced key signed.
   return openChange({
     ...change,
     nextRoot,
@@ -70,7 +71,7 @@ export function proposeRotation(repository: SignedRepository, rotation: Rotation
   });
 }
 
-/** The targets that follow, unsigned. */
+/** The next targets, unsigned. */
 export function nextTargets(listed: ReadTargets, now: Date): Buffer {
   return makeTargets(
     {
@@ -88,12 +89,12 @@ function rotatedKeys(before: RoleKeys, { role, remove, add, threshold }: Rotatio
   const rest = before.keys.filter((key) => !remove.includes(key));
   const keys = [...rest, ...add.filter((key) => !rest.includes(key))];
   const needed = threshold ?? before.threshold;
-  if (keys.length === 0) throw invalid(`${role} would have no key`, 'add one: --new, or --add PUBLIC.json');
+  if (keys.length === 0) throw invalid(ceremonyTexts.noKeyLeft(role), ceremonyTexts.noKeyLeftNext);
   if (needed < 1 || needed > keys.length) {
-    throw invalid(`${needed} of ${keys.length} keys of ${role} can never sign`, 'add a key, or give a --threshold');
+    throw invalid(ceremonyTexts.thresholdTooHigh(needed, keys.length, role), ceremonyTexts.thresholdTooHighNext);
   }
   if (isFieldRole(role) && threshold !== null) {
-    throw invalid(`one ${role} key is enough, always`, 'leave --threshold out');
+    throw invalid(ceremonyTexts.oneKeyIsEnough(role), ceremonyTexts.oneKeyIsEnoughNext);
   }
   return { keys, threshold: needed };
 }

@@ -1,6 +1,7 @@
 import type { KeyPair } from '../../protocol/trust/ed25519.ts';
 import { addSignatures, type OfflineRole } from '../../protocol/trust/tuf-sign.ts';
 import { ImageError } from '../errors.ts';
+import { ceremonyTexts } from '../texts.ts';
 import { type Change, type OpenedChange, openChange, quorumsOf } from './change.ts';
 import { shortId } from './describe-change.ts';
 
@@ -11,16 +12,16 @@ export function partsFor(change: OpenedChange, key: Pick<KeyPair, 'publicKey'>):
 }
 
 /**
- * Adds what these keys can sign of it. Signing twice changes nothing: Ed25519 signs the same bytes the same way.
- * @throws ImageError `key-unknown` for a key that nobody asks
+ * Adds every signature that these keys can make. Signing twice changes nothing: Ed25519 signs the same bytes the same
+ * way.
+ * @throws ImageError `key-unknown` for a key whose signature is not needed
  */
 export function signChange(change: OpenedChange, keys: readonly KeyPair[]): OpenedChange {
   let signed: Change = change;
   for (const key of keys) {
     const parts = partsFor(change, key);
     if (parts.length === 0) {
-      const next = 'see which keys may sign: keys sign FILE --dry-run';
-      throw new ImageError('key-unknown', `the key ${shortId(key.publicKey)} has no part in this change`, next);
+      throw new ImageError('key-unknown', ceremonyTexts.noPart(shortId(key.publicKey)), ceremonyTexts.noPartNext);
     }
     for (const part of parts) signed = withSignature(signed, part, key);
   }

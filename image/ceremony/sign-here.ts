@@ -4,11 +4,12 @@ import { ImageError } from '../errors.ts';
 import type { HeldKey } from '../keys/key-file.ts';
 import { openWanted } from '../keys/key-ring.ts';
 import type { PassphraseSource } from '../keys/passphrase.ts';
+import { ceremonyTexts } from '../texts.ts';
 import { isReached, type OpenedChange, quorumsOf, writeChange } from './change.ts';
 import { describeSignatures } from './describe-change.ts';
 import { signChange } from './sign-change.ts';
 
-/** Where a change waits for signatures, unless somebody names another place. */
+/** Where a change waits for signatures, unless the person names another place. */
 export function changePath(dir: string, change: OpenedChange): string {
   const name =
     change.nextRoot === null ? `targets-${change.after.targets.version}` : `root-${change.after.root.version}`;
@@ -23,7 +24,7 @@ export async function signWithRing(
 ): Promise<OpenedChange> {
   let signed = change;
   for (const index of quorumsOf(change).keys()) {
-    // Counted anew: a key that signs for the present root mostly signs for the new one too.
+    // Counted again: a key that signs for the present root usually signs for the new one too.
     const quorum = quorumsOf(signed)[index];
     if (quorum === undefined || isReached(quorum)) continue;
     const count = quorum.threshold - quorum.signed.length;
@@ -32,20 +33,16 @@ export async function signWithRing(
   return signed;
 }
 
-/** A file may hold signatures that were carried far: it is never written over. @throws ImageError `change-waiting` */
+/** A file may hold signatures that were carried far, so it is never overwritten. @throws ImageError `change-waiting` */
 export function requireNoWaiting(path: string): void {
   if (!existsSync(path)) return;
-  throw new ImageError(
-    'change-waiting',
-    `${path} is there: a change waits for signatures`,
-    'sign and apply it (keys sign FILE, then keys rotate --apply FILE), or delete it',
-  );
+  throw new ImageError('change-waiting', ceremonyTexts.changeWaits(path), ceremonyTexts.changeWaitsNext);
 }
 
 /**
  * Signs new targets with the keys that are here.
  * @returns the signed targets
- * @throws ImageError `signatures-missing`: they are elsewhere, and the change waits in a file
+ * @throws ImageError `signatures-missing`: the keys are elsewhere, and the change waits in a file
  */
 export async function signHere(
   dir: string,
@@ -60,7 +57,7 @@ export async function signHere(
   await writeChange(path, signed);
   throw new ImageError(
     'signatures-missing',
-    `the keys that sign are not here:\n  ${describeSignatures(signed).join('\n  ')}`,
-    `carry ${path} to them (keys sign FILE --key KEYFILE), put it in place (keys rotate --apply FILE), and do this again`,
+    ceremonyTexts.signersElsewhere(describeSignatures(signed).join('\n  ')),
+    ceremonyTexts.signersElsewhereNext(path),
   );
 }

@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { link, readFile, unlink } from 'node:fs/promises';
+import { link, readFile, rm, unlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { z } from 'zod';
 import {
@@ -15,21 +15,22 @@ import {
 import { tufKeyId } from '../../protocol/trust/tuf-sign.ts';
 import { isMissing, replaceFile } from '../durable.ts';
 import { ImageError } from '../errors.ts';
+import { keyTexts } from '../texts.ts';
 import type { PassphraseSource } from './passphrase.ts';
 import { isSealedPem, sealedPem } from './sealed-pem.ts';
 
 export const privateEnd = '.pem';
-/** Beside each private key: what may be given away, and what says whose key it is while it is under a passphrase. */
+/** Beside each private key: the part that may be given away, and that identifies a key under a passphrase. */
 const publicEnd = '.public.json';
 
 const publicFileShape = z.object({ v: z.literal(1), name: z.string().max(60), key: publicKeyShape, id: z.string() });
 
-/** A key file as it lies there; the private part was not opened. */
+/** A key file as it is on the disk; the private part is not opened. */
 export interface HeldKey {
   /** `root-1` of `root-1.pem`. */
   readonly name: string;
   readonly path: string;
-  /** null: it is under a passphrase, and its public part is not there. */
+  /** null: the key is under a passphrase, and its public part is missing. */
   readonly publicKey: PublicKey | null;
   readonly isSealed: boolean;
 }
@@ -42,16 +43,15 @@ function publicPathOf(path: string): string {
   return `${path.slice(0, -privateEnd.length)}${publicEnd}`;
 }
 
-/** What a public key file tells. The id is there so that a digit that was typed wrong is noticed. */
+/** Reads a public key file. The id is in it so that a mistyped digit is noticed. */
 export async function readPublicKey(path: string): Promise<PublicKey> {
-  const next = 'carry the .public.json file that was made with the key';
   try {
     const { key, id } = publicFileShape.parse(JSON.parse(await readFile(path, 'utf8')));
     if (tufKeyId(key) === id) return key;
   } catch (cause) {
-    throw unreadable(`${path} is not a public key file`, next, cause);
+    throw unreadable(keyTexts.noPublicKey(path), keyTexts.publicKeyNext, cause);
   }
-  throw unreadable(`${path} is damaged: its key does not have its id`, next);
+  throw unreadable(keyTexts.publicKeyDamaged(path), keyTexts.publicKeyNext);
 }
 
 function publicFile(name: string, key: PublicKey): Buffer {
@@ -59,9 +59,9 @@ function publicFile(name: string, key: PublicKey): Buffer {
 }
 
 /**
- * Makes a key: the private part for its owner's eyes, under the passphrase where there is one, and the public part beside
- * it.
- * @throws ImageError `keys-exist`: a key is never written over
+ * Makes a key: the private part, readable by its owner only and under the passphrase if there is one, and the public
+ * part beside it.
+ * @throws ImageError `keys-exist`: a key is never overwritten
  */
 export async function makeKeyFile(path: string, passphrase: string | null): Promise<KeyPair> {
   requireKeyName(path);
@@ -70,10 +70,10 @@ export async function makeKeyFile(path: string, passphrase: string | null): Prom
   if (existsSync(path)) throw taken(path);
   const fresh = `${path}.new`;
   await replaceFile(fresh, Buffer.from(pem), 0o600);
-  // Before the private part gets its name: under a passphrase it would not say whose key it is.
+  // Before the private part gets its name: under a passphrase it would not show whose key it is.
   await replaceFile(publicPathOf(path), publicFile(nameOf(path), pair.publicKey));
   try {
-    // Unlike a rename, a link fails where the name is taken.
+    // Unlike a rename, a link fails if the name is taken.
     await link(fresh, path);
   } catch (cause) {
     if (!(cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')) throw cause;
@@ -84,20 +84,19 @@ export async function makeKeyFile(path: string, passphrase: string | null): Prom
   return pair;
 }
 
-/** Takes back a key that was made for nothing. */
+/** Removes a key that was made in vain, and whatever its making left. */
 export async function removeKeyFile(path: string): Promise<void> {
   requireKeyName(path);
-  await unlink(path);
-  await unlink(publicPathOf(path));
+  for (const left of [path, `${path}.new`, publicPathOf(path)]) await rm(left, { force: true });
 }
 
 function taken(path: string, cause?: unknown): ImageError {
-  return new ImageError('keys-exist', `${path} is there already`, 'take another name, or move it away', { cause });
+  return new ImageError('keys-exist', keyTexts.exists(path), keyTexts.existsNext, { cause });
 }
 
 function requireKeyName(path: string): void {
   if (path.endsWith(privateEnd)) return;
-  throw unreadable(`${path} does not end in ${privateEnd}`, `name the file of a private key NAME${privateEnd}`);
+  throw unreadable(keyTexts.otherEnd(path, privateEnd), keyTexts.otherEndNext(privateEnd));
 }
 
 function nameOf(path: string): string {
@@ -119,7 +118,7 @@ export async function lookAtKey(path: string): Promise<HeldKey> {
 }
 
 function notAPair(path: string): ImageError {
-  return unreadable(`${path} and ${publicPathOf(path)} are not of one pair`, 'bring both back from the same copy');
+  return unreadable(keyTexts.noPair(path, publicPathOf(path)), keyTexts.noPairNext);
 }
 
 /** @throws ImageError `key-unreadable`, `passphrase-wrong`, `passphrase-unusable` */
@@ -134,7 +133,7 @@ async function readPem(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    throw unreadable(`${path} can not be read`, 'check its name, and who you are', cause);
+    throw unreadable(keyTexts.unreadable(path), keyTexts.unreadableNext, cause);
   }
 }
 
@@ -143,7 +142,7 @@ function parsePem(path: string, pem: string): KeyPair {
     const privateKey = privateKeyFromPem(pem);
     return { privateKey, publicKey: publicKeyOf(privateKey) };
   } catch (cause) {
-    throw unreadable(`${path} holds no Ed25519 key`, 'bring it back from a copy', cause);
+    throw unreadable(keyTexts.noEd25519(path), keyTexts.noEd25519Next, cause);
   }
 }
 
@@ -152,7 +151,7 @@ function unsealed(path: string, pem: string, passphrase: string): KeyPair {
     const privateKey = createPrivateKey({ key: pem, passphrase });
     if (privateKey.asymmetricKeyType === 'ed25519') return { privateKey, publicKey: publicKeyOf(privateKey) };
   } catch (cause) {
-    throw new ImageError('passphrase-wrong', `the passphrase does not open ${path}`, 'type it again', { cause });
+    throw new ImageError('passphrase-wrong', keyTexts.passphraseWrong(path), keyTexts.passphraseWrongNext, { cause });
   }
-  throw unreadable(`${path} holds no Ed25519 key`, 'bring it back from a copy');
+  throw unreadable(keyTexts.noEd25519(path), keyTexts.noEd25519Next);
 }

@@ -5,7 +5,7 @@ import { isMissing } from '../durable.ts';
 import { type HeldKey, lookAtKey, makeKeyFile, openKey, privateEnd } from './key-file.ts';
 import type { PassphraseSource } from './passphrase.ts';
 
-/** The keys that a repository begins with; any two of the three make a root. */
+/** The keys that a repository begins with; any two of the three root keys make a root. */
 export const firstKeyNames = ['root-1', 'root-2', 'root-3', 'targets', 'operator'] as const;
 
 function keysDirectory(repositoryDir: string): string {
@@ -30,7 +30,7 @@ export async function readKeyRing(repositoryDir: string): Promise<readonly HeldK
   return Promise.all(paths.map((name) => lookAtKey(join(directory, name))));
 }
 
-/** Makes those of the first keys that are not there. */
+/** Makes those of the first keys that are missing. */
 export async function makeFirstKeys(repositoryDir: string, passphrase: string | null): Promise<void> {
   const directory = keysDirectory(repositoryDir);
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -41,7 +41,7 @@ export async function makeFirstKeys(repositoryDir: string, passphrase: string | 
   }
 }
 
-/** `targets-2`, or the first number after it that no key here has. */
+/** `targets-2`, or the next number that no key here has. */
 export function nextKeyName(ring: readonly HeldKey[], role: string): string {
   const taken = new Set(ring.map((held) => held.name));
   for (let number = 2; number <= ring.length + 2; number += 1) {
@@ -50,7 +50,10 @@ export function nextKeyName(ring: readonly HeldKey[], role: string): string {
   throw new RangeError(`name a key for ${role}: ${ring.length} keys have taken all names`);
 }
 
-/** Opens those of the wanted keys that are here, until there are enough, so that nobody is asked for more passphrases. */
+/**
+ * Opens the wanted keys that are here, until there are enough, so that nobody is asked for more passphrases than
+ * needed.
+ */
 export async function openWanted(
   ring: readonly HeldKey[],
   wanted: readonly PublicKey[],

@@ -1,48 +1,49 @@
 import { openSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { ReadStream, WriteStream } from 'node:tty';
+import { type HiddenInput, readHidden } from '../../protocol/hidden-line.ts';
+import { printable } from '../../protocol/printable.ts';
 import { ImageError } from '../errors.ts';
+import { keyTexts } from '../texts.ts';
 
-/** Asks for the passphrase of one key file. It is asked for when it is needed, and never kept longer than the process. */
+/** Asks for the passphrase of one key file, when it is needed; it is kept no longer than the process. */
 export type PassphraseSource = (subject: string) => Promise<string>;
 
-/** Six words of a list, or twenty letters by chance, are far more; a shorter one is guessed. */
+/** Six words of a list, or twenty random letters, are far longer; a shorter passphrase can be guessed. */
 const charactersMin = 12;
 const charactersMax = 1_000;
 
-/** For whoever has nobody to ask. */
+/** For callers that have nobody to ask. */
 export const noPassphrase: PassphraseSource = (subject) =>
-  Promise.reject(
-    new ImageError('passphrase-unusable', `${subject} is under a passphrase`, 'give --passphrase-file FILE'),
-  );
+  Promise.reject(new ImageError('passphrase-unusable', keyTexts.sealed(subject), keyTexts.passphraseFileNext));
 
-/** Where passphrases come from: a file, else the terminal. Never an argument, never the environment: others read those. */
+/** Passphrases come from a file, else the terminal. Never from arguments or the environment, which others can read. */
 export function passphrasesFrom(file: string | undefined): PassphraseSource {
   return file === undefined ? askTerminal : () => readPassphraseFile(file);
 }
 
-/** @throws ImageError `passphrase-unusable` when others may read the file, or it holds no line */
+/** @throws ImageError `passphrase-unusable` if others may read the file, or its first line is empty */
 export async function readPassphraseFile(path: string): Promise<string> {
   const { mode } = await stat(path).catch((cause: unknown) => {
-    throw unusable(`${path} can not be read`, 'check its name', cause);
+    throw unusable(keyTexts.passphraseFileUnreadable(path), keyTexts.passphraseFileUnreadableNext, cause);
   });
-  if ((mode & 0o077) !== 0) throw unusable(`others may read ${path}`, `chmod 600 ${path}`);
+  if ((mode & 0o077) !== 0) throw unusable(keyTexts.openToOthers(path), keyTexts.openToOthersNext(path));
   const line = (await readFile(path, 'utf8')).split('\n')[0] ?? '';
-  if (line === '') throw unusable(`the first line of ${path} is empty`, 'write the passphrase into it');
+  if (line === '') throw unusable(keyTexts.firstLineEmpty(path), keyTexts.firstLineEmptyNext);
   return line;
 }
 
-/** A passphrase for new keys. @throws ImageError `passphrase-unusable` when it is easy to guess for its length alone */
+/** A passphrase for new keys. @throws ImageError `passphrase-unusable` if it is too short to resist guessing */
 export function requireStrong(passphrase: string): string {
   if (passphrase.length >= charactersMin) return passphrase;
-  throw unusable(`a passphrase of ${passphrase.length} characters is guessed`, `take ${charactersMin} or more`);
+  throw unusable(keyTexts.tooShort(passphrase.length), keyTexts.tooShortNext(charactersMin));
 }
 
-/** Asked twice, because nobody sees what was typed. */
+/** Asks twice, because nobody sees what was typed. */
 export async function askNew(source: PassphraseSource, isTyped: boolean): Promise<string> {
-  const first = requireStrong(await source('the new keys'));
-  if (isTyped && (await source('the new keys, once more')) !== first) {
-    throw unusable('the two passphrases are not the same', 'type it again');
+  const first = requireStrong(await source(keyTexts.newKeys));
+  if (isTyped && (await source(keyTexts.newKeysAgain)) !== first) {
+    throw unusable(keyTexts.notTheSame, keyTexts.typeAgainNext);
   }
   return first;
 }
@@ -50,8 +51,7 @@ export async function askNew(source: PassphraseSource, isTyped: boolean): Promis
 async function askTerminal(subject: string): Promise<string> {
   const { input, output } = openTerminal(subject);
   try {
-    output.write(`passphrase of ${subject}: `);
-    return await readHidden(input);
+    return await readTyped(input, () => void output.write(printable(keyTexts.ask(subject))));
   } finally {
     output.write('\n');
     input.destroy();
@@ -64,43 +64,15 @@ function openTerminal(subject: string): { input: ReadStream; output: WriteStream
     // Not standard input: that may be a pipe, and the terminal is where the person is.
     return { input: new ReadStream(openSync('/dev/tty', 'r')), output: new WriteStream(openSync('/dev/tty', 'w')) };
   } catch (cause) {
-    throw unusable(`${subject} is under a passphrase, and there is no terminal`, 'give --passphrase-file FILE', cause);
+    throw unusable(keyTexts.noTerminal(subject), keyTexts.passphraseFileNext, cause);
   }
 }
 
-/** What a terminal is, as far as reading from it without echo needs it. */
-export interface HiddenInput extends NodeJS.ReadableStream {
-  setRawMode?(isRaw: boolean): unknown;
-}
-
-const [interrupt, end, backspace, erase] = ['\u0003', '\u0004', '\b', '\u007f'];
-
-/** One line, without showing it. @throws ImageError `passphrase-unusable` when the person gives up */
-export function readHidden(input: HiddenInput): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let typed: string[] = [];
-    const finish = (settle: () => void) => {
-      input.off('data', onData);
-      input.off('end', onEnd);
-      input.setRawMode?.(false);
-      input.pause();
-      settle();
-    };
-    const giveUp = () => finish(() => reject(unusable('no passphrase was typed', 'type it, and then Enter')));
-    const onEnd = giveUp;
-    const onData = (chunk: Buffer | string) => {
-      for (const key of chunk.toString()) {
-        if (key === '\r' || key === '\n') return finish(() => resolve(typed.join('')));
-        if (key === interrupt || key === end || typed.length > charactersMax) return giveUp();
-        if (key === backspace || key === erase) typed = typed.slice(0, -1);
-        else typed.push(key);
-      }
-    };
-    input.on('data', onData);
-    input.on('end', onEnd);
-    input.setRawMode?.(true);
-    input.resume();
-  });
+/** Reads one line without showing it. @throws ImageError `passphrase-unusable` if the person gives up */
+export async function readTyped(input: HiddenInput, ask: () => void): Promise<string> {
+  const typed = await readHidden(input, charactersMax, ask);
+  if (typed === null) throw unusable(keyTexts.nothingTyped, keyTexts.nothingTypedNext);
+  return typed;
 }
 
 function unusable(message: string, next: string, cause?: unknown): ImageError {

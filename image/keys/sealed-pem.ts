@@ -30,7 +30,7 @@ function der(tag: number, ...parts: readonly Buffer[]): Buffer {
 function integer(value: number): Buffer {
   const digits = value.toString(16);
   const bytes = Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, 'hex');
-  // A leading bit that is set would make the number negative.
+  // A leading set bit would make the number negative.
   return der(tags.integer, (bytes[0] ?? 0) < 128 ? bytes : Buffer.concat([Buffer.alloc(1), bytes]));
 }
 

@@ -3,23 +3,23 @@ import { manifestLimits } from '../../protocol/payload.ts';
 
 /**
  * Finds where the bytes of a chunk come from in an earlier release, wherever they moved to. Both sides are sampled by
- * content (as the chunker cuts): at the same bytes, both have a sample. What two samples have in common votes for the
- * distance that the bytes moved by, and the distances with most votes give the extents of the dictionary.
+ * content (as the chunker cuts), so equal bytes have equal samples. Each pair of equal samples votes for the distance
+ * that the bytes moved by, and the distances with most votes give the extents of the dictionary.
  */
 export interface Extent {
   readonly position: number;
   readonly length: number;
 }
 
-/** One sample in so many bytes, as a power of two: dense enough to see a function that moved, in a program. */
+/** One sample in this many bytes, as a power of two: dense enough to find a function that moved within a program. */
 const sampleBits = 8;
 const windowBytes = 32;
 const sampleMask = ~(2 ** (32 - sampleBits) - 1);
-/** Distances that differ by less than this are one: insertions between two samples are small. */
+/** Distances that differ by less than this count as one: insertions between two samples are small. */
 const distanceGrain = 4 * 1024;
-/** A dictionary as large as three chunks: twice as much gains less than a percent, and costs the appliance memory. */
+/** As large as three chunks: twice as much gains less than a percent, and costs the appliance memory. */
 const dictionaryBytes = 1024 * 1024;
-/** Around the place that a distance leads to: what was inserted pushes the rest aside. */
+/** Added around the place that a distance leads to: insertions push the rest aside. */
 const marginBytes = 64 * 1024;
 
 function gearTable(): Int32Array {
@@ -39,7 +39,7 @@ function* samplesOf(bytes: Buffer, from: number, to: number): Generator<number> 
   }
 }
 
-/** The bytes before a sample as one number: two places with the same one are taken for the same bytes. */
+/** The bytes before a sample as one number: places with the same number count as the same bytes. */
 function printOf(bytes: Buffer, at: number): number {
   const [a, b, c] = [16, 12, 8].map((back) => bytes.readInt32LE(at - back));
   return Math.imul(a ?? 0, 0x9e3779b1) ^ Math.imul(b ?? 0, 0x85ebca6b) ^ (c ?? 0);
@@ -58,8 +58,9 @@ export class BaseIndex {
   }
 
   /**
-   * The extents of the base that look most like `content` from `from` to `to`, in rising order, without overlap.
-   * @param usual the distance of the chunk before, for one in which nothing is known; the new one is returned with them
+   * The extents of the base that look most like `content` from `from` to `to`, in ascending order, without overlap.
+   * @param usual the distance of the previous chunk, for a chunk without votes; the new one is returned with the
+   * extents
    */
   extentsFor(content: Buffer, from: number, to: number, usual: number): { extents: Extent[]; distance: number } {
     const votes = this.#votes(content, from, to);
@@ -76,7 +77,7 @@ export class BaseIndex {
       left -= length;
     }
     const [first] = wanted;
-    // What nobody claimed goes around the likeliest place.
+    // What is left is taken around the likeliest place.
     if (first === undefined) wanted.push({ position: Math.round(middle + distance - left / 2), length: left });
     else wanted[0] = { position: first.position - Math.floor(left / 2), length: first.length + left };
     return { extents: merged(wanted, this.bytes.length), distance };
@@ -95,7 +96,7 @@ export class BaseIndex {
   }
 }
 
-/** Cut to what there is, in order, and joined where they touch. */
+/** Cut to the bounds of the base, sorted, and joined where they touch. */
 function merged(extents: readonly Extent[], bytes: number): Extent[] {
   const joined: Extent[] = [];
   for (const { position, length } of extents.toSorted((a, b) => a.position - b.position)) {

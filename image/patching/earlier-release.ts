@@ -7,22 +7,24 @@ import type { Manifest } from '../../protocol/manifest.ts';
 import { manifestLimits } from '../../protocol/payload.ts';
 import { readManifest } from '../../protocol/read-manifest.ts';
 import { ImageError } from '../errors.ts';
+import { buildTexts } from '../texts.ts';
 
 const unpack = promisify(zstdDecompress);
 
-/** One content of an earlier release, where it lies among all of them. */
+/** One file's content in an earlier release, and where it lies among all of them. */
 export interface Part {
   readonly sha256: Digest;
   readonly size: number;
   readonly position: number;
 }
 
-/** All that an earlier release installs, one content behind the other. */
+/** Everything that an earlier release installs, one content after the other. */
 export interface EarlierRelease {
   readonly name: string;
+  readonly securityVersion: number;
   readonly bytes: Buffer;
   readonly parts: readonly Part[];
-  /** Chunks that whoever has it need not fetch at all. */
+  /** Chunks that an appliance with this release need not fetch. */
   readonly chunks: ReadonlySet<Digest>;
 }
 
@@ -36,37 +38,36 @@ export async function readEarlierRelease(path: string): Promise<EarlierRelease> 
     return await read(file, path);
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
-    throw unusable(path, 'it can not be read as a bundle', cause);
+    throw unusable(path, buildTexts.baseUnreadable, cause);
   } finally {
     await file.close();
   }
 }
 
 function unusable(path: string, what: string, cause?: unknown): ImageError {
-  const next = 'give the bundle of a release that appliances have, as it was built';
-  return new ImageError('base-unusable', `${path} can not be a base: ${what}`, next, { cause });
+  return new ImageError('base-unusable', buildTexts.noBase(path, what), buildTexts.baseNext, { cause });
 }
 
 async function read(file: FileHandle, path: string): Promise<EarlierRelease> {
   const entries = await entriesOf(file, path);
   const packed = entries.get('manifest.json.zst');
   const frames = entries.get('chunks');
-  if (packed === undefined || frames === undefined) throw unusable(path, 'it has no manifest or no chunks');
+  if (packed === undefined || frames === undefined) throw unusable(path, buildTexts.baseEmpty);
   const bytes = await unpack(await exactly(file, packed), { maxOutputLength: manifestLimits.manifestBytesMax });
   const reading = readManifest(bytes);
-  if (reading.outcome !== 'read') throw unusable(path, 'its manifest is not one of this version');
+  if (reading.outcome !== 'read') throw unusable(path, buildTexts.baseManifest);
   const { manifest } = reading;
   const raw = async (index: number): Promise<Buffer> => {
     const chunk = manifest.chunks[index];
-    if (chunk === undefined) throw unusable(path, 'a chunk is not listed');
+    if (chunk === undefined) throw unusable(path, buildTexts.baseChunkNotListed);
     const frame = await exactly(file, { position: frames.position + chunk.offset, size: chunk.stored });
     const content = await unpack(frame, { maxOutputLength: chunk.size });
-    if (sha256(content) !== chunk.sha256) throw unusable(path, 'a chunk of it is damaged');
+    if (sha256(content) !== chunk.sha256) throw unusable(path, buildTexts.baseChunkDamaged);
     return content;
   };
-  const { component, version } = manifest;
+  const { component, version, securityVersion } = manifest;
   const chunks = new Set(manifest.chunks.map((chunk) => chunk.sha256));
-  return { name: `${component} ${version}`, chunks, ...(await contentsOf(manifest, raw)) };
+  return { name: `${component} ${version}`, securityVersion, chunks, ...(await contentsOf(manifest, raw)) };
 }
 
 async function contentsOf(manifest: Manifest, raw: (index: number) => Promise<Buffer>) {
@@ -94,7 +95,7 @@ async function entriesOf(file: FileHandle, path: string): Promise<Map<string, Pl
   const { size: end } = await file.stat();
   for (let position = 0; position + blockBytes <= end && !entries.has('chunks'); ) {
     const header = readBundleHeader(await exactly(file, { position, size: blockBytes }));
-    if (header === null) throw unusable(path, `it has no header at byte ${position}`);
+    if (header === null) throw unusable(path, buildTexts.baseHeader(position));
     entries.set(header.name, { position: position + blockBytes, size: header.size });
     position += blockBytes + Math.ceil(header.size / blockBytes) * blockBytes;
   }

@@ -9,12 +9,12 @@ const compress = promisify(zstdCompress);
 
 /** Level 12 takes three seconds for a Node; 16 takes ten times as long and saves a twentieth. */
 const patchLevel = 12;
-/** 4 MiB, enough for a dictionary and the chunk behind it; what an appliance unpacks has at most 8. */
+/** 4 MiB, enough for a dictionary and the chunk behind it; an appliance unpacks at most 8. */
 const windowLog = 22;
 /** A patch must save this part of its chunk's frame, or it is not worth its line in the manifest. */
 const worthRatio = 0.97;
 
-/** What is shorter (the edge of a neighbour's content) is not worth its line in the manifest either. */
+/** A shorter extent (the edge of a neighbour's content) is not worth its line in the manifest either. */
 const extentBytesMin = 1024;
 
 /** One chunk of new content that may need patches. */
@@ -23,7 +23,7 @@ export interface Piece {
   readonly content: Buffer;
   readonly from: number;
   readonly to: number;
-  /** Bytes of its own frame. */
+  /** Size of its own frame. */
   readonly stored: number;
 }
 
@@ -45,7 +45,7 @@ export class PatchList {
       .map((release) => ({ release, index: new BaseIndex(release.bytes) }));
   }
 
-  /** Makes the patches of one content's chunks, in order; those that are worth it are kept. */
+  /** Makes the patches of one content's chunks, in order, and keeps those that are worth it. */
   async add(pieces: readonly Piece[]): Promise<void> {
     for (const { release, index } of this.#releases) {
       let distance = 0;
@@ -73,7 +73,7 @@ export class PatchList {
     this.#made.set(piece.digest, [...(this.#made.get(piece.digest) ?? []), { dictionary: named, frame }]);
   }
 
-  /** An extent over several contents is one of each. */
+  /** Splits an extent that covers several contents into one for each. */
   #within({ parts }: EarlierRelease, { position, length }: Extent) {
     const end = position + length;
     return parts.flatMap((part, index) => {
@@ -93,7 +93,7 @@ export class PatchList {
     return this.bases.length - 1;
   }
 
-  /** The patches of these chunks, as the manifest lists them, and their frames in that order. */
+  /** The patches of these chunks in the form of the manifest, and their frames in that order. */
   listed(digests: readonly Digest[]): { patches: ReadonlyMap<Digest, Patch[]>; frames: Buffer[] } {
     const patches = new Map<Digest, Patch[]>();
     const frames: Buffer[] = [];

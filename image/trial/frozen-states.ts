@@ -4,21 +4,22 @@ import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { isMissing } from '../durable.ts';
 import { ImageError } from '../errors.ts';
+import { trialTexts } from '../texts.ts';
 
-/** What an earlier release left on an appliance, kept for ever: `agent.json` and `state.db`, each where it left one. */
+/** What an earlier release left on an appliance, kept for ever: `agent.json` and `state.db`, as far as it left them. */
 export interface FrozenState {
   readonly name: string;
   readonly files: readonly { readonly name: string; readonly path: string }[];
 }
 
-/** All that goes back with a slot, and so all that a release finds of the one before it. */
+/** All that goes back with a slot, and so all that a release finds from the one before it. */
 const stateNames = ['agent.json', 'state.db', 'state.db-wal'];
 
 export function statesDirectory(sourceDir: string): string {
   return join(sourceDir, 'test', 'protocol', 'v1', 'states');
 }
 
-/** @throws ImageError `states-missing`: a trial against nothing would pass whatever is built */
+/** @throws ImageError `states-missing`: without any state, every trial would pass */
 export async function readFrozenStates(directory: string): Promise<FrozenState[]> {
   let names: string[] = [];
   try {
@@ -28,11 +29,7 @@ export async function readFrozenStates(directory: string): Promise<FrozenState[]
     if (!isMissing(error)) throw error;
   }
   if (names.length === 0) {
-    throw new ImageError(
-      'states-missing',
-      `there is no frozen state below ${directory}`,
-      'build from a whole checkout, or give --no-trial-start and try the release yourself',
-    );
+    throw new ImageError('states-missing', trialTexts.noStates(directory), trialTexts.noStatesNext);
   }
   return Promise.all(
     names.sort().map(async (name) => {
@@ -43,13 +40,14 @@ export async function readFrozenStates(directory: string): Promise<FrozenState[]
   );
 }
 
-/** Puts a copy where the agent looks for it; the frozen one is never opened by anything. */
+/** Puts a copy where the agent looks for it; the frozen one itself is never opened. */
 export async function layOut(state: FrozenState, agentDir: string): Promise<void> {
   for (const { name, path } of state.files) await copyFile(path, join(agentDir, name));
 }
 
 /**
- * The schema of a state's database, as every agent says it: one row in `meta`. 0: it has none. null: there is no database.
+ * The schema of a state's database, in the one row in `meta` that every agent writes. 0: it has none. null: no
+ * database.
  * @param scratch a directory of its own: opening a database changes what is beside it
  */
 export async function schemaOf(state: FrozenState, scratch: string): Promise<number | null> {

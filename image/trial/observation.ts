@@ -8,33 +8,28 @@ import {
   healthTimeoutMs,
   type Start,
 } from '../../protocol/health.ts';
+import { cutHead } from '../../protocol/text.ts';
 import { ImageError } from '../errors.ts';
+import { trialTexts } from '../texts.ts';
+import { type TrialRoot, type TriedFiles, withinRoot } from './trial-root.ts';
 
 const pollMs = 25;
-/** Output that a report quotes, from the end. */
+/** Characters from the end of the output that a report quotes. */
 const quotedChars = 600;
 
 /** What is started. */
-export interface Started {
-  readonly payloadDir: string;
-  readonly entry: string;
-  /** The Node binary that the release will run on. */
-  readonly node: string;
+export interface Started extends TriedFiles {
   readonly version: string;
 }
 
-export function startAgent({ node, entry, payloadDir }: Started, root: string) {
-  return execa(node, [entry, '--root', root], {
-    cwd: payloadDir,
-    env: { NODE_OPTIONS: '' },
-    stdin: 'ignore',
-    all: true,
-    reject: false,
-  });
+/** Starts the agent as its unit does. */
+export function startAgent({ node, program, inside, wordsFor }: TrialRoot) {
+  const [file, ...args] = wordsFor([node, program, '--root', inside.root]);
+  return execa(file, args, { ...withinRoot, all: true });
 }
 type Child = ReturnType<typeof startAgent>;
 
-/** One start of the built agent, and what is asked of it. */
+/** One start of the built agent, and its answers. */
 export class Observation {
   readonly #input: Started;
   readonly #state: string;
@@ -56,7 +51,7 @@ export class Observation {
   follow(): void {
     this.#child.then(
       ({ exitCode, signal }) => {
-        this.#end = exitCode ?? signal ?? 'no status';
+        this.#end = exitCode ?? signal ?? trialTexts.noStatus;
       },
       (error: unknown) => {
         this.#end = String(error);
@@ -64,7 +59,7 @@ export class Observation {
     );
   }
 
-  /** The first answer that is what was asked for. */
+  /** Waits for the first answer that is enough. */
   async until(ms: number, what: () => string, isEnough: (answer: HealthAnswer) => boolean): Promise<HealthAnswer> {
     const endMs = performance.now() + ms;
     while (performance.now() < endMs) {
@@ -73,44 +68,44 @@ export class Observation {
       if (answer !== null && isEnough(answer)) return answer;
       await delay(pollMs);
     }
-    throw await this.#failed(`it did not ${what()} within ${ms / 1000} s`);
+    throw await this.#failed(trialTexts.notWithin(what(), ms / 1000));
   }
 
-  /** @throws ImageError when it has to be killed, or ends with an error */
+  /** @throws ImageError if it must be killed, or ends with an error */
   async stop(ms: number): Promise<void> {
     this.#child.kill('SIGTERM');
     const ended = await Promise.race([this.#child, delay(ms, null)]);
-    if (ended === null) throw await this.#failed(`it did not stop within ${ms / 1000} s of SIGTERM`);
-    if (ended.exitCode !== 0) throw await this.#failed(`it stopped with ${ended.exitCode ?? ended.signal}`);
+    if (ended === null) throw await this.#failed(trialTexts.notStopped(ms / 1000));
+    if (ended.exitCode !== 0) throw await this.#failed(trialTexts.stoppedWith(ended.exitCode ?? ended.signal));
   }
 
   async #requireAlive(what: string): Promise<void> {
     if (this.#end === null) return;
-    throw await this.#failed(`it ended with ${this.#end} before it could ${what}`);
+    throw await this.#failed(trialTexts.ended(this.#end, what));
   }
 
   async #ask(): Promise<HealthAnswer | null> {
     const text = await readSocket(this.#socket);
     if (text === null) return null;
     const parsed = healthAnswerShape.safeParse(parseJson(text));
-    if (!parsed.success) throw await this.#failed('its health answer is not one that an updater reads');
+    if (!parsed.success) throw await this.#failed(trialTexts.otherHealth);
     const { nonce, version } = parsed.data;
     if (version !== this.#input.version) {
-      const message = `with the state ${this.#state}, ${this.#input.version} says in its health answer that it is ${version}`;
-      throw new ImageError('version-mismatch', message, 'let the agent answer with the version of its release.json');
+      const message = trialTexts.otherVersion(this.#state, this.#input.version, version);
+      throw new ImageError('version-mismatch', message, trialTexts.otherVersionNext);
     }
-    if (nonce !== this.#start.nonce) throw await this.#failed('its health answer is for another start');
+    if (nonce !== this.#start.nonce) throw await this.#failed(trialTexts.otherStart);
     return parsed.data;
   }
 
   async #failed(what: string): Promise<ImageError> {
     this.#child.kill('SIGKILL');
     const { all } = await this.#child;
-    const output = `${all}`.trim().slice(-quotedChars);
+    const output = cutHead(`${all}`.trim(), quotedChars);
     return new ImageError(
       'trial-start-failed',
-      `${this.#input.version} can not be released: with the state ${this.#state}, ${what}${output === '' ? '' : `\n${output}`}`,
-      'repair it; an appliance with that state would have had to roll it back',
+      trialTexts.notReleasable(this.#input.version, this.#state, what, output === '' ? '' : `\n${output}`),
+      trialTexts.notReleasableNext,
     );
   }
 }
@@ -124,7 +119,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** @returns null when nobody answers there, or does not end in time */
+/** @returns null if nobody answers there, or the answer does not end in time */
 function readSocket(path: string): Promise<string | null> {
   return new Promise((resolve) => {
     let text = '';

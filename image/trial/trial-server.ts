@@ -1,23 +1,30 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type CheckInAnswerInput, checkInBytesMax, checkInPath, checkInRequestShape } from '../../protocol/check-in.ts';
+import {
+  type CheckInAnswerInput,
+  checkInBytesMax,
+  checkInPath,
+  checkInRequestShape,
+  ordersPerAnswerMax,
+} from '../../protocol/check-in.ts';
 import { harmlessOrderKinds, type OrderInput, orderPayloadType } from '../../protocol/order.ts';
 import { generateKeyPair, type KeyPair, type PublicKey } from '../../protocol/trust/ed25519.ts';
 import { type Envelope, sealEnvelope } from '../../protocol/trust/envelope.ts';
 import { SignatureError, signAnswer, verifyRequest } from '../../protocol/trust/http-signature.ts';
 import { wordOf } from '../../protocol/wire-enum.ts';
 
-/** A newer server may send it; an agent says that it does not know it. */
+/** A newer server may send an unknown kind; the agent must say that it does not know it. */
 const unknownKind = 'kind-of-the-future';
 const argsOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   diagnostic: { query: 'readings', upTo: '1' },
+  'run-duty': { duty: 'readings' },
 };
 const terminal: ReadonlySet<string> = new Set(['succeeded', 'failed', 'refused', 'unsupported', 'expired']);
 const validForS = 600;
 const paceS = 0.2;
 
-/** The smallest server for one agent on trial: it verifies, gives one order of each kind, and sees how they end. */
+/** The smallest server for one agent on trial: it verifies, gives one order of each kind, and watches how they end. */
 export class TrialServer {
   readonly #server: Server;
   readonly #key: KeyPair = generateKeyPair();
@@ -53,7 +60,7 @@ export class TrialServer {
     return this.#key.publicKey;
   }
 
-  /** Who will ask, and has these orders to do. */
+  /** The appliance that will check in, and whose orders these are. */
   expect(appliance: string, agentKey: PublicKey): void {
     this.#agentKey = agentKey;
     const expiresAtS = Math.floor(Date.now() / 1000) + validForS;
@@ -64,7 +71,7 @@ export class TrialServer {
     });
   }
 
-  /** From here on each answer carries the orders: not before the agent is up, so that what it dies of is plain. */
+  /** From now on each answer carries the orders: not before the agent is up, so that the cause of a crash is plain. */
   giveOrders(): void {
     this.#gives = true;
   }
@@ -88,7 +95,7 @@ export class TrialServer {
       parts.push(Buffer.from(part));
     }
     const exchange = { method: request.method ?? '', path: request.url ?? '', body: Buffer.concat(parts) };
-    // Whatever else it looks at, a network test for one, is there.
+    // Every other path answers as well, for example for a network test.
     if (exchange.path !== checkInPath) return void response.writeHead(200).end('{}');
     try {
       verifyRequest(exchange, request.headers, this.#agentKey ?? undefined);
@@ -111,7 +118,7 @@ export class TrialServer {
     let ackUpto = 0;
     while (this.#seen.has(ackUpto + 1)) ackUpto += 1;
     const left = this.#gives ? this.#orders.filter(({ id }) => !this.#ended.has(id)) : [];
-    const orders = left.map(({ envelope }) => envelope);
+    const orders = left.slice(0, ordersPerAnswerMax).map(({ envelope }) => envelope);
     const issuedAt = Math.floor(Date.now() / 1000);
     return { etag: `${ackUpto}`, issuedAt, epoch: 'trial', nextInS: paceS, ackUpto, orders, desired: null, seen: {} };
   }

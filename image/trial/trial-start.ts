@@ -1,31 +1,45 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentCredentials } from '../../protocol/claim.ts';
 import type { Start } from '../../protocol/health.ts';
 import { applianceIdOf } from '../../protocol/ids.ts';
-import { type Layout, layoutOf } from '../../protocol/layout.ts';
 import { generateKeyPair, privateKeyToPem } from '../../protocol/trust/ed25519.ts';
+import { trialTexts } from '../texts.ts';
 import { type FrozenState, layOut, schemaOf } from './frozen-states.ts';
 import { Observation, type Started, startAgent } from './observation.ts';
+import { makeTrialRoot, type TrialGround, type TrialRoot } from './trial-root.ts';
 import { TrialServer } from './trial-server.ts';
 
 /** How long a start may take, and how long it is watched. */
 export interface TrialBounds {
-  /** Until it answers health as it should: an appliance gives it less; a build machine may be busy. */
+  /**
+   * For each event that is waited for. A hung agent costs this time once; a slow one on a busy machine is tolerated.
+   */
   readonly upMs: number;
-  /** After that it must still be there, and have worked. Longer than the standard interval of its work, which is 1 s. */
+  /** For the end of all orders of its server. */
+  readonly ordersMs: number;
+  /** This long after its first answer it must still run, and have worked. Longer than the interval of its work: 1 s. */
   readonly watchMs: number;
-  /** From SIGTERM to its end; the supervisor on the appliance waits as long. */
+  /**
+   * So many turns of its work must be done in that time as well: on a busy machine, seconds may pass in which it does
+   * not run, and a fault that shows after a second shows with its second turn.
+   */
+  readonly turns: number;
+  /**
+   * From SIGTERM to its end; then it counts as deaf. Before that it ends itself, with an error, if its own limit
+   * passes.
+   */
   readonly stopMs: number;
 }
-const trialBounds: TrialBounds = { upMs: 20_000, watchMs: 1_500, stopMs: 5_000 };
+const trialBounds: TrialBounds = { upMs: 120_000, ordersMs: 120_000, watchMs: 1_500, turns: 2, stopMs: 30_000 };
 
 export interface TrialInput extends Started {
   /** Schemas that the release says it reads. */
   readonly reads: { readonly min: number; readonly max: number };
   readonly states: readonly FrozenState[];
+  /** The result of {@link findGround}. */
+  readonly ground: TrialGround;
   readonly bounds?: TrialBounds;
 }
 
@@ -34,8 +48,8 @@ export type TrialOutcome =
   | { readonly state: string; readonly outcome: 'skipped'; readonly why: string };
 
 /**
- * Starts what was built against every state that appliances may have, at the same time (S2): it must come up, say its
- * version, work, and stop.
+ * Starts the built release against every state that appliances may have, all at the same time (S2): it must come up,
+ * report its version, work, and stop.
  * @throws ImageError `trial-start-failed`, `version-mismatch`, each naming the first state that it failed with
  */
 export async function tryStarts(input: TrialInput): Promise<TrialOutcome[]> {
@@ -47,9 +61,9 @@ export async function tryStarts(input: TrialInput): Promise<TrialOutcome[]> {
 }
 
 /**
- * Starts what was built once more, where it finds the newest of these states and a server that has one order of each
- * harmless kind for it, and one of a kind that nobody knows: it must take them, end each in some way, and live on. The
- * release that stranded a fleet came up well and died of an order.
+ * Starts the built release once more, with the newest of these states and a server that has one order of each harmless
+ * kind for it, and one of an unknown kind: it must take them, end each in some way, and continue to run. The release
+ * that stranded a fleet came up well and died of an order.
  * @throws ImageError `trial-start-failed`, `version-mismatch`
  */
 export async function tryOrders(input: TrialInput): Promise<TrialOutcome> {
@@ -58,43 +72,35 @@ export async function tryOrders(input: TrialInput): Promise<TrialOutcome> {
     const server = await TrialServer.start();
     try {
       const outcome = await tryState(input, state, server);
-      if (outcome.outcome === 'came-up') return { ...outcome, state: `${state.name}, with orders` };
+      if (outcome.outcome === 'came-up') return { ...outcome, state: trialTexts.stateWithOrders(state.name) };
       outcomes.push(outcome);
     } finally {
       await server.stop();
     }
   }
   return {
-    state: 'with orders',
+    state: trialTexts.withOrders,
     outcome: 'skipped',
-    why: `no frozen state can be read (${outcomes.length} were tried)`,
+    why: trialTexts.noStateReadable(outcomes.length),
   };
 }
 
 async function tryState(input: TrialInput, state: FrozenState, server: TrialServer | null): Promise<TrialOutcome> {
-  // A short path: a socket's has at most 107 bytes.
-  const root = await mkdtemp(join(tmpdir(), 'hft-'));
-  try {
-    const layout = layoutOf(root);
-    for (const path of [layout.agentKeys, layout.agentRun, layout.launchedComponent('app')]) {
-      await mkdir(path, { recursive: true });
-    }
-    await layOut(state, layout.agent);
-    const schema = await schemaOf(state, join(root, 'looked-at'));
-    const { min, max } = input.reads;
-    if (schema !== null && (schema < min || schema > max)) {
-      const why = `it has schema ${schema}, the release declares that it reads ${min} to ${max}`;
-      return { state: state.name, outcome: 'skipped', why };
-    }
-    const start = await setUp(layout, input.version, server);
-    return await watch(input, layout, state.name, start, server);
-  } finally {
-    await rm(root, { recursive: true, force: true });
+  await using root = await makeTrialRoot(input.ground, input);
+  const { outside } = root;
+  for (const path of [outside.agentKeys, outside.agentRun]) await mkdir(path, { recursive: true });
+  await layOut(state, outside.agent);
+  const schema = await schemaOf(state, join(outside.root, 'looked-at'));
+  const { min, max } = input.reads;
+  if (schema !== null && (schema < min || schema > max)) {
+    return { state: state.name, outcome: 'skipped', why: trialTexts.otherSchema(schema, min, max) };
   }
+  const start = await setUp(root, input.version, server);
+  return await watch(input, root, state.name, start, server);
 }
 
-/** What launch and setup leave; without a server, one that does not answer. */
-async function setUp(layout: Layout, version: string, server: TrialServer | null): Promise<Start> {
+/** Makes what launch and setup leave; without a server, the address of one that does not answer. */
+async function setUp({ outside, inside }: TrialRoot, version: string, server: TrialServer | null): Promise<Start> {
   const keys = generateKeyPair();
   const appliance = applianceIdOf(randomBytes(32));
   server?.expect(appliance, keys.publicKey);
@@ -103,7 +109,7 @@ async function setUp(layout: Layout, version: string, server: TrialServer | null
     slot: '0',
     manifest: '0'.repeat(64),
     version,
-    stateDir: layout.agent,
+    stateDir: inside.agent,
   };
   const credentials: AgentCredentials = {
     appliance,
@@ -112,43 +118,43 @@ async function setUp(layout: Layout, version: string, server: TrialServer | null
     answerKeys: [server?.answerKey ?? generateKeyPair().publicKey],
     privateKey: privateKeyToPem(keys.privateKey),
   };
-  await writeFile(join(layout.launchedComponent('app'), 'start.json'), JSON.stringify(start));
-  await writeFile(layout.agentCredentials, JSON.stringify(credentials), { mode: 0o600 });
-  await writeFile(layout.hint, '');
+  await writeFile(join(outside.launchedComponent('app'), 'start.json'), JSON.stringify(start));
+  await writeFile(outside.agentCredentials, JSON.stringify(credentials), { mode: 0o600 });
+  await writeFile(outside.hint, '');
   return start;
 }
 
 async function watch(
   input: TrialInput,
-  layout: Layout,
+  root: TrialRoot,
   state: string,
   start: Start,
   server: TrialServer | null,
 ): Promise<TrialOutcome> {
   const bounds = input.bounds ?? trialBounds;
-  const child = startAgent(input, layout.root);
-  const observed = new Observation(input, state, start, layout.agentSocket, child);
+  const child = startAgent(root);
+  const observed = new Observation(input, state, start, root.outside.agentSocket, child);
   observed.follow();
   try {
     const beganMs = performance.now();
     const first = await observed.until(
       bounds.upMs,
-      () => 'answer health',
+      () => trialTexts.answerHealth,
       (answer) => answer.state.migrated,
     );
     const ms = Math.round(performance.now() - beganMs);
     await observed.until(
       bounds.watchMs + bounds.upMs,
-      () => 'go on working',
+      () => trialTexts.continueWorking,
       ({ progress }) => {
-        return progress > first.progress && performance.now() - beganMs - ms >= bounds.watchMs;
+        return progress >= first.progress + bounds.turns && performance.now() - beganMs - ms >= bounds.watchMs;
       },
     );
     if (server !== null) {
       server.giveOrders();
       await observed.until(
-        bounds.upMs,
-        () => `end its orders (${server.left().join(', ')})`,
+        bounds.ordersMs,
+        () => trialTexts.endOrders(server.left().join(', ')),
         () => server.left().length === 0,
       );
     }

@@ -1,15 +1,17 @@
 import { type Digest, sha256 } from '../../protocol/digest.ts';
 import { manifestTargetName } from '../../protocol/manifest.ts';
+import { whyNotStartable } from '../../protocol/startable.ts';
 import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { type Trusted, trustRoot, updateRoot, updateTargetsFromFile } from '../../protocol/trust/tuf.ts';
 import { signersOf, tufKeyId } from '../../protocol/trust/tuf-sign.ts';
 import { findTarget, verifyTarget } from '../../protocol/trust/tuf-targets.ts';
 import { readRoot } from '../ceremony/read-metadata.ts';
 import { ImageError } from '../errors.ts';
+import { verifyTexts } from '../texts.ts';
 import { type OpenedBundle, withBundle } from './open-bundle.ts';
 import { openManifest, verifyContent } from './verify-content.ts';
 
-/** What a verified bundle says of itself. */
+/** What a verified bundle contains. */
 export interface VerifiedBundle {
   /** The root that trust began with: its version, its digest, and whether it was given or only carried. */
   readonly begins: { readonly version: number; readonly sha256: Digest; readonly isGiven: boolean };
@@ -40,11 +42,11 @@ export interface VerifiedRelease {
 }
 
 /**
- * Checks a bundle as a server and an appliance do, without either: its form, the signatures along the chain of roots, that
- * the targets list it, and every byte that would be installed.
- * @param given the root that an appliance trusts; null: the first one that the bundle carries, which proves only that the
- * bundle agrees with itself
- * @throws ImageError `bundle-damaged`, `bundle-untrusted`
+ * Checks a bundle as a server and an appliance do, without either: its form, the signatures along the chain of roots,
+ * its entry in the targets, and every byte that would be installed.
+ * @param given the root that an appliance trusts; null: the first root in the bundle, which proves only that the bundle
+ * agrees with itself
+ * @throws ImageError `bundle-damaged`, `bundle-untrusted`, `runtime-missing`
  */
 export function verifyBundle(path: string, given: Buffer | null, now: Date): Promise<VerifiedBundle> {
   return withBundle(path, async (bundle, read) => {
@@ -55,6 +57,11 @@ export function verifyBundle(path: string, given: Buffer | null, now: Date): Pro
     const { component, version } = manifest;
     asUntrusted(() => verifyTarget(findTarget(trusted, manifestTargetName(component, version)), bytes));
     await verifyContent(bundle.release, manifest, read);
+    const why = whyNotStartable(manifest);
+    if (why !== null) {
+      const message = verifyTexts.notStartable(component, version, why);
+      throw new ImageError('runtime-missing', message, verifyTexts.notStartableNext);
+    }
     const { securityVersion, source, sbom, runtime, files, chunks } = manifest;
     const release: VerifiedRelease = {
       ...{ component, version, securityVersion, sbom },
@@ -73,13 +80,16 @@ function asUntrusted<Result>(work: () => Result): Result {
     return work();
   } catch (cause) {
     if (!(cause instanceof TrustError)) throw cause;
-    throw new ImageError('bundle-untrusted', `the bundle is not trusted: ${cause.message} (${cause.code})`, untrusted, {
-      cause,
-    });
+    throw new ImageError(
+      'bundle-untrusted',
+      verifyTexts.notTrusted(cause.message, cause.code),
+      verifyTexts.notTrustedNext,
+      {
+        cause,
+      },
+    );
   }
 }
-
-const untrusted = 'do not install it; ask who made it, or take the bundle from the server';
 
 function firstRoot({ roots }: OpenedBundle): Buffer {
   return roots[0]?.bytes ?? Buffer.alloc(0);
@@ -94,7 +104,7 @@ function trustedBy(bundle: OpenedBundle, given: Buffer | null): Trusted {
   let trusted = trustRoot(given ?? firstRoot(bundle));
   for (const { version, bytes } of bundle.roots) {
     if (version === trusted.root.version && !bytes.equals(trusted.root.bytes)) {
-      throw new TrustError('tuf-mismatch', `the root ${version} that it carries is not the one that was given`);
+      throw new TrustError('tuf-mismatch', verifyTexts.otherRoot(version));
     }
     if (version > trusted.root.version) trusted = updateRoot(trusted, bytes);
   }
@@ -115,31 +125,41 @@ function describeTrust(trusted: Trusted, now: Date): Pick<VerifiedBundle, 'root'
   return { root: signed('root', root), targets: { ...signed('targets', targets), releases } };
 }
 
-/** What a person reads of it. */
+/** The text for a person. */
 export function verifiedText(path: string, { begins, root, targets, release }: VerifiedBundle): string {
   const metadata = (name: string, { version, expires, hasExpired, signedBy }: SignedMetadata) =>
-    `${name.padEnd(8)} ${version}, ${hasExpired ? 'EXPIRED' : 'good until'} ${expires.slice(0, 10)}, signed by ${signedBy.map((id) => id.slice(0, 16)).join(', ')}`;
+    verifyTexts.metadata(
+      name.padEnd(8),
+      version,
+      hasExpired,
+      expires.slice(0, 10),
+      signedBy.map((id) => id.slice(0, 16)).join(', '),
+    );
   const given = begins.isGiven
-    ? `trust begins with the given root ${begins.version}`
-    : `trust begins with the root ${begins.version} that the bundle carries (SHA-256 ${begins.sha256}): compare it, or give --root`;
-  const facts = release === null ? ['metadata alone: no release is in it'] : releaseLines(release);
+    ? verifyTexts.givenRoot(begins.version)
+    : verifyTexts.carriedRoot(begins.version, begins.sha256);
+  const facts = release === null ? [verifyTexts.metadataAlone] : releaseLines(release);
   return [
-    `${path} is whole and signed`,
+    verifyTexts.whole(path),
     ...facts,
     metadata('root', root),
-    `${metadata('targets', targets)}, ${targets.releases} listed`,
+    verifyTexts.listed(metadata('targets', targets), targets.releases),
     given,
   ].join('\n');
 }
 
 function releaseLines(release: VerifiedRelease): string[] {
   const { commit, builtBy, hasOwnChanges } = release.source;
-  const changes = hasOwnChanges ? ' (with changes that this commit does not have)' : '';
+  const changes = hasOwnChanges ? verifyTexts.withChanges : '';
   return [
-    `release  ${release.component} ${release.version}, security version ${release.securityVersion}, manifest ${release.manifest}`,
-    `content  ${release.files} files, ${release.chunks} chunks${release.runtime === null ? '' : `, runtime ${release.runtime}`}`,
-    `source   ${commit}${changes}`,
-    `built by ${builtBy}`,
-    `SBOM     ${release.sbom}`,
+    verifyTexts.release(release.component, release.version, release.securityVersion, release.manifest),
+    verifyTexts.content(
+      release.files,
+      release.chunks,
+      release.runtime === null ? '' : verifyTexts.runtime(release.runtime),
+    ),
+    verifyTexts.source(commit, changes),
+    verifyTexts.builtBy(builtBy),
+    verifyTexts.sbom(release.sbom),
   ];
 }

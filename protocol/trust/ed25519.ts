@@ -18,7 +18,17 @@ export function generateKeyPair(): KeyPair {
   return { publicKey: publicKeyOf(pair.privateKey), privateKey: pair.privateKey };
 }
 
-/** @returns the raw public key that belongs to a private one */
+// RFC 8410: the fixed PrivateKeyInfo header before the 32 bytes that an Ed25519 key is made from.
+const pkcs8Header = Buffer.from('302e020100300506032b657004220420', 'hex');
+const seedBytes = 32;
+
+/** @returns the private key of a seed of 32 bytes (RFC 8032); null: it is not such a seed */
+export function privateKeyFromSeed(seed: Buffer): KeyObject | null {
+  if (seed.length !== seedBytes) return null;
+  return createPrivateKey({ key: Buffer.concat([pkcs8Header, seed]), format: 'der', type: 'pkcs8' });
+}
+
+/** @returns the raw public key of a private key */
 export function publicKeyOf(privateKey: KeyObject): PublicKey {
   return createPublicKey(privateKey)
     .export({ format: 'der', type: 'spki' })
@@ -42,7 +52,7 @@ export function signBytes(bytes: Uint8Array, privateKey: KeyObject): Buffer {
   return sign(null, bytes, privateKey);
 }
 
-/** False for a wrong signature, and also for one that has no signature's shape; never throws on what came from outside. */
+/** False for a wrong or malformed signature; never throws on input from outside. */
 export function verifyBytes(bytes: Uint8Array, signature: Uint8Array, publicKey: PublicKey): boolean {
   if (signature.length !== 64 || !publicKeyShape.safeParse(publicKey).success) return false;
   const key = createPublicKey({

@@ -3,10 +3,15 @@ import { z } from 'zod';
 import { keyIdOf } from '../ids.ts';
 import { type KeyPair, type PublicKey, publicKeyOf, signBytes, verifyBytes } from './ed25519.ts';
 
-/** A DSSE envelope (Dead Simple Signing Envelope v1.0.2): what is signed are the exact bytes, never a re-encoding. */
+/** Characters of a payload in base64: three bytes take four of them. */
+const payloadCharsMax = 8_000;
+/** Bytes of what an envelope holds. */
+export const payloadBytesMax = (payloadCharsMax / 4) * 3;
+
+/** A DSSE envelope (Dead Simple Signing Envelope v1.0.2): the signature covers the exact bytes, never a re-encoding. */
 export const envelopeShape = z.object({
   payloadType: z.string().max(100),
-  payload: z.base64().max(8_000),
+  payload: z.base64().max(payloadCharsMax),
   signatures: z
     .array(z.object({ keyid: z.string().max(64), sig: z.base64().max(100) }))
     .min(1)
@@ -14,7 +19,7 @@ export const envelopeShape = z.object({
 });
 export type Envelope = z.infer<typeof envelopeShape>;
 
-/** DSSE pre-authentication encoding: lengths in front, so that no two (type, payload) pairs share their bytes. */
+/** DSSE pre-authentication encoding: lengths come first, so that no two (type, payload) pairs share their bytes. */
 export function preAuthenticationEncoding(payloadType: string, payload: Buffer): Buffer {
   const type = Buffer.from(payloadType);
   return Buffer.concat([Buffer.from(`DSSEv1 ${type.length} `), type, Buffer.from(` ${payload.length} `), payload]);
@@ -24,7 +29,7 @@ export function sealEnvelope(payloadType: string, body: unknown, privateKey: Key
   return sealBytes(payloadType, Buffer.from(JSON.stringify(body)), privateKey);
 }
 
-/** An envelope of one's own, signed by the key that is in use now: whoever opens it may not believe the one before. */
+/** Signs one of our own envelopes with the key in use now, because its reader may no longer trust the former key. */
 export function sealedAnew(envelope: Envelope, { publicKey, privateKey }: KeyPair): Envelope {
   const keyid = keyIdOf(Buffer.from(publicKey, 'hex'));
   if (envelope.signatures.some((signature) => signature.keyid === keyid)) return envelope;

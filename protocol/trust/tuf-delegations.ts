@@ -4,21 +4,27 @@ import { TrustError } from './trust-error.ts';
 import { fileName, type Trusted, type WantedFile } from './tuf.ts';
 import { parseTargets, requireSigners, type SignedRole } from './tuf-metadata.ts';
 
-/** Delegated targets (TUF 4.5, 5.6.7). The releases of an appliance are in the top-level targets; the walk is for all. */
+/**
+ * Delegated targets (TUF 4.5, 5.6.7). An appliance's releases are in the top-level targets; the walk serves other
+ * clients.
+ */
 
-/** Roles that one search visits (5.6.7.1): bounds what a signer can make a client do. */
+/** Roles that one search visits (5.6.7.1): limits what a signer can make a client do. */
 const delegationLimits = { rolesMax: 32 } as const;
 
-/** One step of the search: which role to look into, and who vouches for it. */
+/** One step of the search: the role to search, and the role that vouches for it. */
 export interface Delegation {
   readonly role: string;
   readonly delegator: SignedRole<Targets>;
 }
 
-/** Where the search begins: the top-level targets, which are trusted already. */
+/** Where the search begins: the top-level targets, which are already trusted. */
 export const topLevel = 'targets';
 
-/** The file of a delegated role, as the trusted snapshot names it. @throws TrustError `tuf-incomplete` when it does not */
+/**
+ * The file of a delegated role, as the trusted snapshot names it.
+ * @throws TrustError `tuf-incomplete` when it does not
+ */
 export function wantedRole(trusted: Trusted, role: string): WantedFile {
   const meta = trusted.snapshot?.metadata.signed.meta ?? {};
   const named = Object.hasOwn(meta, `${role}.json`) ? meta[`${role}.json`] : undefined;
@@ -56,7 +62,7 @@ export function verifyRole(
   return targets;
 }
 
-/** A search that knows what to look into next (5.6.7.2): before its siblings, the roles that one delegates to. */
+/** A depth-first search (5.6.7.2): it visits the roles that a role delegates to before that role's siblings. */
 export class TargetSearch {
   readonly #name: string;
   readonly #visited = new Set<string>();
@@ -66,7 +72,7 @@ export class TargetSearch {
     this.#name = name;
   }
 
-  /** Takes what a role says. @returns the target, when it has it */
+  /** Takes what a role says. @returns the target, if the role has it */
   look(role: string, targets: SignedRole<Targets>) {
     this.#visited.add(role);
     const { targets: files, delegations } = targets.metadata.signed;
@@ -75,7 +81,7 @@ export class TargetSearch {
     for (const { role: child, terminating } of delegations?.rolesForTarget(this.#name) ?? []) {
       children.push({ role: child, delegator: targets });
       if (!terminating) continue;
-      // Nobody else has a say any more.
+      // A terminating delegation: no other role may decide.
       this.#open = [];
       break;
     }

@@ -9,11 +9,14 @@ import {
   type Timestamp,
 } from '@tufjs/models';
 import { z } from 'zod';
-import { publicKeyShape, verifyBytes } from './ed25519.ts';
+import { shapeProblem } from '../shape-problem.ts';
+import { cut } from '../text.ts';
+import type { PublicKey } from './ed25519.ts';
 import { metadataLimits } from './metadata-limits.ts';
 import { TrustError } from './trust-error.ts';
+import { readKey, type TufKey } from './tuf-key.ts';
 
-/** The bodies of the four roles, as `@tufjs/models` has them. */
+/** The bodies of the four roles, as `@tufjs/models` defines them. */
 export interface RoleBodies {
   root: Root;
   timestamp: Timestamp;
@@ -22,7 +25,7 @@ export interface RoleBodies {
 }
 export type RoleName = keyof RoleBodies;
 
-/** One role's metadata: parsed, and the bytes that it came in, which are what is stored and passed on. */
+/** One role's metadata: parsed, and the original bytes, which are what is stored and passed on. */
 export interface SignedRole<Body extends RoleBodies[RoleName]> {
   readonly metadata: Metadata<Body>;
   readonly bytes: Buffer;
@@ -42,8 +45,8 @@ function entriesAtMost(limit: number) {
     .refine((entries) => Object.keys(entries).length <= limit, `at most ${limit} entries`);
 }
 
-// What the models leave open: whole version numbers, one spelling of a signature (so that no changed byte passes), and
-// counts, because the models build their maps in quadratic time.
+// What the models leave open: whole version numbers; one spelling of a signature, so that a changed byte is refused;
+// and counts, because the models build their maps in quadratic time.
 const rawShape = z.object({
   signatures: z
     .array(z.object({ keyid: z.string().max(128), sig: z.string().regex(/^[0-9a-f]*$/) }))
@@ -59,7 +62,7 @@ const rawShape = z.object({
   }),
 });
 
-/** The canonical JSON that signatures are made over (TUF 4.2.1), as the models produce it. */
+/** The canonical JSON that signatures cover (TUF 4.2.1), as the models produce it. */
 function signedBytesOf(body: RoleBodies[RoleName]): Buffer {
   let signedBytes: Buffer = Buffer.alloc(0);
   new Metadata(body).sign((bytes) => {
@@ -70,7 +73,7 @@ function signedBytesOf(body: RoleBodies[RoleName]): Buffer {
 }
 
 /**
- * Parses one role of at most its size; no signature is checked.
+ * Parses one role within its size limit; no signature is checked.
  * @throws TrustError `tuf-too-large`, `tuf-malformed`
  */
 function parseRole<Name extends RoleName>(
@@ -88,16 +91,16 @@ function parseRole<Name extends RoleName>(
     const json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     rawShape.parse(json);
     const metadata = modelOf(json);
-    // Also proves that it can be canonicalised (no fraction, no abyss of nesting) before anybody counts signatures.
+    // Also proves that it can be canonicalised (no fractions, no extreme nesting) before any signature is counted.
     signedBytesOf(metadata.signed);
     return { metadata, bytes, version: metadata.signed.version };
   } catch (cause) {
-    throw new TrustError('tuf-malformed', `${name} metadata can not be read: ${reasonOf(cause)}`, { cause });
+    throw new TrustError('tuf-malformed', `${name} metadata cannot be read: ${reasonOf(cause)}`, { cause });
   }
 }
 
 function reasonOf(cause: unknown): string {
-  if (cause instanceof z.ZodError) return z.prettifyError(cause).slice(0, 200);
+  if (cause instanceof z.ZodError) return cut(shapeProblem(cause), 200);
   return cause instanceof Error ? cause.message.slice(0, 200) : 'unknown';
 }
 
@@ -114,28 +117,41 @@ export function parseTargets(bytes: Buffer): SignedRole<Targets> {
   return parseRole('targets', bytes, (json) => Metadata.fromJSON(MetadataKind.Targets, json));
 }
 
-/** The public keys that a root names for a role, each once however many ids it has. Key types unknown here do not count. */
-export function roleKeys(root: Root, role: RoleName): ReadonlyMap<string, readonly string[]> {
-  const keys = new Map<string, readonly string[]>();
+/** The values of the keys that a root names for a role. An unsupported key never signed anything that was trusted. */
+export function roleKeyValues(root: Root, role: RoleName): ReadonlySet<string> {
+  const values = new Set<string>();
   for (const keyId of root.roles[role]?.keyIDs ?? []) {
-    const key = Object.hasOwn(root.keys, keyId) ? root.keys[keyId] : undefined;
-    if (key?.keyType !== 'ed25519' || key.scheme !== 'ed25519') continue;
-    const publicKey = publicKeyShape.safeParse(key.keyVal.public);
-    if (publicKey.success) keys.set(publicKey.data, [...(keys.get(publicKey.data) ?? []), keyId]);
+    const key = keyNamed(root.keys, keyId);
+    if (key !== null) values.add(key.value);
+  }
+  return values;
+}
+
+/** For signers of metadata: the keys of a role that they may hold, each once, with its ids. */
+export function ed25519Keys(root: Root, role: RoleName): ReadonlyMap<PublicKey, readonly string[]> {
+  const keys = new Map<PublicKey, readonly string[]>();
+  for (const keyId of root.roles[role]?.keyIDs ?? []) {
+    const publicKey = keyNamed(root.keys, keyId)?.ed25519 ?? null;
+    if (publicKey !== null) keys.set(publicKey, [...(keys.get(publicKey) ?? []), keyId]);
   }
   return keys;
 }
 
+function keyNamed(keys: Readonly<Record<string, Key>>, keyId: string): TufKey | null {
+  const key = Object.hasOwn(keys, keyId) ? keys[keyId] : undefined;
+  return key === undefined ? null : readKey(key);
+}
+
 /**
- * TUF 4.3 and 5.3.4: enough distinct keys of the role, as `root` names them, signed this. Keys are counted by value, not
- * by id, so that one key under two ids is one.
+ * TUF 4.3 and 5.3.4: enough distinct keys of the role, as `root` names them, signed this. Keys are counted by value,
+ * not by id, so that one key under two ids counts once.
  * @throws TrustError `tuf-threshold`
  */
 export function requireSignatures(root: Root, role: RoleName, signed: SignedRole<RoleBodies[RoleName]>): void {
   requireSigners(root.keys, root.roles[role], role, signed);
 }
 
-/** The same, of a role that another one delegates to, with the keys that it names. @throws TrustError `tuf-threshold` */
+/** The same for a delegated role, with the keys that its delegator names. @throws TrustError `tuf-threshold` */
 export function requireSigners(
   keys: Readonly<Record<string, Key>>,
   role: { readonly keyIDs: readonly string[]; readonly threshold: number } | undefined,
@@ -146,33 +162,15 @@ export function requireSigners(
   const bytes = signedBytesOf(metadata.signed);
   const signers = new Set<string>();
   for (const keyId of role?.keyIDs ?? []) {
-    const key = Object.hasOwn(keys, keyId) ? keys[keyId] : undefined;
     const signature = Object.hasOwn(metadata.signatures, keyId) ? metadata.signatures[keyId] : undefined;
-    if (key === undefined || signature === undefined || !isSignedBy(key, bytes, signature.sig, metadata)) continue;
-    signers.add(`${key.keyType} ${key.keyVal.public}`);
+    if (signature === undefined) continue;
+    const key = keyNamed(keys, keyId);
+    if (key?.isSignatureOf(bytes, Buffer.from(signature.sig, 'hex')) === true) signers.add(key.value);
   }
   if (!(Number.isInteger(threshold) && threshold >= 1 && signers.size >= threshold)) {
     throw new TrustError(
       'tuf-threshold',
       `${name} metadata is signed by ${signers.size} of ${threshold} keys that are needed`,
     );
-  }
-}
-
-/** Ed25519 by our own strict check; the other kinds of the specification as the models have them. */
-function isSignedBy(key: Key, bytes: Buffer, signature: string, metadata: Metadata<RoleBodies[RoleName]>): boolean {
-  if (key.keyType === 'ed25519') {
-    const publicKey = publicKeyShape.safeParse(key.keyVal.public);
-    return (
-      publicKey.success && key.scheme === 'ed25519' && verifyBytes(bytes, Buffer.from(signature, 'hex'), publicKey.data)
-    );
-  }
-  try {
-    key.verifySignature(metadata);
-    return true;
-  } catch (error) {
-    // A kind of key that nobody here knows, or a signature that is not its own: either way it does not count.
-    if (error instanceof Error) return false;
-    throw error;
   }
 }

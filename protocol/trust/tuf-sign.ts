@@ -5,8 +5,8 @@ import { parseRoot, parseTargets, type RoleBodies, type RoleName } from './tuf-m
 import { type HoldfastFields, holdfastField, issuedAtField, type TargetFile } from './tuf-targets.ts';
 
 /**
- * The other side of tuf.ts: makes signed metadata as bytes. Root and targets are made by the operator's repository,
- * snapshot and timestamp by the server.
+ * The other side of tuf.ts: makes signed metadata as bytes. The operator's repository makes root and targets; the
+ * server makes snapshot and timestamp.
  */
 const specVersion = '1.0.31';
 
@@ -42,14 +42,14 @@ function signAll(metadata: Metadata<RoleBodies[RoleName]>, signers: readonly Key
   return Buffer.from(JSON.stringify(metadata.toJSON()));
 }
 
-/** The roles that are signed offline, and may so be signed by several people one after the other. */
+/** The roles that are signed offline, possibly by several people one after another. */
 export type OfflineRole = 'root' | 'targets';
 
 function parsed(role: OfflineRole, bytes: Buffer): Metadata<RoleBodies[OfflineRole]> {
   return role === 'root' ? parseRoot(bytes).metadata : parseTargets(bytes).metadata;
 }
 
-/** The bytes that signatures are made over: two files with the same ones say the same. */
+/** The bytes that signatures cover: two files with the same ones say the same. */
 export function signedPart(role: OfflineRole, bytes: Buffer): Buffer {
   let part: Buffer = Buffer.alloc(0);
   const { signed } = parsed(role, bytes);
@@ -61,14 +61,14 @@ export function signedPart(role: OfflineRole, bytes: Buffer): Buffer {
 }
 
 /**
- * Adds signatures to metadata that was made before, here or elsewhere; what it says and who signed it already stays.
- * @throws TrustError when the bytes are no such metadata
+ * Adds signatures to existing metadata, made here or elsewhere; its content and its earlier signatures stay.
+ * @throws TrustError when the bytes are not such metadata
  */
 export function addSignatures(role: OfflineRole, bytes: Buffer, signers: readonly KeyPair[]): Buffer {
   return signAll(parsed(role, bytes), signers);
 }
 
-/** Those of `candidates` whose signature is on the metadata, and right. */
+/** Those of `candidates` that have a valid signature on the metadata. */
 export function signersOf(role: OfflineRole, bytes: Buffer, candidates: readonly PublicKey[]): PublicKey[] {
   const { signatures } = parsed(role, bytes);
   const part = signedPart(role, bytes);
@@ -87,7 +87,7 @@ export interface RootInput extends Common {
   readonly roles: Readonly<Record<RoleName, RoleKeys>>;
 }
 
-/** @param signers keys of this root and, for all but the first, of the one before it */
+/** @param signers keys of this root and, for all but the first root, of the previous one */
 export function makeRoot(input: RootInput, signers: readonly KeyPair[]): Buffer {
   const names = ['root', 'targets', 'snapshot', 'timestamp'] as const;
   const publicKeys = [...new Set(names.flatMap((name) => input.roles[name].keys))];

@@ -12,11 +12,11 @@ export const holdfastField = 'x-holdfast';
 export const issuedAtField = 'x-holdfast-issued-at';
 
 const holdfastShape = z.object({
-  /** Sign the server's answers. */
+  /** These keys sign the server's answers. */
   answerKeys: z.array(publicKeyShape).min(1).max(metadataLimits.entriesMax),
-  /** Sign the orders that the server's online key may not. */
+  /** These keys sign the orders that the server's online key may not sign. */
   operatorKeys: z.array(publicKeyShape).max(metadataLimits.entriesMax),
-  /** Where appliances may get releases from, beside the server. */
+  /** Where appliances may get releases from besides the server. */
   sources: sourcesShape.optional(),
 });
 export interface HoldfastFields {
@@ -39,7 +39,8 @@ function targetsOf(trusted: Trusted): Targets {
 
 /**
  * TUF 5.7.1.
- * @throws TrustError `tuf-target-unknown` when the deciding targets do not list it: it never was released, or is revoked
+ * @throws TrustError `tuf-target-unknown` when the deciding targets do not list it: it was never released, or is
+ * revoked
  */
 export function findTarget(trusted: Trusted, name: string): TargetFile {
   const { targets } = targetsOf(trusted);
@@ -83,7 +84,9 @@ export function holdfastFields(trusted: Trusted): HoldfastFields {
   return fields.data;
 }
 
-/** Seconds since 1970 at which the newest of the trusted timestamp and targets was signed; null when none says so. */
+/**
+ * Seconds since 1970 at which the newest of the trusted timestamp and targets was signed; null when neither says so.
+ */
 export function issuedAtOf(trusted: Trusted): number | null {
   const times = [trusted.timestamp, trusted.targets].map((role) =>
     z.int().min(0).safeParse(role?.metadata.signed.unrecognizedFields[issuedAtField]),

@@ -8,15 +8,15 @@ import {
   type RoleBodies,
   type RoleName,
   requireSignatures,
-  roleKeys,
+  roleKeyValues,
   type SignedRole,
 } from './tuf-metadata.ts';
 
 /**
  * The client workflow of The Update Framework (specification 1.0, section 5), over bytes: each function takes what is
- * trusted and returns what is trusted now, or throws and changes nothing. Time is a parameter; `null` means that no time
- * is trusted yet, and then expiry is not judged. Who calls this stores each role in the order of the calls; every prefix
- * of that order loads again with {@link loadTrusted}.
+ * trusted and returns what is trusted now, or throws and changes nothing. Time is a parameter; `null` means that no
+ * time is trusted yet, and then expiry is not judged. The caller stores each role in the order of the calls; every
+ * prefix of that order loads again with {@link loadTrusted}.
  */
 export interface Trusted {
   readonly root: SignedRole<Root>;
@@ -25,7 +25,7 @@ export interface Trusted {
   readonly targets: SignedRole<Targets> | null;
 }
 
-/** A metadata file to fetch: its name below `metadata/` (consistent snapshots, 5.3.12) and its greatest size. */
+/** A metadata file to fetch: its name below `metadata/` (consistent snapshots, 5.3.12) and its largest size. */
 export interface WantedFile {
   readonly name: string;
   readonly version: number;
@@ -34,7 +34,8 @@ export interface WantedFile {
 }
 
 /**
- * 5.2: the root that came with the appliance, or with its claim. It must be signed by itself; its expiry does not matter.
+ * 5.2: the root that came with the appliance or with its claim. It must be signed by itself; its expiry does not
+ * matter.
  * @throws TrustError
  */
 export function trustRoot(bytes: Buffer): Trusted {
@@ -44,8 +45,8 @@ export function trustRoot(bytes: Buffer): Trusted {
 }
 
 /**
- * What was stored by earlier calls. A role that the stored root does not vouch for (any more) is not trusted and is
- * fetched anew; a power cut between storing a new root and deleting what it ended (5.3.11) is healed that way.
+ * What earlier calls stored. A role that the stored root does not vouch for (any more) is not trusted and is fetched
+ * again; this also repairs a power cut between storing a new root and deleting what it ended (5.3.11).
  * @throws TrustError when the root itself is not whole
  */
 export function loadTrusted(
@@ -55,7 +56,7 @@ export function loadTrusted(
   const timestamp = vouchedFor(root, 'timestamp', stored.timestamp, parseTimestamp);
   const snapshot = vouchedFor(root, 'snapshot', stored.snapshot, parseSnapshot);
   const targets = vouchedFor(root, 'targets', stored.targets, parseTargets);
-  // The timestamp is stored before the snapshot. One without the other, where both files are, is what 5.3.11 ends.
+  // The timestamp is stored before the snapshot. If both files exist and only one is vouched for, 5.3.11 ends both.
   const bothEnd = timestamp === null || (snapshot === null && stored.snapshot !== null);
   return { root, timestamp: bothEnd ? null : timestamp, snapshot: bothEnd ? null : snapshot, targets };
 }
@@ -92,19 +93,18 @@ export function updateRoot(trusted: Trusted, bytes: Buffer): Trusted {
   if (root.version !== trusted.root.version + 1) {
     throw new TrustError('tuf-version', `root metadata ${root.version} does not follow ${trusted.root.version}`);
   }
-  // 5.3.6: the expiry of a root on the way does not matter; the last one's is judged in updateTimestamp.
-  // 5.3.11: a replaced online key may have signed versions that nobody can outbid (fast-forward attack).
+  // 5.3.11: a replaced online key may have signed versions too high to exceed (fast-forward attack).
   const ended = keyWasRemoved(before, after, 'timestamp') || keyWasRemoved(before, after, 'snapshot');
   const targets = vouchedFor(root, 'targets', trusted.targets?.bytes ?? null, parseTargets);
   return { root, timestamp: ended ? null : trusted.timestamp, snapshot: ended ? null : trusted.snapshot, targets };
 }
 
 function keyWasRemoved(before: Root, after: Root, role: RoleName): boolean {
-  const still = roleKeys(after, role);
-  return [...roleKeys(before, role).keys()].some((key) => !still.has(key));
+  const still = roleKeyValues(after, role);
+  return [...roleKeyValues(before, role)].some((value) => !still.has(value));
 }
 
-/** True when two roots name different keys for the timestamp: trusted time begins anew. */
+/** True when two roots name different keys for the timestamp: trusted time starts again. */
 export function timestampKeyWasReplaced(before: Trusted, after: Trusted): boolean {
   return keyWasRemoved(before.root.metadata.signed, after.root.metadata.signed, 'timestamp');
 }
@@ -134,7 +134,7 @@ export function updateTimestamp(trusted: Trusted, bytes: Buffer, now: Date | nul
       requireFresh('timestamp', before, now);
       return trusted;
     }
-    // 5.4.3.2: the snapshot that it names is not older either.
+    // 5.4.3.2: the named snapshot must not be older either.
     const [named, known] = [timestamp, before].map(({ metadata }) => metadata.signed.snapshotMeta.version);
     if (named === undefined || known === undefined || named < known) {
       throw new TrustError('tuf-version', `timestamp metadata names snapshot ${named}, older than ${known}`);
@@ -151,7 +151,7 @@ export function fileName({ root }: Trusted, role: string, version: number): stri
   return root.metadata.signed.consistentSnapshot ? `${version}.${name}` : name;
 }
 
-/** The snapshot to fetch next; null when the one that the timestamp names is trusted already. */
+/** The snapshot to fetch next; null when the one that the timestamp names is already trusted. */
 export function wantedSnapshot(trusted: Trusted): WantedFile | null {
   const timestamp = need(trusted.timestamp, 'timestamp');
   const { version, length } = timestamp.metadata.signed.snapshotMeta;
@@ -171,7 +171,7 @@ export function updateSnapshot(trusted: Trusted, bytes: Buffer, now: Date | null
   // 5.5.2, 5.5.4, 5.5.3
   const snapshot = parseNamed('snapshot', named, bytes, parseSnapshot);
   requireSignatures(trusted.root.metadata.signed, 'snapshot', snapshot);
-  // 5.5.5: no file that was listed is missing or older.
+  // 5.5.5: no listed file may be missing or older.
   for (const [name, before] of Object.entries(trusted.snapshot?.metadata.signed.meta ?? {})) {
     const { meta } = snapshot.metadata.signed;
     const after = Object.hasOwn(meta, name) ? meta[name] : undefined;
@@ -211,7 +211,7 @@ function parseNamed<Body extends RoleBodies[RoleName]>(
 function namedTargets(trusted: Trusted): Named {
   const timestamp = need(trusted.timestamp, 'timestamp');
   const snapshot = need(trusted.snapshot, 'snapshot');
-  // 5.5.4 again: after a power cut the stored snapshot may be the one before the stored timestamp's.
+  // 5.5.4 again: after a power cut, the stored snapshot may be older than the one that the stored timestamp names.
   if (timestamp.metadata.signed.snapshotMeta.version !== snapshot.version) {
     throw new TrustError('tuf-incomplete', 'the snapshot that the timestamp names is not there yet');
   }
@@ -222,8 +222,8 @@ function namedTargets(trusted: Trusted): Named {
 }
 
 /**
- * The targets to fetch next; null when the trusted ones are the named ones, or newer because a file brought them:
- * lower metadata is never promoted.
+ * The targets to fetch next; null when the trusted ones are the named ones, or newer because a file brought them: lower
+ * metadata never replaces higher.
  */
 export function wantedTargets(trusted: Trusted): WantedFile | null {
   const { version, length } = namedTargets(trusted);
@@ -255,8 +255,8 @@ export function updateTargets(trusted: Trusted, bytes: Buffer, now: Date | null)
 
 /**
  * Targets that a bundle carries, after its roots went through {@link updateRoot}. The higher version of the trusted and
- * the carried ones decides; expiry does not matter, because a person brought it. The snapshot has no say: it is signed
- * by the server's online key, which could otherwise lock out every file.
+ * the carried ones decides; expiry does not matter, because a person brought the bundle. The snapshot does not count:
+ * the server's online key signs it, and could otherwise lock out every file.
  * @throws TrustError
  */
 export function updateTargetsFromFile(trusted: Trusted, bytes: Buffer): Trusted {

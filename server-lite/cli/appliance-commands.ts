@@ -1,50 +1,62 @@
 import type { Command } from 'commander';
-import { ageText, reasonsText } from '../fleet/words.ts';
-import { type ApplianceView, applianceListShape, applianceViewShape, claimAnswerShape } from '../operator/shapes.ts';
-import type { Desk } from './program.ts';
-import { below, list, table } from './table.ts';
+import {
+  type ApplianceView,
+  applianceListShape,
+  applianceViewShape,
+  counterResetShape,
+  serverViewShape,
+} from '../operator/shapes.ts';
+import { ageText, beyond, reasonsText } from '../rules/words.ts';
+import { cliApplianceTexts, cliTexts } from '../texts.ts';
+import { addClaimCommands } from './claim-commands.ts';
+import { defaultOf } from './default-command.ts';
+import type { Desk } from './desk.ts';
+import { addLifeCommands } from './life-commands.ts';
+import { below, list, table, wrapped } from './table.ts';
 
 export function addApplianceCommands(program: Command, desk: Desk): void {
-  const fleet = program
-    .command('fleet')
-    .description('All appliances, and the releases that were chosen for single ones');
-  fleet
-    .command('list', { isDefault: true })
-    .description('All appliances: what they run, when they were last heard from, and why')
-    .action(async () => {
+  const fleet = program.command('fleet').description(cliApplianceTexts.fleet);
+  defaultOf(fleet, 'list')
+    .description(cliApplianceTexts.list)
+    .option('--all', cliApplianceTexts.listAll)
+    .action(async ({ all }: { all?: boolean }) => {
       const { appliances } = await desk.api().get('/api/appliances', applianceListShape);
-      desk.show(appliances, fleetText);
+      const { notices } = await desk.api().get('/api/server', serverViewShape);
+      const shown = all ? appliances : appliances.filter(({ state }) => state !== 'retired');
+      const left = appliances.length - shown.length;
+      const hidden = left === 0 ? [] : [cliApplianceTexts.hidden(left)];
+      desk.show(shown, (those) => [...notices.map(noticeText), fleetText(those), ...hidden].join('\n'));
     });
   addAssignmentCommands(fleet, desk);
-  const appliance = program.command('appliance').description('One appliance');
+  const appliance = program.command('appliance').description(cliApplianceTexts.appliance);
   appliance
     .command('show')
-    .description('Everything that is known of one appliance')
-    .argument('<appliance>', 'name or id, in any form')
+    .description(cliApplianceTexts.show)
+    .argument('<appliance>', cliTexts.applianceArgument)
     .action(async (name: string) => {
       const view = await desk.api().get(`/api/appliances/${encodeURIComponent(name)}`, applianceViewShape);
       desk.show(view, applianceText);
     });
-  program
-    .command('claim')
-    .description('Claim codes, by which appliances enrol')
-    .command('create')
-    .description('Make a claim code for one appliance; it can be used once')
-    .requiredOption('--name <name>', 'what the appliance will be called')
-    .requiredOption('--site <site>', 'where it will be')
-    .action(async ({ name, site }: { name: string; site: string }) => {
-      const claim = await desk.api().post('/api/claims', { name, site }, claimAnswerShape);
-      desk.show(claim, () => claim.claim);
+  appliance
+    .command('reset-counter')
+    .description(cliApplianceTexts.resetCounter)
+    .argument('<appliance>', cliTexts.applianceArgument)
+    .action(async (name: string) => {
+      const path = `/api/appliances/${encodeURIComponent(name)}/reset-counter`;
+      const answer = await desk.api().post(path, {}, counterResetShape);
+      desk.show(answer, () => answer.text);
     });
+  addLifeCommands(appliance, desk);
+  addClaimCommands(program, desk);
 }
 
 function addAssignmentCommands(fleet: Command, desk: Desk): void {
-  const component = ['--component <component>', 'app, updater or os', 'app'] as const;
+  const component = ['--component <component>', cliTexts.componentOption, 'app'] as const;
   fleet
     .command('assign')
-    .description('Choose a published release for one appliance; rollouts pass it by until it is unassigned')
-    .argument('<appliance>', 'name or id, in any form')
-    .argument('<version>', 'a version that is published, newer or older than what it has')
+    .description(cliApplianceTexts.assign)
+    .argument('<appliance>', cliTexts.applianceArgument)
+    .argument('<version>', cliApplianceTexts.assignVersion)
     .option(...component)
     .action(async (name: string, version: string, options: { component: string }) => {
       const path = `/api/appliances/${encodeURIComponent(name)}/assign`;
@@ -53,8 +65,8 @@ function addAssignmentCommands(fleet: Command, desk: Desk): void {
     });
   fleet
     .command('unassign')
-    .description('Let one appliance follow the rollouts again')
-    .argument('<appliance>', 'name or id, in any form')
+    .description(cliApplianceTexts.unassign)
+    .argument('<appliance>', cliTexts.applianceArgument)
     .option(...component)
     .action(async (name: string, options: { component: string }) => {
       const path = `/api/appliances/${encodeURIComponent(name)}/unassign`;
@@ -63,8 +75,11 @@ function addAssignmentCommands(fleet: Command, desk: Desk): void {
 }
 
 function assignmentText(view: ApplianceView): string {
-  const what = view.assigned.length === 0 ? 'follows the rollouts' : `is assigned ${view.assigned.join(', ')}`;
-  return `${view.name} ${what}. ${reasonsText(view.reasons)}`;
+  // The first of the reasons says what is assigned.
+  const reasons = reasonsText(view.reasons);
+  return view.assigned.length === 0
+    ? cliApplianceTexts.followsRollouts(view.name, reasons)
+    : `${view.name}: ${reasons}`;
 }
 
 function versionOf(view: ApplianceView, component: string): string {
@@ -72,11 +87,15 @@ function versionOf(view: ApplianceView, component: string): string {
 }
 
 function seen(last: ApplianceView['checkIns']['agent']): string {
-  return last === null ? 'never' : `${ageText(last.ageS * 1000)} ago`;
+  return last === null ? cliApplianceTexts.neverSeen : cliTexts.ago(ageText(last.ageS * 1000));
+}
+
+function noticeText(notice: string): string {
+  return wrapped(cliApplianceTexts.notice(notice));
 }
 
 function fleetText(appliances: readonly ApplianceView[]): string {
-  if (appliances.length === 0) return 'No appliance is enrolled. Next: holdfast claim create --name NAME --site SITE';
+  if (appliances.length === 0) return cliApplianceTexts.noAppliance;
   const rows = appliances.map((one) => [
     one.name,
     one.state,
@@ -85,38 +104,50 @@ function fleetText(appliances: readonly ApplianceView[]): string {
     seen(one.checkIns.agent),
     seen(one.checkIns.updater),
   ]);
-  const [heading = '', ...lines] = table(
-    ['NAME', 'STATE', 'AGENT', 'UPDATER', 'AGENT SEEN', 'UPDATER SEEN'],
-    rows,
-  ).split('\n');
+  const [heading = '', ...lines] = table(cliApplianceTexts.columns, rows).split('\n');
   const texts = appliances.map((one) => {
-    const why = one.why.startsWith(one.sentence) ? one.why : `${one.sentence}. ${one.why}`;
-    return below(one.alert === null || why.includes(one.alert) ? why : `${why} ALERT: ${one.alert}`);
+    const why = `${reasonsText([one.sentence])} ${beyond(one.sentence, one.why)}`.trim();
+    return below(one.alert === null || why.includes(one.alert) ? why : cliApplianceTexts.withAlert(why, one.alert));
   });
   return [heading, ...lines.flatMap((line, index) => [line, texts[index] ?? ''])].join('\n');
 }
 
+function quarantineText({ quarantined }: ApplianceView): string {
+  const each = quarantined.map(
+    ({ manifest, release }) => `${release ?? cliApplianceTexts.notPublished} (${manifest.slice(0, 12)})`,
+  );
+  return each.join(', ') || cliApplianceTexts.noQuarantine;
+}
+
+/** What stays on show for long is nothing without its time. */
+function dated({ atMs, text }: { readonly atMs: number; readonly text: string }): string {
+  return cliApplianceTexts.happenedAt(new Date(atMs).toISOString().slice(0, 16).replace('T', ' '), text);
+}
+
 function applianceText(view: ApplianceView): string {
   const checks = Object.entries(view.checks).map(([name, status]) => `${name} ${status}`);
-  const crash = view.lastCrash === null ? 'none' : `${view.lastCrash.text}\n${view.lastCrash.output}`;
-  const failed = view.failedTrial;
+  const { lastCrash: crashed, failedTrial: failed } = view;
+  const crash = crashed === null ? cliApplianceTexts.noCrash : `${dated(crashed)}\n${crashed.output}`;
   const trial =
-    failed === null ? 'none since the last commit' : [failed.text, ...failed.lines, failed.output].join('\n').trim();
+    failed === null
+      ? cliApplianceTexts.noFailedTrial
+      : [dated(failed), ...failed.lines, failed.output].join('\n').trim();
+  const { labels } = cliApplianceTexts;
   return list([
-    ['name', view.name],
-    ['id', view.id],
-    ['site', view.site],
-    ['state', `${view.state}: ${view.sentence}`],
-    ['why', view.why],
-    ['alert', view.alert ?? 'none'],
-    ['clock', view.clock ?? 'no trouble is known'],
-    ['assigned', view.assigned.join(', ') || 'nothing: it follows the rollouts'],
-    ['agent', `${versionOf(view, 'app')}, last check-in ${seen(view.checkIns.agent)}`],
-    ['updater', `${versionOf(view, 'updater')}, last check-in ${seen(view.checkIns.updater)}`],
-    ['row', view.row ?? 'unknown'],
-    ['checks', checks.join(', ') || 'unknown'],
-    ['last crash', crash],
-    ['failed trial', trial],
-    ['quarantine', view.quarantine.map((digest) => digest.slice(0, 12)).join(', ') || 'empty'],
+    [labels.name, view.name],
+    [labels.id, view.id],
+    [labels.site, view.site],
+    [labels.state, `${view.state}: ${reasonsText([view.sentence])}`],
+    [labels.why, beyond(view.sentence, view.why) || cliApplianceTexts.asItsState],
+    [labels.alert, view.alert ?? cliTexts.none],
+    [labels.clock, view.clock ?? cliApplianceTexts.noClockTrouble],
+    [labels.assigned, view.assigned.join(', ') || cliApplianceTexts.nothingAssigned],
+    [labels.agent, cliApplianceTexts.versionSeen(versionOf(view, 'app'), seen(view.checkIns.agent))],
+    [labels.updater, cliApplianceTexts.versionSeen(versionOf(view, 'updater'), seen(view.checkIns.updater))],
+    [labels.row, view.row ?? cliTexts.unknown],
+    [labels.checks, checks.join(', ') || cliTexts.unknown],
+    [labels.lastCrash, crash],
+    [labels.failedTrial, trial],
+    [labels.quarantine, quarantineText(view)],
   ]);
 }

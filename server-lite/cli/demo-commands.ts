@@ -1,18 +1,19 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ExecaError, execa } from 'execa';
+import { cliTexts } from '../texts.ts';
 import { CliError } from './cli-error.ts';
-import type { Desk } from './program.ts';
+import type { Desk } from './desk.ts';
 
-/** It builds a release, publishes it and starts its rollout. */
+/** The command builds a release, publishes it and starts its rollout. */
 const demoMs = 5 * 60_000;
 
 export function addDemoCommands(program: Command, desk: Desk): void {
   program
     .command('demo')
-    .description('For whoever tries Holdfast with `npm start`')
+    .description(cliTexts.demo)
     .command('break')
-    .description('Publish one more broken release and roll it out')
+    .description(cliTexts.demoBreak)
     .action(async () => {
       const { root } = desk.surroundings;
       try {
@@ -23,12 +24,9 @@ export function addDemoCommands(program: Command, desk: Desk): void {
         });
       } catch (cause) {
         if (!(cause instanceof ExecaError)) throw cause;
-        throw new CliError(
-          'demo-failed',
-          `the demonstration ended with ${cause.exitCode ?? cause.signal}`,
-          'run it while `npm start` is up',
-          { cause },
-        );
+        throw new CliError('demo-failed', cliTexts.demoEnded(cause.exitCode ?? cause.signal), cliTexts.demoEndedNext, {
+          cause,
+        });
       }
     });
 }

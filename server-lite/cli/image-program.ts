@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { execa } from 'execa';
-import type { Desk } from './program.ts';
+import { exitFailed } from '../../protocol/exit-status.ts';
+import { cliTexts } from '../texts.ts';
+import type { Desk } from './desk.ts';
 
 const imageCommands: Readonly<Record<string, readonly string[]>> = {
   keys: ['init', 'show', 'rotate', 'sign'],
@@ -9,16 +11,21 @@ const imageCommands: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Are the options behind the command those of the builder's program? Else the global ones may stand there, and `--version`
- * would be the version of this command line.
+ * Do the options behind the command belong to the builder's program? Otherwise the global ones may stand there, and
+ * `--version` would be the version of this command line.
  */
 export function isForImage(args: readonly string[]): boolean {
   return args.some((word, index) => imageCommands[word]?.includes(args[index + 1] ?? '') === true);
 }
 
+/** The words before those that the builder's program takes: `holdfast` of `keys`, `holdfast release` of `build`. */
+function calledAs(parent: Command, words: readonly string[]): string {
+  return words[0] === parent.name() ? 'holdfast' : `holdfast ${parent.name()}`;
+}
+
 /**
- * A command that the builder's program carries out, with the same words, the same terminal and the same exit status. The
- * command line of the server holds no offline key and signs nothing.
+ * A command that the builder's program carries out, with the same words, terminal and exit status. The server's command
+ * line holds no offline key and signs nothing.
  */
 export function addImageCommand(
   parent: Command,
@@ -29,8 +36,8 @@ export function addImageCommand(
 ): void {
   parent
     .command(name)
-    .description(`${does}; ${name} --help tells more`)
-    .argument('[arguments...]', 'as the builder takes them')
+    .description(cliTexts.imageCommand(does, name))
+    .argument('[arguments...]', cliTexts.imageArguments)
     .allowUnknownOption()
     .passThroughOptions()
     .helpOption(false)
@@ -40,7 +47,8 @@ export function addImageCommand(
       const { exitCode } = await execa(process.execPath, [program, ...words, ...rest, ...json], {
         stdio: 'inherit',
         reject: false,
+        env: { HOLDFAST_CALLED_AS: calledAs(parent, words) },
       });
-      process.exitCode = exitCode ?? 1;
+      process.exitCode = exitCode ?? exitFailed;
     });
 }

@@ -1,26 +1,27 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { ageText, times } from '../fleet/words.ts';
 import { type OrderView, orderListShape, orderViewShape } from '../operator/shapes.ts';
-import type { Desk } from './program.ts';
-import { list, table } from './table.ts';
+import { ageText, times } from '../rules/words.ts';
+import { cliOrderTexts, cliTexts } from '../texts.ts';
+import { defaultOf } from './default-command.ts';
+import type { Desk } from './desk.ts';
+import { list, table, wrapped } from './table.ts';
 
-/** Characters of an order's id that tell it from the others. */
+/** Characters of an order's id that are shown. */
 const idShown = 8;
 
 type Args = Readonly<Record<string, string>>;
 
 function collectArg(text: string, before: Args): Args {
   const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
-  if (name === undefined || value === undefined) throw new InvalidArgumentError('as name=value');
+  if (name === undefined || value === undefined) throw new InvalidArgumentError(cliOrderTexts.notNameValue);
   return { ...before, [name]: value };
 }
 
 export function addOrderCommands(program: Command, desk: Desk): void {
-  const orders = program.command('orders').description('Orders for single appliances');
-  orders
-    .command('list', { isDefault: true })
-    .description('The latest orders, and how they stand')
-    .option('--appliance <appliance>', 'of one appliance: name or id')
+  const orders = program.command('orders').description(cliOrderTexts.orders);
+  defaultOf(orders, 'list')
+    .description(cliOrderTexts.list)
+    .option('--appliance <appliance>', cliOrderTexts.listAppliance)
     .action(async ({ appliance }: { appliance?: string }) => {
       const query = appliance === undefined ? '' : `?appliance=${encodeURIComponent(appliance)}`;
       const answer = await desk.api().get(`/api/orders${query}`, orderListShape);
@@ -28,18 +29,26 @@ export function addOrderCommands(program: Command, desk: Desk): void {
     });
   orders
     .command('send')
-    .description('Send an order')
-    .argument('<appliance>', 'name or id, in any form')
-    .argument('<kind>', 'check-in, run-checks, collect-logs, identify, network-test, diagnostic or update_iso')
-    .option('--arg <name=value>', 'an argument; may be repeated', collectArg, {})
+    .description(cliOrderTexts.send)
+    .argument('<appliance>', cliTexts.applianceArgument)
+    .argument('<kind>', cliOrderTexts.sendKind)
+    .option('--arg <name=value>', cliOrderTexts.sendArg, collectArg, {})
     .action(async (appliance: string, kind: string, { arg }: { arg: Args }) => {
       const order = await desk.api().post('/api/orders', { appliance, kind, args: arg }, orderViewShape);
-      desk.show(order, () => `Order ${order.id} (${order.kind}) is queued for ${order.name}.`);
+      desk.show(order, () => cliOrderTexts.queued(order.id, order.kind, order.name));
+    });
+  orders
+    .command('cancel')
+    .description(cliOrderTexts.cancel)
+    .argument('<id>', cliOrderTexts.orderId)
+    .action(async (id: string) => {
+      const order = await desk.api().post(`/api/orders/${encodeURIComponent(id)}/cancel`, {}, orderViewShape);
+      desk.show(order, () => wrapped(cliOrderTexts.cancelled(order.id, order.kind, order.name, order.sentence)));
     });
   orders
     .command('show')
-    .description('One order, with everything that came back')
-    .argument('<id>', 'id of the order, or its beginning as `orders list` prints it')
+    .description(cliOrderTexts.show)
+    .argument('<id>', cliOrderTexts.orderId)
     .action(async (id: string) => {
       const order = await desk.api().get(`/api/orders/${encodeURIComponent(id)}`, orderViewShape);
       desk.show(order, orderText);
@@ -47,27 +56,28 @@ export function addOrderCommands(program: Command, desk: Desk): void {
 }
 
 function ordersText(orders: readonly OrderView[]): string {
-  if (orders.length === 0) return 'No order was sent. Next: holdfast orders send APPLIANCE KIND';
+  if (orders.length === 0) return cliOrderTexts.noOrder;
   const rows = orders.map((one) => [
     one.id.slice(0, idShown),
     one.name,
     one.kind,
-    `${ageText(one.ageS * 1000)} ago`,
+    cliTexts.ago(ageText(one.ageS * 1000)),
     one.sentence,
   ]);
-  return table(['ID', 'APPLIANCE', 'KIND', 'AGE', 'STATUS'], rows);
+  return table(cliOrderTexts.columns, rows);
 }
 
 function orderText(order: OrderView): string {
   const args = Object.entries(order.args).map(([name, value]) => `${name}=${value}`);
+  const { labels } = cliOrderTexts;
   return list([
-    ['order', order.id],
-    ['appliance', `${order.name} (${order.appliance})`],
-    ['kind', [order.kind, ...args].join(' ')],
-    ['status', order.sentence],
-    ['age', `${ageText(order.ageS * 1000)}, sent ${times(order.deliveries)}`],
-    ['expires', new Date(order.expiresAtMs).toISOString()],
-    ['crash', order.crashText || 'none'],
-    ['result', order.result ?? 'none'],
+    [labels.order, order.id],
+    [labels.appliance, `${order.name} (${order.appliance})`],
+    [labels.kind, [order.kind, ...args].join(' ')],
+    [labels.status, order.sentence],
+    [labels.age, cliOrderTexts.ageAndSent(ageText(order.ageS * 1000), times(order.deliveries))],
+    [labels.expires, new Date(order.expiresAtMs).toISOString()],
+    [labels.crash, order.crashText || cliTexts.none],
+    [labels.result, order.result ?? cliTexts.none],
   ]);
 }

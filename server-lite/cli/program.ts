@@ -1,64 +1,50 @@
 import { Command } from 'commander';
-import { type Api, apiOf } from './api.ts';
+import { cliTexts } from '../texts.ts';
+import { apiOf } from './api.ts';
 import { addApplianceCommands } from './appliance-commands.ts';
-import { findConnection } from './connection.ts';
+import { addConnectCommand } from './connect-command.ts';
+import { type ConnectionOptions, findConnection } from './connection.ts';
 import { addDemoCommands } from './demo-commands.ts';
+import type { Desk, Surroundings } from './desk.ts';
 import { addKeyCommands } from './key-commands.ts';
 import { addOrderCommands } from './order-commands.ts';
 import { addReleaseCommands } from './release-commands.ts';
 import { addRolloutCommands } from './rollout-commands.ts';
+import { addServerCommands } from './server-commands.ts';
 
-/** What the commands touch of the world around them. */
-export interface Surroundings {
-  readonly print: (text: string) => void;
-  readonly sleep: (ms: number) => Promise<void>;
-  readonly version: string;
-  /** Value of HOLDFAST_CONFIG. */
-  readonly config: string | undefined;
-  /** The package's directory. */
-  readonly root: string;
-}
-
-interface GlobalOptions {
-  readonly server?: string;
-  readonly tokenFile?: string;
-  readonly json?: boolean;
-}
-
-/** What a command gets: the API, made when it is used, and the one way to print. */
-export interface Desk {
-  readonly surroundings: Surroundings;
-  readonly api: () => Api;
-  readonly wantsJson: () => boolean;
-  /** Prints an answer as one JSON line with --json, else as `plain` puts it. */
-  readonly show: <Value>(value: Value, plain: (value: Value) => string) => void;
-}
+type GlobalOptions = ConnectionOptions & { readonly json?: boolean };
 
 export function makeProgram(surroundings: Surroundings): Command {
   const program = new Command('holdfast')
-    .description("The operator's command line of a Holdfast server.")
+    .description(cliTexts.program)
     .version(surroundings.version)
-    .option('--server <url>', 'address of the server')
-    .option('--token-file <file>', 'file that holds the operator token')
-    .option('--json', 'print JSON, one value a line')
+    .configureOutput(surroundings.output)
+    .option('--server <url>', cliTexts.serverOption)
+    .option('--token-file <file>', cliTexts.tokenFileOption)
+    .option('--profile <name>', cliTexts.profileOption)
+    .option('--allow-http', cliTexts.allowHttpOption)
+    .option('--json', cliTexts.jsonOption)
     .configureHelp({ showGlobalOptions: true })
-    .addHelpText(
-      'after',
-      '\nWithout --server and --token-file they are read from the file that HOLDFAST_CONFIG names,\nelse from .holdfast/cli.json: {"url", "tokenFile"}.\nExit status: 0 done, 1 refused or failed, 2 wrong usage.',
-    );
+    .addHelpText('after', cliTexts.programAfter(surroundings.places.directory));
   const desk: Desk = {
     surroundings,
-    api: () => apiOf(findConnection({ ...program.opts<GlobalOptions>(), config: surroundings.config })),
+    api: () => apiOf(findConnection(program.opts<GlobalOptions>(), surroundings.places)),
     wantsJson: () => program.opts<GlobalOptions>().json === true,
+    note: (text) => {
+      if (!desk.wantsJson()) surroundings.output.writeErr?.(`${text}\n`);
+    },
     show: (value, plain) => {
-      surroundings.print(desk.wantsJson() ? JSON.stringify(value) : plain(value));
+      if (!desk.wantsJson()) surroundings.print(plain(value));
+      else for (const one of Array.isArray(value) ? value : [value]) surroundings.print(JSON.stringify(one));
     },
   };
+  addConnectCommand(program, desk);
   addApplianceCommands(program, desk);
   addOrderCommands(program, desk);
   addReleaseCommands(program, desk);
   addKeyCommands(program, desk);
   addRolloutCommands(program, desk);
+  addServerCommands(program, desk);
   addDemoCommands(program, desk);
   return program;
 }

@@ -4,6 +4,11 @@ const timeoutMs = 8_000;
 const live = document.getElementById('live');
 const notice = document.getElementById('notice');
 
+// A sentence of the page, with what belongs in it.
+function told(name, what) {
+  return notice.dataset[name].replace('{}', () => what);
+}
+
 function say(text, bad) {
   notice.textContent = text;
   notice.hidden = text === '';
@@ -18,8 +23,8 @@ function keepOpen(next) {
 async function refresh(lost) {
   let fails = false;
   try {
-    const answer = await fetch('/fragment', { signal: AbortSignal.timeout(timeoutMs), cache: 'no-store' });
-    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    const answer = await fetch('fragment', { signal: AbortSignal.timeout(timeoutMs), cache: 'no-store' });
+    if (!answer.ok) throw new Error(told('answered', answer.status));
     const next = document.createElement('div');
     next.innerHTML = await answer.text();
     keepOpen(next);
@@ -29,7 +34,7 @@ async function refresh(lost) {
     if (lost) say('', false);
   } catch (error) {
     fails = true;
-    say(`What you see is old: the server does not answer (${error.message}). Trying again.`, true);
+    say(told('stale', error.message), true);
   }
   setTimeout(refresh, refreshMs, fails);
 }
@@ -48,10 +53,10 @@ async function change(form) {
       signal: AbortSignal.timeout(timeoutMs),
     });
     const body = await answer.json();
-    if (answer.ok) say(`Done: ${body.sentence ?? body.state}`, false);
+    if (answer.ok) say(told('done', body.sentence ?? body.state), false);
     else say([body.message, body.next].filter(Boolean).join(' — '), true);
   } catch (error) {
-    say(`It is not known whether that worked: ${error.message}`, true);
+    say(told('unknown', error.message), true);
   }
   button.disabled = false;
   button.blur();

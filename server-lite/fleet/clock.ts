@@ -1,19 +1,20 @@
 import { z } from 'zod';
 import type { CheckInRequest } from '../../protocol/check-in.ts';
+import { applianceTexts } from '../texts.ts';
 
-/** What an appliance's clocks say of themselves (S44). Nothing is decided by it: people read it. */
+/** What an appliance's clocks show (S44). People read it; no decision depends on it. */
 
 /** Less time than this between two readings says nothing about a clock's pace. */
 const paceMs = 60_000;
-/** A reference is kept for this long, so that slow drift between two check-ins is not missed. */
+/** A reference is kept for this long, so that slow drift between two check-ins is noticed. */
 const referenceMs = 15 * 60_000;
-/** A certificate, a log and a maintenance window of a person still bear this much. */
+/** Certificates, logs and people's maintenance windows still tolerate this much. */
 const offWarnS = 5 * 60;
 
 const readingShape = z.object({ atMs: z.number(), boot: z.string(), wallS: z.number(), monoMs: z.number() });
 type Reading = z.infer<typeof readingShape>;
 
-/** Two readings of one boot, as far apart as is useful. */
+/** Two readings in one boot, as far apart as is useful. */
 export const clockShape = z.object({ reference: readingShape, latest: readingShape });
 export type ClockReadings = z.infer<typeof clockShape>;
 
@@ -29,18 +30,18 @@ export function noteClock(
   return { reference: atMs - reference.atMs > referenceMs ? last : reference, latest };
 }
 
-/** @returns what is wrong with the clocks, as a sentence; null: nothing that can be told */
+/** @returns what is wrong with the clocks, as a sentence; null: nothing that can be seen */
 export function clockTrouble(readings: ClockReadings | null): string | null {
   if (readings === null) return null;
   const { reference, latest } = readings;
   const passedMs = latest.atMs - reference.atMs;
   if (passedMs >= paceMs) {
     const stands = (wentMs: number) => wentMs * 2 < passedMs;
-    const passed = `in ${Math.round(passedMs / 1000)} s`;
-    if (stands(latest.monoMs - reference.monoMs)) return `its uptime stands or goes slowly ${passed}`;
-    if (stands((latest.wallS - reference.wallS) * 1000)) return `its clock stands or went back ${passed}`;
+    const passed = applianceTexts.within(Math.round(passedMs / 1000));
+    if (stands(latest.monoMs - reference.monoMs)) return applianceTexts.uptimeStands(passed);
+    if (stands((latest.wallS - reference.wallS) * 1000)) return applianceTexts.clockStands(passed);
   }
   const offS = Math.round(latest.wallS - latest.atMs / 1000);
   if (Math.abs(offS) <= offWarnS) return null;
-  return `its clock is ${Math.abs(offS)} s ${offS < 0 ? 'behind' : 'ahead'}`;
+  return applianceTexts.clockOff(offS);
 }

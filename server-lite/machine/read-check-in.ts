@@ -1,18 +1,34 @@
 import { z } from 'zod';
 import { type CheckInRequest, checkInRequestShape } from '../../protocol/check-in.ts';
-import { type Event, eventShape, eventsPerCheckInMax } from '../../protocol/event.ts';
+import { type Event, eventAsTravelled, eventShape, eventsPerCheckInMax } from '../../protocol/event.ts';
+import { uuidShape } from '../../protocol/ids.ts';
+import { shapeProblem } from '../../protocol/shape-problem.ts';
+import { cut } from '../../protocol/text.ts';
 import { Refusal } from '../refusal.ts';
+import { clipBytes } from '../rules/words.ts';
+import { isTooDeep } from '../store/stored-json.ts';
+import { checkInTexts } from '../texts.ts';
 
-/** What a check-in can not do without: who reads it at all, and the counter. */
+/** What a check-in needs at least: the protocol, and the counter. */
 const coreShape = z.looseObject({ proto: z.int().min(1), seq: z.int().min(1) });
 const numberedShape = z.looseObject({ n: z.int().min(1) });
-/** Bytes of an event that could not be read which are kept for whoever looks into it. */
+const namedShape = z.looseObject({ id: uuidShape });
+/** Bytes of an unreadable event that are kept for the person who looks into it. */
 const unreadableBytesMax = 4_000;
 
 export type ReceivedEvent =
-  | { readonly kind: 'readable'; readonly event: Event; readonly raw: string }
-  /** Kept and acknowledged as it is: not to take it would hold up everything behind it (S35). */
-  | { readonly kind: 'unreadable'; readonly n: number; readonly raw: string; readonly why: string };
+  /** `json`: exactly what was parsed. This is what is stored, so that it can be read again. */
+  | { readonly kind: 'readable'; readonly event: Event; readonly json: string }
+  /** Kept and acknowledged as it is: refusing it would block everything behind it (S35). */
+  | {
+      readonly kind: 'unreadable';
+      readonly n: number;
+      /** The event's own id, if it can be read. */
+      readonly id: string | null;
+      /** The beginning of what came; empty if it is nested too deep to be written. */
+      readonly raw: string;
+      readonly why: string;
+    };
 
 export interface ReceivedCheckIn {
   readonly request: CheckInRequest;
@@ -23,7 +39,7 @@ export interface ReceivedCheckIn {
 
 /**
  * Reads a check-in part by part, so that one bad event or one odd side datum costs only itself.
- * @throws Refusal `check-in-malformed` when even the counter can not be read
+ * @throws Refusal `check-in-malformed` when even the counter cannot be read
  */
 export function readCheckIn(body: Buffer): ReceivedCheckIn {
   const whole = parseJson(body);
@@ -33,11 +49,16 @@ export function readCheckIn(body: Buffer): ReceivedCheckIn {
   const part = <Value>(name: string, shape: z.ZodType<Value>, fallback: Value): Value => {
     const parsed = shape.safeParse(core.data[name]);
     if (parsed.success) return parsed.data;
-    faults.push(`${name}: ${parsed.error.issues[0]?.message ?? 'unreadable'}`);
+    faults.push(`${name}: ${shapeProblem(parsed.error)}`);
     return fallback;
   };
   const { shape } = checkInRequestShape;
   const start = part('start', shape.start, undefined);
+  const awaited = part('awaited', shape.awaited, undefined);
+  const last = part('last', shape.last, undefined);
+  const machine = part('machine', shape.machine, undefined);
+  const authority = part('authority', shape.authority, undefined);
+  const trusted = part('trusted', shape.trusted, undefined);
   const request: CheckInRequest = {
     proto: core.data.proto,
     seq: core.data.seq,
@@ -48,6 +69,11 @@ export function readCheckIn(body: Buffer): ReceivedCheckIn {
     etag: part('etag', shape.etag, null),
     health: part('health', shape.health, { status: 'unknown' }),
     ...(start === undefined ? {} : { start }),
+    ...(awaited === undefined ? {} : { awaited }),
+    ...(last === undefined ? {} : { last }),
+    ...(machine === undefined ? {} : { machine }),
+    ...(trusted === undefined ? {} : { trusted }),
+    ...(authority === undefined ? {} : { authority }),
     quarantine: part('quarantine', shape.quarantine, []) ?? [],
     events: [],
   };
@@ -56,7 +82,7 @@ export function readCheckIn(body: Buffer): ReceivedCheckIn {
 }
 
 function malformed(cause: unknown): Refusal {
-  return new Refusal('check-in-malformed', 'the check-in is not one that this server understands', undefined, {
+  return new Refusal('check-in-malformed', checkInTexts.malformed, undefined, {
     cause,
   });
 }
@@ -70,15 +96,15 @@ function parseJson(body: Buffer): unknown {
 }
 
 function readEvent(value: unknown, faults: string[]): ReceivedEvent[] {
-  const raw = JSON.stringify(value) ?? 'null';
   const parsed = eventShape.safeParse(value);
-  if (parsed.success) return [{ kind: 'readable', event: parsed.data, raw }];
-  const why = parsed.error.issues
-    .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-    .join('; ')
-    .slice(0, 300);
+  if (parsed.success) {
+    return [{ kind: 'readable', event: parsed.data, json: JSON.stringify(eventAsTravelled(parsed.data)) }];
+  }
+  const why = cut(shapeProblem(parsed.error), 300);
   const numbered = numberedShape.safeParse(value);
-  faults.push(`event ${numbered.success ? numbered.data.n : 'without a number'}: ${why}`);
+  faults.push(checkInTexts.eventProblem(numbered.success ? numbered.data.n : checkInTexts.withoutNumber, why));
   if (!numbered.success) return [];
-  return [{ kind: 'unreadable', n: numbered.data.n, raw: raw.slice(0, unreadableBytesMax), why }];
+  const id = namedShape.safeParse(value).data?.id ?? null;
+  const raw = isTooDeep(value) ? '' : clipBytes(JSON.stringify(value), unreadableBytesMax);
+  return [{ kind: 'unreadable', n: numbered.data.n, id, raw, why }];
 }

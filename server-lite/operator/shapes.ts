@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { componentShape } from '../../protocol/component.ts';
+import { nameShape, typedNameShape } from '../../protocol/names.ts';
+import { rolloutStates } from '../rules/rollout-life.ts';
+import { operatorTexts } from '../texts.ts';
 
-/** What the operator API answers and takes: shared by the server, the dashboard and the command line. */
+/** What the operator API takes and answers: shared by the server, the dashboard and the command line. */
 
 const lastShape = z.object({ atMs: z.number(), ageS: z.number() }).nullable();
 const versionsShape = z.record(
@@ -18,26 +21,38 @@ export const applianceViewShape = z.object({
   sentence: z.string(),
   /** Why it runs what it runs: the updater's own words while it checks in, else the server's reasons. */
   why: z.string(),
-  /** What `decide` says, as the check-in's answer carries it. */
+  /** The reasons of `decide`, as the check-in's answer carries them. */
   reasons: z.array(z.string()),
   offer: z.string().nullable(),
   /** Releases that an operator chose for it, as `app 1.0.52`. */
   assigned: z.array(z.string()),
-  /** What it tried again and again and never finished. */
+  /** A release that it tried repeatedly and never finished. */
   alert: z.string().nullable(),
-  /** What is wrong with its clocks; null: nothing that can be told. */
+  /** What is wrong with its clocks; null: nothing that can be seen. */
   clock: z.string().nullable().default(null),
   online: z.boolean(),
   versions: versionsShape,
   /** What each program's last check-in named (S11: they can be compared). */
   reported: z.object({ agent: versionsShape, updater: versionsShape }),
   checkIns: z.object({ agent: lastShape, updater: lastShape }),
+  /** From the last check-ins, if they are fresh; else unknown. */
   row: z.string().nullable(),
   agentAlive: z.boolean().nullable(),
   checks: z.record(z.string(), z.string()),
+  /** Manifests. */
   quarantine: z.array(z.string()),
-  lastCrash: z.object({ atMs: z.number(), text: z.string(), output: z.string() }).nullable(),
-  /** What its updater saw of the version that it rolled back last. */
+  /** The same, with the release of each; null: this server does not have that release. */
+  quarantined: z.array(z.object({ manifest: z.string(), release: z.string().nullable() })).default([]),
+  /** `version`: not necessarily the present one; null: unreadable. */
+  lastCrash: z
+    .object({
+      atMs: z.number(),
+      version: z.string().nullable().default(null),
+      text: z.string(),
+      output: z.string(),
+    })
+    .nullable(),
+  /** What its updater saw of the version that it last rolled back. */
   failedTrial: z
     .object({ atMs: z.number(), version: z.string(), text: z.string(), lines: z.array(z.string()), output: z.string() })
     .nullable()
@@ -45,6 +60,9 @@ export const applianceViewShape = z.object({
   ackUpto: z.object({ agent: z.number(), updater: z.number() }),
 });
 export type ApplianceView = z.infer<typeof applianceViewShape>;
+
+/** `already`: it was retired before. */
+export const retiredShape = applianceViewShape.extend({ already: z.boolean().default(false) });
 
 export const orderViewShape = z.object({
   id: z.string(),
@@ -77,6 +95,8 @@ export const releaseViewShape = z.object({
   bundleSha256: z.string(),
   publishedAtMs: z.number(),
   withdrawn: z.boolean(),
+  /** On how many appliances it failed; a server of before did not say. */
+  failedOn: z.number().default(0),
 });
 export type ReleaseView = z.infer<typeof releaseViewShape>;
 
@@ -85,20 +105,34 @@ export const rolloutViewShape = z.object({
   component: componentShape,
   version: z.string(),
   manifest: z.string(),
-  state: z.enum(['running', 'paused']),
+  state: z.enum(rolloutStates),
+  /** Why it is paused or has ended; empty while it runs. */
   reason: z.string(),
-  /** `canary`, `everyone`, or `done` when every appliance that is not off has proven it. */
+  /** `canary`, `everyone`, or `done` when it is finished; for an ended one, where it stood. */
   stage: z.enum(['canary', 'everyone', 'done']),
   sentence: z.string(),
   canaries: z.array(z.string()),
+  /** Names, from the record: an appliance stays here whatever it runs later. */
   proven: z.array(z.string()),
+  failed: z.array(z.object({ name: z.string(), why: z.string(), atMs: z.number() })).default([]),
   waiting: z.array(z.object({ name: z.string(), why: z.string() })),
+  /** Every change of its state with its reason, oldest first; a second pause is one, too. */
+  changes: z.array(z.object({ atMs: z.number(), state: z.enum(rolloutStates), reason: z.string() })).default([]),
   startedAtMs: z.number(),
   ageS: z.number(),
 });
 export type RolloutView = z.infer<typeof rolloutViewShape>;
 
+/** The result of a change, and what appliances may still get of the same component. */
+export const rolloutChangeShape = rolloutViewShape.extend({
+  /** It was in that state before. */
+  already: z.boolean().default(false),
+  stands: z.array(rolloutViewShape.pick({ id: true, version: true, state: true })).default([]),
+});
+
 export const eventViewShape = z.object({
+  /** Its place among all events: `before` of the list continues here. */
+  serial: z.number().default(0),
   appliance: z.string(),
   role: z.string(),
   id: z.string(),
@@ -112,14 +146,33 @@ export type EventView = z.infer<typeof eventViewShape>;
 
 export const recordViewShape = z.object({ n: z.number(), name: z.string(), sha256: z.string() });
 
+/** The server's own state, for an operator. */
+export const serverViewShape = z.object({
+  epoch: z.string(),
+  /** The time that the server uses. */
+  nowMs: z.number(),
+  /** `in order`, or why the machine's clock is not followed. */
+  clock: z.object({ state: z.enum(['in order', 'ahead', 'behind']), machineMs: z.number().nullable() }),
+  /** When metadata that is signed offline expires. */
+  metadata: z.array(z.object({ role: z.string(), version: z.number(), endsMs: z.number() })),
+  /** What needs a person, a sentence each, the gravest first. */
+  notices: z.array(z.string()),
+  unknownKeys: z.array(
+    z.object({ keyId: z.string(), firstMs: z.number(), lastMs: z.number(), times: z.number(), address: z.string() }),
+  ),
+});
+export type ServerView = z.infer<typeof serverViewShape>;
+export const clockChangeShape = z.object({ done: z.string(), server: serverViewShape });
+export const counterResetShape = z.object({ reset: z.number(), text: z.string() });
+
 export const applianceListShape = z.object({ appliances: z.array(applianceViewShape) });
 export const orderListShape = z.object({ orders: z.array(orderViewShape) });
 export const releaseListShape = z.object({ releases: z.array(releaseViewShape) });
 export const rolloutListShape = z.object({ rollouts: z.array(rolloutViewShape) });
 export const publicationShape = z.object({
-  outcome: z.enum(['published', 'unchanged']),
+  outcome: z.enum(['published', 'restored', 'unchanged']),
   run: z.enum(['real', 'dry']),
-  /** null: metadata alone was brought. */
+  /** null: the upload was metadata alone. */
   release: releaseViewShape.nullable(),
   metadata: z.object({ root: z.number(), targets: z.number() }),
   withdrawn: z.array(z.string()),
@@ -132,35 +185,51 @@ export const claimAnswerShape = z.object({
   name: z.string(),
   site: z.string(),
   expiresAtMs: z.number(),
+  /** An earlier unused code for the same name no longer works. */
+  replaced: z.boolean().default(false),
 });
+/** A claim code that can still be used; the code itself is not kept. */
+const openClaimShape = z.object({
+  name: z.string(),
+  site: z.string(),
+  createdAtMs: z.number(),
+  expiresAtMs: z.number(),
+  /** By the server's clock, which decides. */
+  ageMs: z.number(),
+  validForMs: z.number(),
+  /** Only for the known appliance of that name. */
+  again: z.boolean(),
+});
+export type OpenClaimView = z.infer<typeof openClaimShape>;
+export const openClaimListShape = z.object({ claims: z.array(openClaimShape) });
 
-/** A day by default, a month at the most: an order is for now. */
+/** A day by default, a month at most: an order is for now. */
 const orderValidS = { byDefault: 24 * 3_600, max: 30 * 24 * 3_600 };
-/** Bounds what one check-in's answer may weigh. */
-const orderArgsMax = 4;
+/** Bounds the size of one check-in's answer. */
+const orderArgsMax = 5;
 
-const nameShape = z
-  .string()
-  .trim()
-  .min(1)
-  .max(60)
-  .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._-]*$/u, 'letters, digits, blanks, dots and dashes');
-
-export const newClaimShape = z.object({ name: nameShape, site: nameShape });
+export const newClaimShape = z.object({
+  /** A new name; with `again`, an appliance as people type it: by name, by its name as a retired one, or by id. */
+  name: typedNameShape,
+  site: nameShape.optional(),
+  /** The code is only for the named appliance. */
+  again: z.boolean().default(false),
+});
+export const renameShape = z.object({ name: nameShape, site: nameShape.optional() });
 export const newOrderShape = z.object({
   /** Name or id, in any form that people type. */
-  appliance: z.string().max(80),
+  appliance: typedNameShape,
   kind: z.string().max(40),
   args: z
     .record(z.string().max(64), z.string().max(1_000))
-    .refine((args) => Object.keys(args).length <= orderArgsMax, `at most ${orderArgsMax} arguments`)
+    .refine((args) => Object.keys(args).length <= orderArgsMax, operatorTexts.tooManyArguments(orderArgsMax))
     .default({}),
   validForS: z.int().min(1).max(orderValidS.max).default(orderValidS.byDefault),
 });
 export const newRolloutShape = z.object({
   component: componentShape.default('app'),
   version: z.string().max(64),
-  canaries: z.array(z.string().max(80)).max(100).default([]),
+  canaries: z.array(typedNameShape).max(100).default([]),
 });
 export const assignmentShape = z.object({ component: componentShape.default('app'), version: z.string().max(64) });
 export const unassignmentShape = assignmentShape.pick({ component: true });

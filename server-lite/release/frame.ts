@@ -4,11 +4,11 @@ import { isPlainFrame } from '../../protocol/plain-frame.ts';
 
 const unpack = promisify(zstdDecompress);
 
-/** log2 of the memory that a frame may ask for: 8 MiB, as on an appliance. */
+/** log2 of the memory that a frame may need: 8 MiB, as on an appliance. */
 const windowLogMax = 23;
 
 /**
- * What is inside one frame, as every appliance unpacks it: what they would refuse is refused here.
+ * The content of one frame, unpacked as every appliance does: what an appliance would refuse is refused here.
  * @throws RangeError or an error of zlib: the frame is not one, or holds more than `sizeMax` bytes
  */
 export async function unpackFrame(frame: Buffer, sizeMax: number): Promise<Buffer> {

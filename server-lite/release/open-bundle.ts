@@ -1,20 +1,16 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { blockBytes, readBundleHeader } from '../../protocol/bundle-header.ts';
+import { blockBytes } from '../../protocol/bundle-header.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import { endOfFrames } from '../../protocol/manifest-rules.ts';
 import { manifestLimits } from '../../protocol/payload.ts';
+import { BundleError, type BundleParts, type Place, readBundle } from '../../protocol/read-bundle.ts';
 import { readManifest } from '../../protocol/read-manifest.ts';
-import { metadataLimits } from '../../protocol/trust/metadata-limits.ts';
 import { Refusal } from '../refusal.ts';
+import { publishTexts } from '../texts.ts';
 import { unpackFrame } from './frame.ts';
 
-/** Entries of a bundle: every root, the targets, the manifest, patches, the chunks. */
-const entriesMax = metadataLimits.rootsPerWalkMax + 4;
-
-interface Entry {
-  readonly position: number;
-  readonly size: number;
-}
+/** Two blocks of zeros, as the builder writes them. */
+const trailerBytes = 2 * blockBytes;
 
 interface OpenedFile {
   readonly file: FileHandle;
@@ -24,7 +20,7 @@ interface OpenedFile {
   readonly targets: Buffer;
 }
 
-/** Metadata alone: a revocation, or a change of keys, that waits for no release. */
+/** Metadata alone: a revocation, or a change of keys, that does not wait for a release. */
 export interface OpenedMetadata extends OpenedFile {
   readonly kind: 'metadata';
 }
@@ -34,120 +30,81 @@ export interface OpenedBundle extends OpenedFile {
   readonly kind: 'release';
   readonly manifestBytes: Buffer;
   readonly manifest: Manifest;
-  readonly chunks: Entry;
-  readonly patches: Entry | null;
+  readonly chunks: Place;
+  readonly patches: Place | null;
 }
 
 export function malformedBundle(message: string, cause?: unknown): Refusal {
-  const next = 'build the bundle anew, or copy it again';
   return new Refusal(
     'bundle-malformed',
-    `the bundle is not whole: ${message}`,
-    next,
+    publishTexts.notWhole(message),
+    publishTexts.buildAnewNext,
     cause === undefined ? {} : { cause },
   );
 }
 
-/** @throws Refusal `bundle-malformed` when the file ends before */
+/** @throws Refusal `bundle-malformed` if the file ends before that */
 export async function readExactly(file: FileHandle, position: number, size: number): Promise<Buffer> {
   const bytes = Buffer.alloc(size);
   let filled = 0;
   while (filled < size) {
     const { bytesRead } = await file.read(bytes, filled, size - filled, position + filled);
-    if (bytesRead === 0) throw malformedBundle('it ends too early');
+    if (bytesRead === 0) throw malformedBundle(publishTexts.endsTooEarly);
     filled += bytesRead;
   }
   return bytes;
 }
 
-/** Walks the tar headers; nothing is unpacked. The caller closes `file`. */
+/** Reads the form of a bundle and its manifest; nothing is unpacked. The caller closes `file`. */
 export async function openBundle(path: string): Promise<OpenedBundle | OpenedMetadata> {
   const file = await open(path, 'r');
   try {
     const { size: bytes } = await file.stat();
-    const entries = await readEntries(file, bytes);
-    const part = async (name: string, sizeMax: number): Promise<Buffer> => {
-      const entry = entries.get(name);
-      if (entry === undefined) throw malformedBundle(`it has no ${name}`);
-      if (entry.size > sizeMax) throw malformedBundle(`its ${name} has ${entry.size} bytes, more than ${sizeMax}`);
-      return readExactly(file, entry.position, entry.size);
-    };
-    const names = [...entries.keys()];
-    const rootNames = names.filter((_, index) => names[index] === `metadata/${index + 1}.root.json`);
-    const patches = entries.get('patches') ?? null;
-    const release = ['manifest.json.zst', ...(patches === null ? [] : ['patches']), 'chunks'];
-    const isMetadata = names.length === rootNames.length + 1;
-    const rest = ['metadata/targets.json', ...(isMetadata ? [] : release)];
-    if (rootNames.length === 0) throw malformedBundle('it has no metadata/1.root.json');
-    if (names.join('\n') !== [...rootNames, ...rest].join('\n')) {
-      throw malformedBundle('it has other entries than belong there, or in another order');
-    }
-    const roots: Buffer[] = [];
-    for (const name of rootNames) roots.push(await part(name, metadataLimits.rootBytesMax));
-    const targets = await part('metadata/targets.json', metadataLimits.targetsBytesMax);
-    if (isMetadata) return { kind: 'metadata', file, bytes, roots, targets };
-    const manifestBytes = await unpackManifest(await part('manifest.json.zst', manifestLimits.manifestFrameBytesMax));
-    const chunks = entries.get('chunks');
-    if (chunks === undefined) throw malformedBundle('it has no chunks');
+    const { roots, targets, release } = await parts(file, bytes);
+    const opened = { file, bytes, roots: roots.map((root) => root.bytes), targets };
+    if (release === null) return { kind: 'metadata', ...opened };
+    const { manifestFrame, chunks, patches } = release;
+    const manifestBytes = await unpackManifest(manifestFrame);
     const manifest = parseManifest(manifestBytes);
     requireFrames(manifest, chunks, patches);
-    return { kind: 'release', file, bytes, roots, targets, manifestBytes, manifest, chunks, patches };
+    return { kind: 'release', ...opened, manifestBytes, manifest, chunks, patches };
   } catch (error) {
     await file.close();
     throw error;
   }
 }
 
-async function readEntries(file: FileHandle, bytes: number): Promise<Map<string, Entry>> {
-  const entries = new Map<string, Entry>();
-  let position = 0;
-  while (entries.size <= entriesMax) {
-    const block = await readExactly(file, position, blockBytes);
-    if (isZero(block)) {
-      const end = position + 2 * blockBytes;
-      if (bytes !== end || !isZero(await readExactly(file, position + blockBytes, blockBytes))) {
-        throw malformedBundle('something is wrong at its end');
-      }
-      return entries;
-    }
-    const header = readBundleHeader(block);
-    if (header === null) throw malformedBundle(`the header at byte ${position} is not one of a plain file`);
-    const { name, size } = header;
-    if (entries.has(name)) throw malformedBundle(`it has two entries ${JSON.stringify(name)}`);
-    position += blockBytes;
-    if (position + size > bytes) throw malformedBundle('it ends too early');
-    entries.set(name, { position, size });
-    const padding = (blockBytes - (size % blockBytes)) % blockBytes;
-    if (!isZero(await readExactly(file, position + size, padding))) throw malformedBundle(`something follows ${name}`);
-    position += size + padding;
+/** A published bundle begins with the first root and has no padding at its end; appliances are less strict. */
+async function parts(file: FileHandle, size: number): Promise<BundleParts> {
+  try {
+    const found = await readBundle({ size, read: (position, bytes) => readExactly(file, position, bytes) });
+    if (found.roots[0]?.version !== 1) throw malformedBundle(publishTexts.noRoot);
+    if (found.trailerBytes !== trailerBytes) throw malformedBundle(publishTexts.padding);
+    return found;
+  } catch (cause) {
+    throw cause instanceof BundleError ? malformedBundle(publishTexts.bundleProblem(cause.message), cause) : cause;
   }
-  throw malformedBundle('it has too many entries');
-}
-
-function isZero(bytes: Buffer): boolean {
-  return bytes.every((byte) => byte === 0);
 }
 
 async function unpackManifest(frame: Buffer): Promise<Buffer> {
   try {
     return await unpackFrame(frame, manifestLimits.manifestBytesMax);
   } catch (cause) {
-    throw malformedBundle('its manifest can not be unpacked', cause);
+    throw malformedBundle(publishTexts.manifestNotUnpacked, cause);
   }
 }
 
 function parseManifest(bytes: Buffer): Manifest {
   const reading = readManifest(bytes);
   if (reading.outcome === 'read') return reading.manifest;
-  if (reading.outcome === 'unusable')
-    throw malformedBundle(`its manifest is not usable: ${reading.why}`, reading.cause);
-  const message = `the bundle's manifest asks for what this server does not know: ${reading.needs}`;
-  throw new Refusal('bundle-malformed', message, 'update the server first; nothing was published');
+  if (reading.outcome === 'unusable') throw malformedBundle(publishTexts.manifestNotUsable(reading.why), reading.cause);
+  const message = publishTexts.needsNewerServer(reading.needs);
+  throw new Refusal('bundle-malformed', message, publishTexts.needsNewerServerNext);
 }
 
-/** No appliance takes a bundle in which a byte belongs to nothing, so none is published. */
-function requireFrames(manifest: Manifest, chunks: Entry, patches: Entry | null): void {
+/** No appliance takes a bundle with a stray byte, so none is published. */
+function requireFrames(manifest: Manifest, chunks: Place, patches: Place | null): void {
   const patchFrames = manifest.chunks.flatMap((chunk) => chunk.patches ?? []);
   if (endOfFrames(manifest.chunks) === chunks.size && endOfFrames(patchFrames) === (patches?.size ?? 0)) return;
-  throw malformedBundle('its frames and its manifest do not have the same size');
+  throw malformedBundle(publishTexts.framesDiffer);
 }

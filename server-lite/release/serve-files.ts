@@ -4,17 +4,18 @@ import { join } from 'node:path';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Refusal } from '../refusal.ts';
+import { publishTexts } from '../texts.ts';
 import type { ReleaseShelf } from './shelf.ts';
 
 const paramsShape = z.object({
   folder: z.enum(['metadata', 'targets', 'bundles']),
-  // No slash, no leading dot: a name can only be a file of that folder.
+  // No slash, no leading dot: a name can only be a file in this folder.
   file: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/)
     .refine((name) => !name.endsWith('.tmp')),
 });
-/** What is named by its content or its version never changes; a proxy may keep it. */
+/** A file named by its content or its version never changes; a proxy may keep it. */
 const unchangingS = 86_400;
 
 export type Range = { readonly start: number; readonly end: number };
@@ -33,7 +34,7 @@ export function parseRange(header: string | undefined, size: number): Range | nu
   const end = first === '' || last === '' ? size - 1 : Math.min(Number(last), size - 1);
   if (first !== '' && last !== '' && Number(last) < Number(first)) return null;
   if (start >= size || (first === '' && Number(last) === 0)) {
-    throw new Refusal('range-not-satisfiable', `the file has ${size} bytes`);
+    throw new Refusal('range-not-satisfiable', publishTexts.fileBytes(size));
   }
   return { start, end };
 }
@@ -53,7 +54,7 @@ export function releaseFileRoutes(shelf: ReleaseShelf) {
 
 async function serve(shelf: ReleaseShelf, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const params = paramsShape.safeParse(request.params);
-  if (!params.success) throw new Refusal('not-found', 'there is no such file');
+  if (!params.success) throw new Refusal('not-found', publishTexts.noSuchFile);
   const { folder, file } = params.data;
   const size = await sizeOf(join(shelf.directory, folder, file));
   reply
@@ -83,7 +84,7 @@ async function sizeOf(path: string): Promise<number> {
     }
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
-      throw new Refusal('not-found', 'there is no such file', undefined, { cause });
+      throw new Refusal('not-found', publishTexts.noSuchFile, undefined, { cause });
     }
     throw cause;
   }

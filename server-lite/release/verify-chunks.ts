@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import { sha256 } from '../../protocol/digest.ts';
 import { type Chunk, type FileEntry, treeDigestInput } from '../../protocol/payload.ts';
 import { Refusal } from '../refusal.ts';
+import { publishTexts } from '../texts.ts';
 import { unpackFrame } from './frame.ts';
 import { malformedBundle, type OpenedBundle, readExactly } from './open-bundle.ts';
 
 /**
- * Unpacks and digests every chunk and every file, as each appliance will (S10): what is not right here would be
- * refused by all of them, on site. One chunk is in memory at a time.
+ * Unpacks and digests every chunk and every file, as each appliance will (S10): all of them would refuse an error, on
+ * site. One chunk is in memory at a time.
  * @throws Refusal `chunk-corrupt`
  */
 export async function verifyChunks(bundle: OpenedBundle): Promise<void> {
@@ -20,39 +21,39 @@ export async function verifyChunks(bundle: OpenedBundle): Promise<void> {
   }
   const { runtime } = manifest;
   if (runtime !== null && sha256(treeDigestInput(runtime.files)) !== runtime.digest) {
-    throw corrupt(`the runtime ${runtime.name} is not the tree that the manifest names`);
+    throw corrupt(publishTexts.otherRuntime(runtime.name));
   }
   const stored = manifest.chunks.reduce((end, chunk) => Math.max(end, chunk.offset + chunk.stored), 0);
-  if (stored !== bundle.chunks.size) throw malformedBundle('its chunks and its manifest do not have the same size');
+  if (stored !== bundle.chunks.size) throw malformedBundle(publishTexts.chunksDiffer);
 }
 
 async function verifyFile(bundle: OpenedBundle, file: FileEntry, verified: Set<number>): Promise<void> {
   const digest = createHash('sha256');
   for (const index of file.chunks) {
     const chunk = bundle.manifest.chunks[index];
-    if (chunk === undefined) throw malformedBundle(`${file.path} names a chunk that is not listed`);
+    if (chunk === undefined) throw malformedBundle(publishTexts.chunkNotListed(file.path));
     digest.update(await readChunk(bundle, chunk));
     verified.add(index);
   }
-  if (digest.digest('hex') !== file.sha256) throw corrupt(`${file.path} is not the file that the manifest names`);
+  if (digest.digest('hex') !== file.sha256) throw corrupt(publishTexts.otherFile(file.path));
 }
 
 async function readChunk(bundle: OpenedBundle, chunk: Chunk): Promise<Buffer> {
-  if (chunk.offset + chunk.stored > bundle.chunks.size) throw malformedBundle('a chunk lies outside');
+  if (chunk.offset + chunk.stored > bundle.chunks.size) throw malformedBundle(publishTexts.chunkOutside);
   const frame = await readExactly(bundle.file, bundle.chunks.position + chunk.offset, chunk.stored);
   let raw: Buffer;
   try {
     raw = await unpackFrame(frame, chunk.size);
   } catch (cause) {
-    throw corrupt(`chunk ${chunk.sha256.slice(0, 12)}… can not be unpacked`, cause);
+    throw corrupt(publishTexts.chunkNotUnpacked(chunk.sha256.slice(0, 12)), cause);
   }
   if (raw.length !== chunk.size || sha256(raw) !== chunk.sha256) {
-    throw corrupt(`chunk ${chunk.sha256.slice(0, 12)}… is not the one that the manifest names`);
+    throw corrupt(publishTexts.otherChunk(chunk.sha256.slice(0, 12)));
   }
   return raw;
 }
 
 function corrupt(message: string, cause?: unknown): Refusal {
-  const next = 'build the bundle anew, or copy it again; nothing was published';
+  const next = publishTexts.buildAnewNothingPublishedNext;
   return new Refusal('chunk-corrupt', message, next, cause === undefined ? {} : { cause });
 }

@@ -19,30 +19,34 @@ interface AssignedRow {
 export interface Assignments {
   /** At most one for each component. */
   of(appliance: string): Assigned[];
-  /** Replaces what was assigned to it before. */
+  /** Of every appliance that has an assignment. */
+  all(): ReadonlyMap<string, readonly Assigned[]>;
+  /** Replaces the previous assignment of the component. */
   assign(appliance: string, component: Component, release: number, nowMs: number): void;
   /** @returns false when nothing was assigned */
   unassign(appliance: string, component: Component): boolean;
 }
 
+function assignedOf({ component, version, manifest, withdrawn_at }: AssignedRow): Assigned {
+  return { component, version, manifest, withdrawn: withdrawn_at !== null };
+}
+
 export function assignmentsOf(db: Db): Assignments {
-  const of = db.prepare<[string], AssignedRow>(
-    `SELECT r.component, r.version, r.manifest, r.withdrawn_at FROM assignments a
-     JOIN releases r ON r.serial = a.release WHERE a.appliance = ?`,
-  );
+  const columns = `SELECT a.appliance, r.component, r.version, r.manifest, r.withdrawn_at FROM assignments a
+     JOIN releases r ON r.serial = a.release`;
+  const of = db.prepare<[string], AssignedRow>(`${columns} WHERE a.appliance = ?`);
+  const all = db.prepare<[], AssignedRow & { appliance: string }>(columns);
   const assign = db.prepare<[string, string, number, number]>(
     `INSERT INTO assignments (appliance, component, release, assigned_at) VALUES (?, ?, ?, ?)
      ON CONFLICT (appliance, component) DO UPDATE SET release = excluded.release, assigned_at = excluded.assigned_at`,
   );
   const unassign = db.prepare<[string, string]>('DELETE FROM assignments WHERE appliance = ? AND component = ?');
   return {
-    of: (appliance) =>
-      of.all(appliance).map(({ component, version, manifest, withdrawn_at }) => ({
-        component,
-        version,
-        manifest,
-        withdrawn: withdrawn_at !== null,
-      })),
+    of: (appliance) => of.all(appliance).map(assignedOf),
+    all: () => {
+      const rows = Map.groupBy(all.all(), ({ appliance }) => appliance);
+      return new Map([...rows].map(([appliance, list]) => [appliance, list.map(assignedOf)]));
+    },
     assign: (appliance, component, release, nowMs) => {
       assign.run(appliance, component, release, nowMs);
     },

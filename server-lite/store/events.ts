@@ -1,8 +1,8 @@
+import { z } from 'zod';
 import type { Role } from './appliances.ts';
 import type { Db } from './database.ts';
-
-/** Releases that one appliance failed to install: more than this nobody reads. */
-const failedReleasesMax = 8;
+import { type Keep, keepOf } from './keep.ts';
+import { readStored } from './stored-json.ts';
 
 export interface EventRow {
   readonly serial: number;
@@ -17,89 +17,169 @@ export interface EventRow {
   readonly received_at: number;
 }
 
-export interface RecordRow {
+/** How many events of one worth and one writer are stored for an appliance, and how many were removed so far. */
+export interface Tally {
+  readonly appliance: string;
+  readonly role: EventRow['role'];
+  readonly keep: Keep;
+  readonly events: number;
+  /** Of bodies and texts. */
+  readonly bytes: number;
+  readonly dropped: number;
+}
+
+type TallyKey = Pick<Tally, 'appliance' | 'role' | 'keep'>;
+
+/** A record's place in the list: its sender chose the number, so one number may stand for several. */
+export interface RecordPlace {
   readonly n: number;
+  readonly serial: number;
+}
+
+export interface RecordRow extends RecordPlace {
   readonly name: string;
   readonly sha256: string;
 }
 
-export interface FailedReleaseRow {
-  readonly component: string;
-  readonly version: string;
-  readonly times: number;
-  /** Of the last try. */
-  readonly reason: string;
-  readonly text: string;
+export interface EventFilter {
+  readonly appliance?: string;
+  readonly kind?: string;
+  readonly limit: number;
+  /** Only events older than this serial. */
+  readonly before?: number;
 }
 
+const recordBodyShape = z.object({ record: z.object({ name: z.string(), sha256: z.string() }) });
+
 export interface Events {
-  /** @returns false when this event was stored before: a repetition changes nothing */
+  /** @returns false if this event was stored before: a repetition changes nothing */
   add(event: Omit<EventRow, 'serial'>): boolean;
-  ackUpto(appliance: string, role: Role): number;
-  /** Moves the acknowledgement over every number that is stored without a gap. */
-  advance(appliance: string, role: Role): number;
+  /** The stored body of an event, to compare with another one under the same id. */
+  bodyOf(appliance: string, role: Role, id: string): string | undefined;
+  /** When the server last noted something of this kind; null: never. */
+  lastNotedMs(appliance: string, kind: string): number | null;
   /** Newest first. */
-  list(filter: { readonly appliance?: string; readonly kind?: string; readonly limit: number }): EventRow[];
-  /** The latest event of one of these kinds. */
-  latest(appliance: string, kinds: readonly string[]): EventRow | undefined;
-  /** By release, the latest first: tries that did not end in a commit, since the last commit of this appliance. */
-  failedReleases(appliance: string): FailedReleaseRow[];
-  records(appliance: string, after: number, limit: number): RecordRow[];
+  list(filter: EventFilter): EventRow[];
+  /** By number, of one number the first to come first. */
+  records(appliance: string, after: RecordPlace, limit: number): RecordRow[];
+  tallies(): Tally[];
+  /**
+   * Removes the oldest of one worth and writer, at most `most` at once, until `least` events are left or the bytes fit.
+   */
+  dropOldest(tally: TallyKey, least: Pick<Tally, 'events' | 'bytes'>, most: number): Tally;
+  /** Removes an event that the server itself added. */
+  withdraw(appliance: string, id: string): void;
 }
 
 /** Events of all appliances; stored before they are acknowledged. */
 export function eventsOf(db: Db): Events {
   const add = db.prepare(
-    `INSERT INTO events (appliance, role, id, n, kind, text, body, received_at)
-     VALUES (@appliance, @role, @id, @n, @kind, @text, @body, @received_at) ON CONFLICT (appliance, role, id) DO NOTHING`,
+    `INSERT INTO events (appliance, role, id, n, kind, text, body, received_at, keep)
+     VALUES (@appliance, @role, @id, @n, @kind, @text, @body, @received_at, @keep)
+     ON CONFLICT (appliance, role, id) DO NOTHING`,
   );
-  const ack = db.prepare<[string, string], { upto: number }>(
-    'SELECT upto FROM acknowledged WHERE appliance = ? AND role = ?',
+  const kept = keptEventsOf(db);
+  const bodyOf = db.prepare<[string, string, string], { body: string }>(
+    'SELECT body FROM events WHERE appliance = ? AND role = ? AND id = ?',
   );
-  const next = db.prepare<[string, string, number], { n: number }>(
-    'SELECT n FROM events WHERE appliance = ? AND role = ? AND n = ? LIMIT 1',
+  const lastNoted = db.prepare<[string, string], { received_at: number }>(
+    `SELECT received_at FROM events WHERE appliance = ? AND kind = ? AND role = 'server' ORDER BY serial DESC LIMIT 1`,
   );
-  const writeAck = db.prepare<[string, string, number]>(
-    `INSERT INTO acknowledged (appliance, role, upto) VALUES (?, ?, ?)
-     ON CONFLICT (appliance, role) DO UPDATE SET upto = excluded.upto`,
+  const list = (where: string) =>
+    db.prepare<Required<EventFilter>, EventRow>(
+      `SELECT * FROM events WHERE ${where} serial < @before ORDER BY serial DESC LIMIT @limit`,
+    );
+  // One statement for each combination: a single one for all would read the whole table.
+  const [all, ofAppliance, ofKind, ofBoth] = [
+    list(''),
+    list('appliance = @appliance AND'),
+    list('kind = @kind AND'),
+    list('appliance = @appliance AND kind = @kind AND'),
+  ];
+  const records = db.prepare<[string, number, number, number], Required<Pick<EventRow, 'n' | 'serial' | 'body'>>>(
+    `SELECT n, serial, body FROM events WHERE appliance = ? AND role = 'agent' AND (n, serial) > (?, ?)
+     AND kind = 'record' ORDER BY n, serial LIMIT ?`,
   );
-  const list = db.prepare<{ appliance: string | null; kind: string | null; limit: number }, EventRow>(
-    `SELECT * FROM events WHERE appliance = coalesce(@appliance, appliance) AND kind = coalesce(@kind, kind)
-     ORDER BY serial DESC LIMIT @limit`,
-  );
-  const latest = db.prepare<[string, string], EventRow>(
-    `SELECT * FROM events WHERE appliance = ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY serial DESC LIMIT 1`,
-  );
-  const records = db.prepare<[string, number, number], RecordRow>(
-    `SELECT n, json_extract(body, '$.record.name') AS name, json_extract(body, '$.record.sha256') AS sha256
-     FROM events WHERE appliance = ? AND role = 'agent' AND kind = 'record' AND n > ?
-       AND json_type(body, '$.record.name') = 'text' ORDER BY n LIMIT ?`,
-  );
-  // A refusal that says nothing against the release (no space, say) comes as a note. The columns beside max() are those of
-  // its row (SQLite, "bare columns in an aggregate query").
-  const failedReleases = db.prepare<{ appliance: string; limit: number }, FailedReleaseRow & { serial: number }>(
-    `SELECT max(serial) AS serial, count(*) AS times, text, json_extract(body, '$.release.component') AS component,
-       json_extract(body, '$.release.version') AS version, json_extract(body, '$.release.reason') AS reason
-     FROM events WHERE appliance = @appliance AND role = 'updater'
-       AND kind IN ('release-refused', 'release-rolled-back', 'note') AND json_type(body, '$.release.reason') = 'text'
-       AND serial > coalesce((SELECT max(serial) FROM events
-         WHERE appliance = @appliance AND role = 'updater' AND kind = 'release-committed'), 0)
-     GROUP BY json_extract(body, '$.release.manifest') ORDER BY 1 DESC LIMIT @limit`,
-  );
-  const ackUpto = (appliance: string, role: Role): number => ack.get(appliance, role)?.upto ?? 0;
   return {
-    add: (event) => add.run(event).changes === 1,
-    ackUpto,
-    advance: (appliance, role) => {
-      const before = ackUpto(appliance, role);
-      let upto = before;
-      while (next.get(appliance, role, upto + 1) !== undefined) upto += 1;
-      if (upto !== before) writeAck.run(appliance, role, upto);
-      return upto;
+    ...kept,
+    add: db.transaction((event: Omit<EventRow, 'serial'>) => {
+      const keep = keepOf(event.role, event.kind);
+      if (add.run({ ...event, keep }).changes === 0) return false;
+      kept.count({ appliance: event.appliance, role: event.role, keep }, bytesOf(event));
+      return true;
+    }),
+    bodyOf: (appliance, role, id) => bodyOf.get(appliance, role, id)?.body,
+    lastNotedMs: (appliance, kind) => lastNoted.get(appliance, kind)?.received_at ?? null,
+    list: ({ appliance = '', kind = '', limit, before = Number.MAX_SAFE_INTEGER }) => {
+      const [statement, rest] = appliance === '' ? [all, ofKind] : [ofAppliance, ofBoth];
+      return (kind === '' ? statement : rest).all({ appliance, kind, limit, before });
     },
-    list: ({ appliance, kind, limit }) => list.all({ appliance: appliance ?? null, kind: kind ?? null, limit }),
-    latest: (appliance, kinds) => latest.get(appliance, JSON.stringify(kinds)),
-    failedReleases: (appliance) => failedReleases.all({ appliance, limit: failedReleasesMax }),
-    records: (appliance, after, limit) => records.all(appliance, after, limit),
+    records: (appliance, after, limit) =>
+      records.all(appliance, after.n, after.serial, limit).flatMap(({ n, serial, body }) => {
+        // A damaged row must not break the list.
+        const stored = readStored(recordBodyShape, body);
+        return stored.outcome === 'read' ? [{ n, serial, ...stored.value.record }] : [];
+      }),
+  };
+}
+
+/** The bytes of an event that count against a bound. */
+export function bytesOf({ body, text }: Pick<EventRow, 'body' | 'text'>): number {
+  return Buffer.byteLength(body) + Buffer.byteLength(text);
+}
+
+/** Events are counted as they are added and removed. */
+function keptEventsOf(db: Db) {
+  type Stored = Pick<EventRow, 'serial' | 'appliance' | 'role' | 'kind' | 'body' | 'text'>;
+  const count = db.prepare<[string, string, Keep, number]>(
+    `INSERT INTO event_tallies (appliance, role, keep, events, bytes) VALUES (?, ?, ?, 1, ?)
+     ON CONFLICT (appliance, role, keep) DO UPDATE SET events = events + 1, bytes = bytes + excluded.bytes`,
+  );
+  const uncount = db.prepare<[number, number, number, string, string, Keep]>(
+    `UPDATE event_tallies SET events = max(events - ?, 0), bytes = max(bytes - ?, 0), dropped = dropped + ?
+     WHERE appliance = ? AND role = ? AND keep = ?`,
+  );
+  const tallies = db.prepare<[], Tally>('SELECT * FROM event_tallies');
+  const tally = db.prepare<[string, string, Keep], Tally>(
+    'SELECT * FROM event_tallies WHERE appliance = ? AND role = ? AND keep = ?',
+  );
+  const oldest = db.prepare<[string, string, Keep, number], Stored>(
+    `SELECT serial, appliance, role, kind, body, text FROM events
+     WHERE appliance = ? AND role = ? AND keep = ? ORDER BY serial LIMIT ?`,
+  );
+  const own = db.prepare<[string, string], Stored>(
+    `SELECT serial, appliance, role, kind, body, text FROM events WHERE appliance = ? AND role = 'server' AND id = ?`,
+  );
+  const drop = db.prepare<[number]>('DELETE FROM events WHERE serial = ?');
+  const now = ({ appliance, role, keep }: TallyKey): Tally =>
+    tally.get(appliance, role, keep) ?? { appliance, role, keep, events: 0, bytes: 0, dropped: 0 };
+  return {
+    count: ({ appliance, role, keep }: TallyKey, bytes: number): void => {
+      count.run(appliance, role, keep, bytes);
+    },
+    tallies: () => tallies.all(),
+    dropOldest: db.transaction((of: TallyKey, least: Pick<Tally, 'events' | 'bytes'>, most: number) => {
+      const { appliance, role, keep } = of;
+      let { events, bytes } = now(of);
+      const before = { events, bytes };
+      const rows = oldest.all(appliance, role, keep, most);
+      for (const row of rows) {
+        if (events <= least.events && bytes <= least.bytes) break;
+        drop.run(row.serial);
+        events -= 1;
+        bytes -= bytesOf(row);
+      }
+      const dropped = before.events - events;
+      // None is left, whatever was counted: the count begins anew.
+      if (rows.length === 0) uncount.run(before.events, before.bytes, 0, appliance, role, keep);
+      else uncount.run(dropped, before.bytes - bytes, dropped, appliance, role, keep);
+      return now(of);
+    }),
+    withdraw: db.transaction((appliance: string, id: string) => {
+      const row = own.get(appliance, id);
+      if (row === undefined) return;
+      drop.run(row.serial);
+      uncount.run(1, bytesOf(row), 0, appliance, row.role, keepOf(row.role, row.kind));
+    }),
   };
 }

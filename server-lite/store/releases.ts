@@ -15,6 +15,7 @@ export interface ReleaseRow {
 export interface Releases {
   list(): ReleaseRow[];
   find(component: string, version: string): ReleaseRow | undefined;
+  ofManifest(manifest: string): ReleaseRow | undefined;
   add(release: Omit<ReleaseRow, 'serial' | 'withdrawn_at'>): void;
   setWithdrawn(serial: number, withdrawnAtMs: number | null): void;
 }
@@ -22,6 +23,7 @@ export interface Releases {
 export function releasesOf(db: Db): Releases {
   const list = db.prepare<[], ReleaseRow>('SELECT * FROM releases ORDER BY serial');
   const find = db.prepare<[string, string], ReleaseRow>('SELECT * FROM releases WHERE component = ? AND version = ?');
+  const ofManifest = db.prepare<[string], ReleaseRow>('SELECT * FROM releases WHERE manifest = ?');
   const add = db.prepare(
     `INSERT INTO releases (component, version, manifest, bundle_bytes, bundle_sha256, published_at)
      VALUES (@component, @version, @manifest, @bundle_bytes, @bundle_sha256, @published_at)`,
@@ -30,6 +32,7 @@ export function releasesOf(db: Db): Releases {
   return {
     list: () => list.all(),
     find: (component, version) => find.get(component, version),
+    ofManifest: (manifest) => ofManifest.get(manifest),
     add: (release) => {
       add.run(release);
     },

@@ -5,7 +5,7 @@ export interface Settings {
   write(name: string, value: string): void;
 }
 
-/** Single values that belong to the database as a whole: its epoch, the hash of the operator's token. */
+/** Single values of the database as a whole: its epoch, the hash of the operator's token. */
 export function settingsOf(db: Db): Settings {
   const read = db.prepare<[string], { value: string }>('SELECT value FROM settings WHERE name = ?');
   const write = db.prepare<[string, string]>(

@@ -10,20 +10,18 @@ import { applianceIdOf } from '../../protocol/ids.ts';
 import { layoutOf } from '../../protocol/layout.ts';
 import { generateKeyPair, privateKeyToPem } from '../../protocol/trust/ed25519.ts';
 import { SigningServer } from '../support/signing-server.ts';
-
-const deadlineMs = 15_000;
+import { patienceMs } from '../support/world/wait.ts';
 
 /** Waits for a condition, not for a time; names what it waited for when it does not come. */
 export async function until<Value>(
   what: string,
   probe: () => Value | Promise<Value>,
-  withinMs = deadlineMs,
 ): Promise<NonNullable<Exclude<Value, false>>> {
-  const endMs = performance.now() + withinMs;
+  const endMs = performance.now() + patienceMs;
   for (;;) {
     const found = await probe();
     if (found !== null && found !== undefined && found !== false) return found as NonNullable<Exclude<Value, false>>;
-    if (performance.now() > endMs) throw new Error(`waited ${withinMs} ms for: ${what}`);
+    if (performance.now() > endMs) throw new Error(`waited ${patienceMs} ms for: ${what}`);
     await new Promise((wait) => setTimeout(wait, 15));
   }
 }
@@ -96,10 +94,10 @@ export class TestAppliance {
     writeFileSync(join(this.layout.launchedComponent('app'), 'start.json'), JSON.stringify(this.start));
   }
 
-  writeCredentials(): void {
+  writeCredentials(url = this.server.url): void {
     const credentials: AgentCredentials = {
       appliance: this.id,
-      url: this.server.url,
+      url,
       answerKeys: [this.server.answerKeys.publicKey],
       privateKey: privateKeyToPem(this.#keys.privateKey),
     };

@@ -1,8 +1,8 @@
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { chainHash } from '../../agent/outbox.ts';
+import { chainHash } from '../../agent/outbox-chain.ts';
 import { readingDigest } from '../../agent/state.ts';
 import { sha256 } from '../../protocol/digest.ts';
 import { TestAppliance, until } from './agent-process.ts';
@@ -74,6 +74,14 @@ describe('start and stop', () => {
   it.each([
     ['start-missing', () => rmSync(join(appliance.layout.launchedComponent('app'), 'start.json'))],
     ['start-invalid', () => writeFileSync(join(appliance.layout.launchedComponent('app'), 'start.json'), '{')],
+    [
+      'start-invalid',
+      () => {
+        const path = join(appliance.layout.launchedComponent('app'), 'start.json');
+        rmSync(path, { force: true });
+        mkdirSync(path);
+      },
+    ],
   ])('refuses to start with exit status 78 and says what to do: %s', async (code, damage) => {
     damage();
     const run = appliance.run();
@@ -97,10 +105,9 @@ describe('start and stop', () => {
     await appliance.startServer();
     const run = appliance.run();
     await until('a check-in', () => appliance.server.requests.length > 1);
-    const startedMs = performance.now();
     run.kill('SIGTERM');
+    // Had it taken longer, it would have ended itself with 1.
     expect(await run.exit()).toEqual({ code: 0, signal: null });
-    expect(performance.now() - startedMs).toBeLessThan(5_000);
     for (const path of [appliance.layout.stateDb, appliance.layout.outboxDb]) {
       expect(statSync(path).isFile()).toBe(true);
       expect(statSync(`${path}-wal`, { throwIfNoEntry: false })).toBeUndefined();

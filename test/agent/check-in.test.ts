@@ -40,6 +40,36 @@ describe('a check-in', () => {
     });
   });
 
+  it('comes a second time soon after the start, whatever the pace: a trial needs two', async () => {
+    appliance.server.nextInS = 86_400;
+    appliance.run();
+    await until('a second check-in', () => appliance.server.requests.length >= 2);
+    const starts = appliance.server.requests.map((request) => checkInRequestShape.parse(request).start);
+    expect(starts).toEqual([sha256(appliance.start.nonce), sha256(appliance.start.nonce)]);
+  });
+
+  it('names the answer that was taken last, and after a start none', async () => {
+    const { server } = appliance;
+    server.nextInS = 0.2;
+    const named = () => server.requests.map((request) => checkInRequestShape.parse(request).last);
+    const run = appliance.run();
+    await until('three check-ins', () => named().length >= 3);
+    server.conduct = 'foreign-key';
+    const before = named().length;
+    await until('answers that are not the server’s', () => named().length >= before + 3);
+    run.kill('SIGKILL');
+    await run.exit();
+    const last = server.signatures.map((one) => (one === null ? undefined : sha256(one)));
+    expect(named().slice(0, 3)).toEqual([undefined, last[0], last[1]]);
+    // What was not taken is not named.
+    expect(named().at(-1)).toBe(named().at(-2));
+    const known = named().length;
+    server.conduct = 'honest';
+    appliance.run();
+    await until('a check-in of the next start', () => named().length > known);
+    expect(named()[known]).toBeUndefined();
+  });
+
   it('follows the pace of the server, and an order to check in comes before it', async () => {
     appliance.server.nextInS = 60;
     const id = randomUUID();
@@ -47,6 +77,18 @@ describe('a check-in', () => {
     appliance.run();
     await until('the end of the order', () => appliance.server.orderEnd(id)?.state === 'succeeded');
     expect(appliance.server.requests.length).toBeLessThanOrEqual(6);
+  });
+
+  it('that is told of a used up quota has reached the server, and what waits is sent once it may', async () => {
+    appliance.run();
+    await serverWord('ok');
+    appliance.server.conduct = 'over-quota';
+    const before = appliance.server.requests.length;
+    await until('three that are not taken', () => appliance.server.requests.length >= before + 3);
+    expect((await appliance.health())?.server).toBe('ok');
+    const records = appliance.server.records().length;
+    appliance.server.conduct = 'honest';
+    await until('more records', () => appliance.server.records().length > records && appliance.server.contiguous());
   });
 
   it('empties a backlog in batches that fit, without waiting for the pace', async () => {
@@ -72,6 +114,19 @@ describe('a check-in', () => {
     expect(seqs()).toEqual(seqs().toSorted((a, b) => a - b));
   });
 
+  it('goes on with the next counter after a clean stop', async () => {
+    const seqs = () => appliance.server.requests.map(({ seq }) => seq);
+    const run = appliance.run();
+    await until('check-ins', () => seqs().length >= 2);
+    run.kill('SIGTERM');
+    await run.exit();
+    const before = seqs();
+    appliance.run();
+    await until('a check-in of the next start', () => seqs().length > before.length);
+    // One may have been cut off by the stop before it arrived.
+    expect((seqs()[before.length] ?? 0) - (before.at(-1) ?? 0)).toBeLessThanOrEqual(2);
+  });
+
   it('goes on from the counter that a signed refusal names', async () => {
     appliance.server.lastSeq = 5_000;
     appliance.run();
@@ -90,6 +145,15 @@ describe('a retired appliance', () => {
     expect(run.stdout).toContain('asking once a day');
     expect(appliance.server.requests.length).toBe(1);
   });
+
+  it('asks at once when set-up has written its credentials anew, be they the same', async () => {
+    appliance.server.conduct = 'retired';
+    appliance.run();
+    await serverWord('fail');
+    appliance.server.conduct = 'honest';
+    appliance.writeCredentials();
+    await serverWord('ok');
+  });
 });
 
 describe('an answer that the server did not sign for this request', () => {
@@ -101,7 +165,7 @@ describe('an answer that the server did not sign for this request', () => {
     await serverWord('fail');
     named(appliance.server.answerKeys.publicKey);
     await serverWord('ok');
-    // What can not be read names nobody: then the keys of the claim count.
+    // What cannot be read names nobody: then the keys of the claim count.
     for (const odd of ['garbage', '', '{}', ' '.repeat(1_000_000)]) {
       write(odd);
       const before = appliance.server.requests.length;

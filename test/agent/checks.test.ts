@@ -11,6 +11,7 @@ const well: Observed = {
   waiting: 0,
   space: { freeBytes: 10 ** 9, volatile: false },
   settingsProblems: 0,
+  duties: { open: 0 },
   intervalMs: 1_000,
 };
 

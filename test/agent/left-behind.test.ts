@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { chainHash } from '../../agent/outbox.ts';
-import { TestAppliance, until } from './agent-process.ts';
+import { chainHash } from '../../agent/outbox-chain.ts';
+import { type AgentRun, TestAppliance, until } from './agent-process.ts';
 
 /** What an earlier agent left in its directories must not keep the next version from serving. */
 let appliance: TestAppliance;
@@ -34,11 +34,12 @@ const leftBehind: Readonly<Record<string, (path: string) => unknown>> = {
 };
 const cases = Object.keys(leftBehind).flatMap((what) => (['state', 'outbox'] as const).map((name) => ({ what, name })));
 
-async function serves(): Promise<void> {
-  appliance.run();
+async function serves(): Promise<AgentRun> {
+  const run = appliance.run();
   const { progress } = await appliance.healthy();
   await until('readings', async () => ((await appliance.health())?.progress ?? 0) > progress + 2);
   await until('records', () => appliance.server.records().length > 2);
+  return run;
 }
 
 describe('an agent serves', () => {
@@ -70,6 +71,34 @@ describe('an agent serves', () => {
     stranger(appliance.layout.stateDb);
     await serves();
     expect(statSync(`${appliance.layout.stateDb}.unreadable-1`).size).toBeGreaterThan(0);
+  });
+});
+
+describe('an outbox that opens, and is damaged further in', () => {
+  it('ends the agent that meets it, and the next start keeps it aside and checks in', async () => {
+    const whole = await serves();
+    const { outboxDb } = appliance.layout;
+    whole.kill('SIGTERM');
+    await whole.exit();
+    {
+      const database = new Sqlite(outboxDb);
+      const root = database.prepare<[], { page: number }>(
+        "SELECT rootpage AS page FROM sqlite_master WHERE name = 'events_waiting'",
+      );
+      const size = Number(database.pragma('page_size', { simple: true }));
+      const at = ((root.get()?.page ?? 0) - 1) * size;
+      database.close();
+      const bytes = readFileSync(outboxDb);
+      bytes.fill('x', at, at + size);
+      writeFileSync(outboxDb, bytes);
+    }
+    const met = appliance.run();
+    expect((await met.exit()).code).not.toBe(0);
+    const before = appliance.server.requests.length;
+    appliance.run();
+    await until('a check-in', () => appliance.server.requests.length > before + 1);
+    expect(existsSync(`${outboxDb}.unreadable-1`)).toBe(true);
+    await until('the note', () => JSON.stringify(appliance.server.requests).includes('unreadable-1'));
   });
 });
 

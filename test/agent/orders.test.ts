@@ -33,7 +33,7 @@ async function endOf(id: string) {
 
 describe('an order', () => {
   it('of each harmless kind is acknowledged, runs and succeeds with a result', async () => {
-    const args = { query: 'readings', upTo: '1' };
+    const args = { query: 'readings', upTo: '1', duty: 'readings' };
     const orders = harmlessOrderKinds.map((kind) => orderOf(kind, { args }));
     for (const order of orders) appliance.server.order(order);
     appliance.run();
@@ -53,6 +53,19 @@ describe('an order', () => {
       const error = expect.stringContaining("operator's key");
       expect(await endOf(order.id)).toMatchObject({ state: 'refused', error });
     }
+  });
+
+  it('run-duty runs one, says what went wrong, and names those that there are', async () => {
+    const orders = [{ duty: 'readings' }, { duty: 'meter' }, {}].map((args) => orderOf('run-duty', { args }));
+    for (const order of orders) appliance.server.order(order);
+    appliance.run();
+    const ends = [];
+    for (const { id } of orders) ends.push(await endOf(id));
+    expect(ends).toMatchObject([
+      { state: 'succeeded', result: '{"duty":"readings","result":null}' },
+      { state: 'failed', error: 'there is no duty meter; there are: readings' },
+      { state: 'failed', error: 'a run-duty needs duty=NAME' },
+    ]);
   });
 
   it('S62: of a kind that this version does not know is answered as unsupported', async () => {

@@ -124,8 +124,11 @@ describe.each(['1.0.52', '1.0.54'])('%s', (version) => {
     const run = await start(await build(version), version);
     const id = send('update_iso');
     await until('the order', () => appliance.server.orderEnd(id)?.state === 'succeeded');
-    const health = await appliance.healthy();
-    expect(Object.values(health.checks).every((status) => status === 'ok')).toBe(true);
+    // A first measurement that a busy machine is too slow for is made up for by the next one.
+    const health = await until('every check is ok', async () => {
+      const one = await appliance.healthy();
+      return Object.values(one.checks).every((status) => status === 'ok') ? one : null;
+    });
     expect('memory' in health.checks).toBe(version === '1.0.54');
     expect(health.state.schema).toBe(1);
     await stop(run);
@@ -147,16 +150,14 @@ describe('1.0.53', () => {
     const run = await start(await build('1.0.53'), '1.0.53');
     expect((await appliance.healthy()).state).toEqual({ schema: 2, migrated: true });
     await serverHas(before.length + 3);
-    const still = await until(
-      'the progress to stand still',
-      async () => {
-        const one = await appliance.healthy();
-        await new Promise((wait) => setTimeout(wait, 500)); // ten intervals of the duty
-        const two = await appliance.healthy();
-        return one.progress === two.progress ? two : null;
-      },
-      20_000,
-    );
+    const still = await until('the progress to stand still', async () => {
+      const one = await appliance.healthy();
+      // Check-ins are four intervals of the duty apart, and both are turns of the same process.
+      const asked = appliance.server.requests.length;
+      await until('more check-ins', () => appliance.server.requests.length >= asked + 3);
+      const two = await appliance.healthy();
+      return one.progress === two.progress ? two : null;
+    });
     expect(still.progress).toBeGreaterThan(3);
     expect(still).toMatchObject({ version: '1.0.53', nonce: appliance.start.nonce, server: 'ok' });
     expect(still.checks.readings).toBe('ok');
@@ -199,6 +200,7 @@ describe('1.0.55', () => {
   it('crashes about a second after its start and says so', async () => {
     const run = await start(await build('1.0.55'), '1.0.55');
     expect(await run.exit()).toEqual({ code: 1, signal: null });
-    expect(run.stderr).toContain('1.0.55 is broken on purpose');
+    // Other versions are built with the same patch.
+    expect(run.stderr).toContain('Error: this release is broken on purpose');
   });
 });

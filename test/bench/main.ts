@@ -1,3 +1,4 @@
+import { exitUsage } from '../../protocol/exit-status.ts';
 import { type Measured, resultOf } from './result.ts';
 
 /**
@@ -11,8 +12,9 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   install: () => import('./cases/install.ts'),
   delta: () => import('./cases/delta.ts'),
   swap: () => import('./cases/swap.ts'),
+  fleet: () => import('./cases/fleet.ts'),
+  commands: () => import('./cases/commands.ts'),
 };
-const exitUsage = 64;
 
 const [name = ''] = process.argv.slice(2);
 const load = Object.hasOwn(benches, name) ? benches[name] : undefined;

@@ -1,7 +1,13 @@
-import { type FileFacts, type Files, type Handle, NotARegularFileError } from '../../updater/effects/files.ts';
-import { apply, changeNames, type DiskState, emptyDisk, inodeAt, type NameChange, type Undecided } from './disk.ts';
+import {
+  type FileFacts,
+  type Files,
+  type Handle,
+  type HeldSocket,
+  NotARegularFileError,
+} from '../../updater/effects/files.ts';
+import { apply, type DiskState, emptyDisk, inodeAt, type NameChange, type Undecided, withNamesSynced } from './disk.ts';
 import type { Inode } from './inodes.ts';
-import { failed, inodesBelow, walked, wayOf } from './paths.ts';
+import { failed, heldIn, heldParts, heldPrefix, inodesBelow, walked, wayOf } from './paths.ts';
 
 const freeBytes = 64 * 1024 * 1024 * 1024;
 
@@ -12,6 +18,7 @@ const freeBytes = 64 * 1024 * 1024 * 1024;
 export class DiskFiles implements Files {
   #disk: DiskState;
   #handles = new Map<Handle, number>();
+  #opened = new Map<Handle, string>(); // the names by which directories were opened
   #lastHandle = 2;
   readonly #before: (disk: DiskState, step: string) => void;
   readonly #volatile: readonly string[];
@@ -45,8 +52,18 @@ export class DiskFiles implements Files {
     return this.#walk(parts, following);
   }
 
+  /** Below an open descriptor the way begins at what is open. */
   #walk(parts: readonly string[], following: boolean): number | null {
-    return walked(this.#disk.seen, parts, following);
+    const held = heldIn(parts);
+    if (held === null) return walked(this.#disk.seen, parts, following);
+    return walked(this.#disk.seen, parts.slice(heldParts), following, this.#handles.get(held) ?? null);
+  }
+
+  /** What people call a path: an open directory by the name that it was opened by. */
+  #called(path: string): string {
+    const held = heldIn(wayOf(path).parts);
+    if (held === null) return path;
+    return [this.#opened.get(held) ?? '?', ...wayOf(path).parts.slice(heldParts)].join('/');
   }
 
   /** The directory that a path is in, and its last name there. */
@@ -82,7 +99,7 @@ export class DiskFiles implements Files {
     const place = this.#place(path);
     if (this.#find(path) !== null) throw failed('EEXIST', path);
     const inode = this.#disk.nextInode;
-    this.#names(`${step} ${path}`, [{ ...place, inode }], made);
+    this.#names(`${step} ${this.#called(path)}`, [{ ...place, inode }], made);
     return inode;
   }
 
@@ -92,9 +109,14 @@ export class DiskFiles implements Files {
     return this.#lastHandle;
   }
 
-  #opened(handle: Handle): { number: number; inode: Extract<Inode, { kind: 'file' }> } {
+  #number(handle: Handle): number {
     const number = this.#handles.get(handle);
     if (number === undefined) throw failed('EBADF', `${handle}`);
+    return number;
+  }
+
+  #file(handle: Handle): { number: number; inode: Extract<Inode, { kind: 'file' }> } {
+    const number = this.#number(handle);
     const inode = this.#inode(number);
     if (inode.kind !== 'file') throw failed('EBADF', `${handle}`);
     return { number, inode };
@@ -121,6 +143,30 @@ export class DiskFiles implements Files {
     return this.list(path).slice(0, namesMax);
   }
 
+  openDirectory(path: string): Handle {
+    const handle = this.openName(path);
+    if (this.#inode(this.#handles.get(handle) ?? -1).kind === 'directory') return handle;
+    this.close(handle);
+    throw failed('ENOTDIR', path);
+  }
+
+  openName(path: string): Handle {
+    const number = this.#find(path);
+    if (number === null) throw failed('ENOENT', path);
+    const handle = this.#open(number);
+    this.#opened.set(handle, this.#called(path));
+    return handle;
+  }
+
+  pathOf(handle: Handle): string {
+    return `/${heldPrefix.join('/')}/${handle}`;
+  }
+
+  /** Sockets are not part of the model: they are found by their names. */
+  openSocket(_path: string, known: string): HeldSocket {
+    return { path: known, close: () => undefined };
+  }
+
   openRead(path: string): Handle {
     const number = this.#find(path);
     if (number === null) throw failed('ENOENT', path);
@@ -128,24 +174,19 @@ export class DiskFiles implements Files {
     return this.#open(number);
   }
 
-  openWrite(path: string): Handle {
-    return this.openRead(path);
-  }
-
-  openDevice(path: string): Handle {
-    return this.openRead(path);
-  }
+  readonly openWrite = (path: string): Handle => this.openRead(path);
+  readonly openDevice = (path: string): Handle => this.openRead(path);
 
   statHandle(handle: Handle): FileFacts {
-    return this.#facts(this.#opened(handle).inode);
+    return this.#facts(this.#inode(this.#number(handle)));
   }
 
   read(handle: Handle, position: number, length: number): Buffer {
-    return Buffer.from(this.#opened(handle).inode.bytes.subarray(position, position + length));
+    return Buffer.from(this.#file(handle).inode.bytes.subarray(position, position + length));
   }
 
   readInto(handle: Handle, buffer: Buffer, position: number): number {
-    return this.#opened(handle).inode.bytes.copy(buffer, 0, position);
+    return this.#file(handle).inode.bytes.copy(buffer, 0, position);
   }
 
   create(path: string, mode: number): Handle {
@@ -153,7 +194,7 @@ export class DiskFiles implements Files {
   }
 
   write(handle: Handle, bytes: Uint8Array, position: number): void {
-    const { number } = this.#opened(handle);
+    const { number } = this.#file(handle);
     // With memory of its own: it is kept for long, and would keep all that shares Node's pool with it.
     const kept = Buffer.allocUnsafeSlow(bytes.length);
     kept.set(bytes);
@@ -162,7 +203,7 @@ export class DiskFiles implements Files {
   }
 
   sync(handle: Handle): void {
-    const { number, inode } = this.#opened(handle);
+    const { number, inode } = this.#file(handle);
     this.#before(this.#disk, `sync ${handle}`);
     if (this.#volatileInodes.has(number)) return;
     const decided = this.#disk.decided.with(number, inode);
@@ -172,30 +213,15 @@ export class DiskFiles implements Files {
 
   close(handle: Handle): void {
     this.#handles.delete(handle);
+    this.#opened.delete(handle);
   }
 
   syncDirectory(path: string): void {
     const number = this.#walk(wayOf(path).parts, true);
     if (number === null) throw failed('ENOENT', path);
-    this.#before(this.#disk, `syncDirectory ${path}`);
+    this.#before(this.#disk, `syncDirectory ${this.#called(path)}`);
     if (this.#volatileInodes.has(number)) return;
-    let { decided } = this.#disk;
-    // From the last to the first: an earlier change of a name that a later, decided one needs is decided with it.
-    const settled = new Set<string>();
-    const kept = this.#disk.undecided.toReversed().map((item): Undecided | 'decided' => {
-      if (item.kind === 'write') return item;
-      const synced = [...new Set([...item.synced, number])];
-      const keys = item.changes.map(({ directory, name }) => `${directory}/${name}`);
-      const done = item.changes.every(({ directory }) => synced.includes(directory));
-      if (!done && !keys.some((key) => settled.has(key))) return { ...item, synced };
-      for (const key of keys) settled.add(key);
-      return 'decided';
-    });
-    const fates = kept.toReversed();
-    for (const [index, item] of this.#disk.undecided.entries()) {
-      if (fates[index] === 'decided' && item.kind === 'names') decided = changeNames(decided, item.changes);
-    }
-    this.#disk = { ...this.#disk, decided, undecided: fates.filter((item) => item !== 'decided') };
+    this.#disk = withNamesSynced(this.#disk, number);
   }
 
   rename(from: string, to: string): void {
@@ -205,7 +231,7 @@ export class DiskFiles implements Files {
     if (target === number) return;
     const there = target === null ? null : this.#inode(target);
     if (there?.kind === 'directory' && there.names.size > 0) throw failed('ENOTEMPTY', to);
-    this.#names(`rename ${from} ${to}`, [
+    this.#names(`rename ${this.#called(from)} ${this.#called(to)}`, [
       { ...this.#place(from), inode: null },
       { ...this.#place(to), inode: number },
     ]);
@@ -215,7 +241,7 @@ export class DiskFiles implements Files {
     const number = this.#find(path);
     if (number === null) return;
     if (this.#inode(number).kind === 'directory') throw failed('EISDIR', path);
-    this.#names(`unlink ${path}`, [{ ...this.#place(path), inode: null }]);
+    this.#names(`unlink ${this.#called(path)}`, [{ ...this.#place(path), inode: null }]);
   }
 
   removeTree(path: string): void {
@@ -223,7 +249,14 @@ export class DiskFiles implements Files {
     if (number === null) return;
     const inode = this.#inode(number);
     if (inode.kind === 'directory') for (const name of inode.names.keys()) this.removeTree(`${path}/${name}`);
-    this.#names(`remove ${path}`, [{ ...this.#place(path), inode: null }]);
+    this.#names(`remove ${this.#called(path)}`, [{ ...this.#place(path), inode: null }]);
+  }
+
+  sweep(directory: Handle, lookedAtMax: number, isKept: (name: string, path: string) => boolean): number {
+    const here = this.pathOf(directory);
+    const gone = this.listAtMost(here, lookedAtMax).filter((name) => !isKept(name, `${here}/${name}`));
+    for (const name of gone) this.removeTree(`${here}/${name}`);
+    return gone.length;
   }
 
   makeDirectory(path: string, mode: number): void {
@@ -243,9 +276,8 @@ export class DiskFiles implements Files {
     return inode.target;
   }
 
-  setMode(path: string, mode: number): void {
-    const number = this.#find(path);
-    if (number === null) throw failed('ENOENT', path);
+  setModeOf(handle: Handle, mode: number): void {
+    const number = this.#number(handle);
     const changed = (inodes: DiskState['seen']) => {
       const inode = inodes.get(number);
       return inode === undefined || inode.kind === 'link' ? inodes : inodes.with(number, { ...inode, mode });
@@ -253,23 +285,16 @@ export class DiskFiles implements Files {
     this.#disk = { ...this.#disk, seen: changed(this.#disk.seen), decided: changed(this.#disk.decided) };
   }
 
+  readonly setOwnerOf = (handle: Handle): void => void this.#number(handle);
+
   setOwner(path: string): void {
     if (this.#find(path) === null) throw failed('ENOENT', path);
   }
 
-  touch(path: string): void {
-    if (this.#find(path) === null) throw failed('ENOENT', path);
-  }
+  readonly touch = (path: string): void => this.setOwner(path);
 
-  reserve(path: string, _bytes: number): void {
-    this.create(path, 0o600);
-  }
+  readonly reserve = (path: string, _bytes: number): void => void this.create(path, 0o600);
 
-  freeInodes(): null {
-    return null;
-  }
-
-  freeBytes(): number {
-    return freeBytes;
-  }
+  readonly freeInodes = (): null => null;
+  readonly freeBytes = (): number => freeBytes;
 }

@@ -72,7 +72,7 @@ function applyWrite(inodes: InodeTable, item: Write, fate: Fate): InodeTable {
   return inodes.with(item.inode, { ...inode, bytes: outcome.after });
 }
 
-export function changeNames(inodes: InodeTable, changes: readonly NameChange[]): InodeTable {
+function changeNames(inodes: InodeTable, changes: readonly NameChange[]): InodeTable {
   return changes.reduce((table, { directory, name, inode }) => {
     const before = table.get(directory);
     if (before?.kind !== 'directory') return table;
@@ -155,4 +155,26 @@ export function inodeAt(inodes: InodeTable, path: string): number | undefined {
     inode = directory?.kind === 'directory' ? directory.names.get(name) : undefined;
   }
   return inode;
+}
+
+/** The disk after one directory was synced. */
+export function withNamesSynced(disk: DiskState, directory: number): DiskState {
+  // From the last to the first: an earlier change of a name that a later, decided one needs is decided with it.
+  const settled = new Set<string>();
+  const kept = disk.undecided.toReversed().map((item): Undecided | 'decided' => {
+    if (item.kind === 'write') return item;
+    const synced = [...new Set([...item.synced, directory])];
+    const keys = item.changes.map((change) => `${change.directory}/${change.name}`);
+    const done = item.changes.every((change) => synced.includes(change.directory));
+    if (!done && !keys.some((key) => settled.has(key))) return { ...item, synced };
+    for (const key of keys) settled.add(key);
+    return 'decided';
+  });
+  const fates = kept.toReversed();
+  const decided = disk.undecided.reduce(
+    (table, item, index) =>
+      fates[index] === 'decided' && item.kind === 'names' ? changeNames(table, item.changes) : table,
+    disk.decided,
+  );
+  return { ...disk, decided, undecided: fates.filter((item) => item !== 'decided') };
 }

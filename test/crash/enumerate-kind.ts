@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Files } from '../../updater/effects/files.ts';
-import { loadState } from '../../updater/state-store.ts';
+import { loadState } from '../../updater/record/state-store.ts';
 import type { Claims } from './claims.ts';
 import { type DiskState, settledDisk } from './disk.ts';
 import { DiskFiles } from './disk-files.ts';

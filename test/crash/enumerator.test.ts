@@ -11,9 +11,9 @@ import {
   publicKeyOf,
   signBytes,
 } from '../../protocol/trust/ed25519.ts';
-import { readHealth } from '../../updater/agent-health.ts';
 import { writeNewFile } from '../../updater/effects/durable.ts';
 import type { Files } from '../../updater/effects/files.ts';
+import { readHealth } from '../../updater/watch/agent-health.ts';
 import { type DiskState, emptyDisk } from './disk.ts';
 import { DiskFiles } from './disk-files.ts';
 import { crashImages, imagesOf, seededNumbers } from './images.ts';

@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { slotShape } from '../../protocol/component.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import { launchBodyShape, type StateBody } from '../../protocol/state-record.ts';
+import { putAsideDirectory } from '../../updater/agent-data/snapshot.ts';
 import { readFile } from '../../updater/effects/durable.ts';
 import type { Files } from '../../updater/effects/files.ts';
-import { launch, launchCount } from '../../updater/launch-count.ts';
-import { knownRecord, readRecord } from '../../updater/record-store.ts';
+import { launch, launchCount } from '../../updater/launch/count.ts';
+import { knownRecord, readRecord } from '../../updater/record/record-store.ts';
+import { loadState } from '../../updater/record/state-store.ts';
 import { readSeal, verifyInstalled } from '../../updater/release/verify-slot.ts';
-import { loadState } from '../../updater/state-store.ts';
-import { putAsideDirectory } from '../../updater/steps/snapshot.ts';
 import type { Kind } from './kinds.ts';
 import { type ModelAgent, readData } from './model-agent.ts';
 import { originalData, outboxText } from './model-appliance.ts';
@@ -37,7 +37,7 @@ interface Look {
   holds(number: string, is: boolean, sentence: string): void;
 }
 
-/** DESIGN section 4, each with its number; checked on a disk at rest. @returns the sentences that are broken */
+/** The invariants of ARCHITECTURE.md, each with its number; checked on a disk at rest. @returns the sentences that are broken */
 export function brokenInvariants(files: Files, kind: Kind, before: Before, agent: Look['agent']): string[] {
   const broken: string[] = [];
   const holds: Look['holds'] = (number, is, sentence) => {
@@ -94,7 +94,7 @@ function readable({ files, kind, agent, state, holds }: Look): void {
   const data = readData(files, layout.stateDb);
   const reads = readSeal(files, layout.slot('app', committed.slot))?.state.reads;
   const isReadable = data !== null && reads !== undefined && data.schema <= reads.max;
-  holds('I3', isReadable, `${committed.version} can not read schema ${data?.schema}`);
+  holds('I3', isReadable, `${committed.version} cannot read schema ${data?.schema}`);
   const gaveUp = kind.givesUpFor === committed.version;
   const expected = kind.givesUpFor === null || gaveUp ? originalData : dataOfToday;
   holds('I4', data?.data === expected, `the data is ${data?.data ?? 'gone'}`);

@@ -49,7 +49,7 @@ const backToData: Pick<Draft, 'on' | 'givesUpFor' | 'act'> = {
   act: (appliance) => appliance.ask({ kind: 'rollback', data: { tx: appliance.lastTx, ageH: 0 } }),
 };
 
-/** Every kind that is enumerated; what is not is said in ARCHITECTURE.md. */
+/** Every kind that is enumerated; what is left out is said in docs/power-cuts.md. */
 const drafts: readonly Draft[] = [
   { name: 'first start', on: 'fresh', ends: 'factory' },
   {

@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { orUsage, wrongUsage } from '../support/usage.ts';
 import { Claims } from './claims.ts';
 import type { KindReport } from './enumerate-kind.ts';
 import { kindNames, kindsOf } from './kinds.ts';
@@ -17,20 +18,6 @@ const deep = { 'budget-s': '14400', samples: '200' } as const;
 const usual = { 'budget-s': '540', samples: '12' } as const;
 const violationsShown = 20;
 
-const { values } = parseArgs({
-  options: {
-    kind: { type: 'string' },
-    seed: { type: 'string', default: '1' },
-    'budget-s': { type: 'string' },
-    samples: { type: 'string' },
-    threads: { type: 'string', default: String(Math.min(4, availableParallelism())) },
-    deep: { type: 'boolean', default: false },
-    first: { type: 'boolean', default: false },
-    replay: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-});
-
 const help = `npm run crash -- [--kind NAME] [--seed N] [--budget-s S] [--samples N] [--threads N] [--deep] [--first]
 npm run crash -- --replay CASE
   --kind       one of: ${kindNames.join(', ')}
@@ -41,6 +28,22 @@ npm run crash -- --replay CASE
   --first      ends each kind at its first violation
   --replay     a case that a violation printed: its cuts, what the updater says after them, and what is broken
 `;
+
+const { values } = orUsage(help, () => {
+  return parseArgs({
+    options: {
+      kind: { type: 'string' },
+      seed: { type: 'string', default: '1' },
+      'budget-s': { type: 'string' },
+      samples: { type: 'string' },
+      threads: { type: 'string', default: String(Math.min(4, availableParallelism())) },
+      deep: { type: 'boolean', default: false },
+      first: { type: 'boolean', default: false },
+      replay: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+});
 
 /** One kind, as all threads saw it. */
 function together(reports: readonly KindReport[]): KindReport {
@@ -106,7 +109,7 @@ async function enumerate(scenes: Scenes, names: readonly string[], directory: st
 
 async function main(): Promise<number> {
   const names = kindNames.filter((name) => values.kind === undefined || name === values.kind);
-  if (names.length === 0) throw new RangeError(`there is no kind ${values.kind}; there are ${kindNames.join(', ')}`);
+  if (names.length === 0) wrongUsage(`there is no kind ${values.kind}; there are ${kindNames.join(', ')}`);
   const directory = mkdtempSync(join(tmpdir(), 'hfc-'));
   const socket = await HealthSocket.listen(join(directory, 'main.sock'));
   try {

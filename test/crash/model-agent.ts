@@ -6,10 +6,10 @@ import type { Layout } from '../../protocol/layout.ts';
 import type { Clock } from '../../updater/effects/clock.ts';
 import { readFile, replaceFile } from '../../updater/effects/durable.ts';
 import type { Files } from '../../updater/effects/files.ts';
-import { launchCount } from '../../updater/launch-count.ts';
+import { launchCount } from '../../updater/launch/count.ts';
 import type { AgentFacts, ProcessControl } from '../../updater/processes/process-control.ts';
+import { loadState } from '../../updater/record/state-store.ts';
 import { readSeal } from '../../updater/release/verify-slot.ts';
-import { loadState } from '../../updater/state-store.ts';
 import { answerInProcess } from './in-process-socket.ts';
 
 const startShape = z.object({ nonce: z.string(), slot: z.string(), version: z.string(), stateDir: z.string() });

@@ -4,27 +4,27 @@ import { sha256 } from '../../protocol/digest.ts';
 import { type Layout, layoutOf } from '../../protocol/layout.ts';
 import type { StateBody } from '../../protocol/state-record.ts';
 import { privateKeyFromPem, publicKeyOf } from '../../protocol/trust/ed25519.ts';
-import type { Appliance } from '../../updater/appliance.ts';
-import { openCounter } from '../../updater/counter.ts';
+import type { Appliance } from '../../updater/appliance/appliance.ts';
 import { writeNewFile } from '../../updater/effects/durable.ts';
 import type { Files } from '../../updater/effects/files.ts';
 import type { ProgramEnd } from '../../updater/effects/programs.ts';
-import { openEvents } from '../../updater/events.ts';
-import type { Identity } from '../../updater/identity.ts';
-import { launchCount } from '../../updater/launch-count.ts';
-import { countUpdaterEnd } from '../../updater/launch-end.ts';
-import { runUpdater } from '../../updater/loop.ts';
-import { probe } from '../../updater/probe.ts';
-import { createRecordFiles } from '../../updater/record-store.ts';
-import { openState } from '../../updater/recover-state.ts';
+import type { Identity } from '../../updater/identity/identity.ts';
+import { settingsShape } from '../../updater/identity/settings.ts';
+import { launchCount } from '../../updater/launch/count.ts';
+import { countUpdaterEnd } from '../../updater/launch/end.ts';
+import { createRecordFiles } from '../../updater/record/record-store.ts';
+import { firstState, loadState, saveState } from '../../updater/record/state-store.ts';
+import { openState } from '../../updater/recovery/recover-state.ts';
 import { noDevices } from '../../updater/release/device-slots.ts';
 import { resolveFromFile } from '../../updater/release/resolve-release.ts';
-import { installFirstRoot } from '../../updater/release/trust-store.ts';
 import { readSeal } from '../../updater/release/verify-slot.ts';
 import { sealSlot, writeSlot } from '../../updater/release/write-slot.ts';
-import { crashLoop } from '../../updater/rescue.ts';
-import { settingsShape } from '../../updater/settings.ts';
-import { firstState, loadState, saveState } from '../../updater/state-store.ts';
+import { runUpdater } from '../../updater/run/loop.ts';
+import { openCounter } from '../../updater/server/counter.ts';
+import { openEvents } from '../../updater/server/events.ts';
+import { probe } from '../../updater/transaction/probe.ts';
+import { installFirstRoot } from '../../updater/trust/trust-store.ts';
+import { crashLoop } from '../../updater/verdict/rescue.ts';
 import type { BuiltRelease, ReleaseFixture } from '../support/bundle-fixture.ts';
 import { anything } from '../updater/release/install.ts';
 import { TestClock } from '../updater/support/test-clock.ts';
@@ -197,6 +197,8 @@ export class ModelAppliance {
       events: openEvents(files, layout, clock, identity.appliance),
       version: '1.0.0',
       manifest: null,
+      // The same for all: disks that differ in nothing else count once.
+      newTransactionId: () => 'one',
       run: (_node, words) => probed(files, around, words),
       builtAtS: 0,
       log: (line) => {

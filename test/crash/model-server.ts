@@ -5,9 +5,10 @@ import { type CheckInAnswerInput, checkInPath } from '../../protocol/check-in.ts
 import type { Digest } from '../../protocol/digest.ts';
 import { privateKeyFromPem } from '../../protocol/trust/ed25519.ts';
 import { signAnswer } from '../../protocol/trust/http-signature.ts';
-import type { Http, HttpHead, HttpRequest } from '../../updater/effects/http.ts';
+import type { Http } from '../../updater/effects/http.ts';
 import { HttpError } from '../../updater/effects/http-error.ts';
-import { startDigest } from '../../updater/launch-count.ts';
+import type { HttpHead, HttpRequest } from '../../updater/effects/http-request.ts';
+import { startDigest } from '../../updater/launch/count.ts';
 import type { ModelAgent } from './model-agent.ts';
 
 /** What a server has for an appliance. It can be copied from thread to thread. */

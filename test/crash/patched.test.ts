@@ -42,7 +42,7 @@ const defects: readonly Defect[] = [
     name: 'good before the trial ended',
     patches: [
       [
-        'updater/steps/judge.ts',
+        'updater/transaction/judge.ts',
         "case 'undecided': {",
         "case 'undecided': {\n        if (transaction.tx > 0) return { kind: 'passed', downMs: 0 };",
       ],
@@ -54,7 +54,7 @@ const defects: readonly Defect[] = [
     name: 'a try that is counted after the start',
     patches: [
       [
-        'updater/launch-count.ts',
+        'updater/launch/count.ts',
         'countThisStart(effects, layout, component, choice.tx, slot);',
         'queueMicrotask(() => countThisStart(effects, layout, component, choice.tx, slot));',
       ],
@@ -66,7 +66,7 @@ const defects: readonly Defect[] = [
     name: 'two writers of one record',
     patches: [
       [
-        'updater/launch-count.ts',
+        'updater/launch/count.ts',
         'rewriteRecord(files, layout.launchRecords,',
         'rewriteRecord(files, layout.stateRecords,',
       ],
@@ -78,18 +78,18 @@ const defects: readonly Defect[] = [
   {
     name: 'a snapshot before the agent was gone',
     patches: [
-      ['updater/transaction-effects.ts', 'return stopAgent(appliance, memory);', "return { kind: 'agent-gone' };"],
+      ['updater/transaction/effects.ts', 'return stopAgent(appliance, memory);', "return { kind: 'agent-gone' };"],
       [
-        'updater/transaction-effects.ts',
+        'updater/transaction/effects.ts',
         'return snapshot(appliance, state);',
         'return stopAgent(appliance, memory, snapshot(appliance, state));',
       ],
       [
-        'updater/steps/switch.ts',
+        'updater/transaction/switch.ts',
         'memory: RunMemory): Promise<MachineEvent> {\n  memory.stoppedMs',
         'memory: RunMemory, done: MachineEvent): Promise<MachineEvent> {\n  memory.stoppedMs',
       ],
-      ['updater/steps/switch.ts', "return { kind: 'agent-gone' };", 'return done;'],
+      ['updater/transaction/switch.ts', "return { kind: 'agent-gone' };", 'return done;'],
     ],
     seenBy: 'failed trial',
     says: /I4: of \d+ stops that were written down \d+ are there/,
@@ -98,24 +98,24 @@ const defects: readonly Defect[] = [
     name: 'a stale -wal beside a restored database',
     patches: [
       [
-        'updater/steps/restore.ts',
-        'moveToQuarantine(files, layout, tx, entry.name, mustKeep);',
-        'if (entry.name !== logName) moveToQuarantine(files, layout, tx, entry.name, mustKeep);',
+        'updater/agent-data/restore.ts',
+        'moveToQuarantine(files, agent, quarantine, entry.name, mustKeep);',
+        'if (entry.name !== logName) moveToQuarantine(files, agent, quarantine, entry.name, mustKeep);',
       ],
       [
-        'updater/steps/restore.ts',
+        'updater/agent-data/restore.ts',
         "if (entry.found !== 'copied' && !stays(index, entry) && facts !== null) {",
         "if (entry.found !== 'copied' && entry.name !== logName && facts !== null) {",
       ],
     ],
-    seenBy: 'test/updater/steps/snapshot-restore.test.ts',
+    seenBy: 'test/updater/agent-data/snapshot-restore.test.ts',
     says: /FAIL .*snapshot-restore/,
   },
   {
     name: 'a floor that rises in the trial',
     patches: [
       [
-        'updater/transitions.ts',
+        'updater/machine/transitions.ts',
         "return { ...state, row: 'armed',",
         "return { ...state, floor: { ...state.floor, app: transactionOf(state).securityVersion }, row: 'armed',",
       ],
@@ -125,7 +125,7 @@ const defects: readonly Defect[] = [
   },
   {
     name: 'a quarantine that is forgotten',
-    patches: [['updater/transitions.ts', 'trial: null, quarantine };', 'trial: null };']],
+    patches: [['updater/machine/transitions.ts', 'trial: null, quarantine };', 'trial: null };']],
     seenBy: 'failed trial',
     says: /1\.0\.53 is not in quarantine/,
   },
@@ -133,7 +133,7 @@ const defects: readonly Defect[] = [
     name: 'a previous slot that is pruned early',
     patches: [
       [
-        'updater/steps/switch.ts',
+        'updater/transaction/switch.ts',
         'pruneSnapshots(appliance, transaction.tx);',
         "pruneSnapshots(appliance, transaction.tx);\n  files.removeTree(join(layout.slots, 'app', state.app.committed.slot));",
       ],
@@ -161,15 +161,15 @@ const defects: readonly Defect[] = [
   },
   {
     name: 'two updaters',
-    patches: [['updater/lock.ts', 'BEGIN EXCLUSIVE', 'BEGIN']],
-    seenBy: 'test/updater/lock.test.ts',
+    patches: [['updater/appliance/lock.ts', 'BEGIN EXCLUSIVE', 'BEGIN']],
+    seenBy: 'test/updater/appliance/lock.test.ts',
     says: /FAIL .*lock\.test/,
   },
   {
     name: 'a launch that starts the committed slot while reverting',
     patches: [
-      ['updater/launch-table.ts', "'returning', 'reverting'", "'returning'"],
-      ['updater/launch-table.ts', "'sealed', 'closing'", "'sealed', 'closing', 'reverting'"],
+      ['updater/launch/table.ts', "'returning', 'reverting'", "'returning'"],
+      ['updater/launch/table.ts', "'sealed', 'closing'", "'sealed', 'closing', 'reverting'"],
     ],
     seenBy: 'failed trial',
     says: /I3: 1\.0\.52 reads up to schema 1 and found 2/,
@@ -178,7 +178,7 @@ const defects: readonly Defect[] = [
     name: 'data of today that is not put aside',
     patches: [
       [
-        'updater/steps/switch.ts',
+        'updater/transaction/switch.ts',
         'if (transaction.data !== undefined) putAside(files, layout, transaction.data.tx);',
         '',
       ],
@@ -190,7 +190,7 @@ const defects: readonly Defect[] = [
     name: 'a copy of today that is made again when the data of before is half back',
     patches: [
       [
-        'updater/machine.ts',
+        'updater/machine/table.ts',
         "on: { 'data-back': arm, failed: fail } }",
         "on: { 'data-back': arm, failed: fail }, afterCrash: backToSealed }",
       ],
@@ -246,7 +246,7 @@ describe('planted in a copy of the sources', () => {
   });
 
   it('nothing is caught where nothing is planted', async () => {
-    for (const seenBy of ['test/updater/steps/snapshot-restore.test.ts', 'test/updater/lock.test.ts']) {
+    for (const seenBy of ['test/updater/agent-data/snapshot-restore.test.ts', 'test/updater/appliance/lock.test.ts']) {
       const { exitCode, all } = await look(seenBy);
       expect(exitCode, all).toBe(0);
     }

@@ -40,10 +40,31 @@ export function inodesBelow(inodes: InodeTable, paths: readonly string[]): Set<n
   return found;
 }
 
-/** The inode that names lead to, by whatever links; null when there is none. A link at the end is itself, unless it is followed. */
-export function walked(inodes: InodeTable, parts: readonly string[], following: boolean, links = 0): number | null {
+/** Where Linux has what a process has open; the number comes after it. */
+export const heldPrefix = ['proc', 'self', 'fd'] as const;
+export const heldParts = heldPrefix.length + 1;
+
+/** The descriptor that a path begins at; null: it begins at the root. */
+export function heldIn(parts: readonly string[]): number | null {
+  return parts.length >= heldParts && heldPrefix.every((name, index) => parts[index] === name)
+    ? Number(parts[heldPrefix.length])
+    : null;
+}
+
+/**
+ * The inode that names lead to, by whatever links; null when there is none. A link at the end is itself, unless it is followed.
+ * @param start where the way begins; null: nowhere
+ */
+export function walked(
+  inodes: InodeTable,
+  parts: readonly string[],
+  following: boolean,
+  start: number | null = rootInode,
+  links = 0,
+): number | null {
   if (links > linksMax) throw failed('ELOOP', parts.join('/'));
-  let number = rootInode;
+  if (start === null) return null;
+  let number = start;
   for (let index = 0; index < parts.length; index += 1) {
     const directory = inodes.get(number);
     if (directory?.kind !== 'directory') return null;
@@ -52,8 +73,9 @@ export function walked(inodes: InodeTable, parts: readonly string[], following: 
     const inode = inodes.get(child);
     if (inode?.kind === 'link' && (following || index < parts.length - 1)) {
       const { target } = inode;
-      const from = target.startsWith('/') ? [] : parts.slice(0, index);
-      return walked(inodes, [...from, ...wayOf(target).parts, ...parts.slice(index + 1)], following, links + 1);
+      const isFromRoot = target.startsWith('/');
+      const way = [...(isFromRoot ? [] : parts.slice(0, index)), ...wayOf(target).parts, ...parts.slice(index + 1)];
+      return walked(inodes, way, following, isFromRoot ? rootInode : start, links + 1);
     }
     number = child;
   }

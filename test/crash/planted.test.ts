@@ -33,9 +33,14 @@ function enumerated(name: string, options: Partial<Options> = {}) {
 }
 
 /** The same operations, each bound to its own disk, so that some can be exchanged; and the path of each handle. */
-function bound(files: Files): { files: Files; pathOf: (handle: Handle) => string } {
+function bound(files: Files): {
+  files: Files;
+  pathOf: (handle: Handle) => string;
+  /** What a path by a descriptor was opened as. */
+  heldAt: (path: string) => string;
+} {
   const paths = new Map<Handle, string>();
-  const opening = new Set(['create', 'openWrite', 'openRead']);
+  const opening = new Set(['create', 'openWrite', 'openRead', 'openDirectory']);
   const proxy = new Proxy(files, {
     get: (target, key): unknown => {
       const operation: unknown = Reflect.get(target, key);
@@ -47,7 +52,11 @@ function bound(files: Files): { files: Files; pathOf: (handle: Handle) => string
       };
     },
   });
-  return { files: proxy, pathOf: (handle) => paths.get(handle) ?? '' };
+  const heldAt = (path: string) => {
+    const held = [...paths].findLast(([handle]) => files.pathOf(handle) === path);
+    return held?.[1] ?? '';
+  };
+  return { files: proxy, pathOf: (handle) => paths.get(handle) ?? '', heldAt };
 }
 
 const unsynced = (isMeant: (path: string) => boolean) => (files: Files) => {
@@ -60,7 +69,9 @@ const unsynced = (isMeant: (path: string) => boolean) => (files: Files) => {
 const unsyncedDirectory = (isMeant: (path: string) => boolean) => (files: Files) => {
   const own = bound(files);
   return withOperations(
-    { syncDirectory: (path) => (isMeant(path) ? undefined : own.files.syncDirectory(path)) },
+    {
+      syncDirectory: (path) => (isMeant(path) || isMeant(own.heldAt(path)) ? undefined : own.files.syncDirectory(path)),
+    },
     own.files,
   );
 };

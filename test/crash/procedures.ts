@@ -6,7 +6,7 @@ import {
   readRecord,
   rewriteRecord,
   writeRecord,
-} from '../../updater/record-store.ts';
+} from '../../updater/record/record-store.ts';
 import type { Procedure } from './enumerate.ts';
 
 const directory = '/data';

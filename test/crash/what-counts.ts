@@ -33,7 +33,7 @@ const told: View = { tells: () => 'told' };
 const record: View = { tells: recordOf };
 const events: View = { tells: eventsOf };
 
-/** Of `updater/`. No decision reads what is told: ARCHITECTURE.md says so of each, and so does its source. */
+/** Of `updater/`. No decision reads what is told: docs/power-cuts.md says so of each, and so does its source. */
 const updater: View = {
   names: {
     'timeline.jsonl': told,

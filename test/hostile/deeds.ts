@@ -91,7 +91,7 @@ export const deeds: readonly Attack[] = [
     ...inBoth,
     version: '1.0.73',
     how: 'fills its quota, and says that its disk is well',
-    // It can not even note the number of a check-in any more.
+    // It cannot even note the number of a check-in any more.
     onTrial: 'server-not-reached',
     disk: { of: 'agent', bytes: 64 * 1024 * 1024 },
     diskOnTrial: { of: 'root', bytes: 256 * 1024 * 1024 },

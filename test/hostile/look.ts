@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { processesOf } from '../../image/development/supervisor/processes-of.ts';
 import { readOnlyDatabase } from '../support/read-only-database.ts';
-import { processesOf } from '../support/supervisor/processes-of.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 
 /** What can be seen of an agent from outside: the process table, the disk, its socket. Nothing here takes its word. */

@@ -3,16 +3,15 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { checkoutRoot, readPackage } from './checkout.ts';
-import { commandProblem, shownCommands, subcommandOf } from './readme.ts';
+import { commandProblem, keepsPromise, promisedSteps, shownCommands, subcommandOf } from './readme.ts';
+import { filesBelow } from './source.ts';
 
-const documents = ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'ARCHITECTURE.md'];
+const documents = filesBelow(checkoutRoot, (path) => path.endsWith('.md'));
 const offered = readPackage();
 const exists = (path: string): boolean => existsSync(join(checkoutRoot, path));
-const commands = documents
-  .filter(exists)
-  .flatMap((name) =>
-    shownCommands(readFileSync(join(checkoutRoot, name), 'utf8')).map((command) => ({ name, ...command })),
-  );
+const commands = documents.flatMap((name) =>
+  shownCommands(readFileSync(join(checkoutRoot, name), 'utf8')).map((command) => ({ name, ...command })),
+);
 const subcommands = new Map(
   commands.flatMap(({ words }) => {
     const shown = subcommandOf(words);
@@ -76,6 +75,15 @@ describe('the rule on shown commands', () => {
   ])('finds %s', (_, words) => {
     const planted = { scripts: { test: 'x' }, bin: { gone: 'gone.ts' } };
     expect(commandProblem(words, planted, () => false)).not.toBeNull();
+  });
+
+  it('reads the promise of each command of a chapter, behind its last line', () => {
+    const text = '## A\n```sh\nnpm test # no\n```\n## B\n```sh\nnpm start \\\n  --exit  # told … well.\n```\n## C\n';
+    expect(promisedSteps(text, 'B')).toEqual([{ line: 7, words: ['npm', 'start', '--exit'], promise: 'told … well.' }]);
+    expect([keepsPromise('told … well.', 'told all  well.'), keepsPromise('told … well.', 'told, well!')]).toEqual([
+      true,
+      false,
+    ]);
   });
 
   it('takes the words up to a value for the subcommand', () => {

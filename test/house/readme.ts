@@ -26,6 +26,32 @@ export function shownCommands(text: string): ShownCommand[] {
   return found;
 }
 
+/** A command of a chapter that is typed, and the last line that it promises: what stands behind its `#`. */
+export interface PromisedStep {
+  readonly line: number;
+  readonly words: readonly string[];
+  readonly promise: string;
+}
+
+/** The commands of one chapter (`## heading`), each with its promise. */
+export function promisedSteps(text: string, heading: string): PromisedStep[] {
+  const lines = text.split('\n');
+  const begin = lines.indexOf(`## ${heading}`);
+  const end = lines.findIndex((line, index) => index > begin && line.startsWith('## '));
+  // Lines of other chapters are left empty, so that the numbers stay those of the file.
+  const chapter = lines.map((line, index) => (begin >= 0 && index > begin && index < end ? line : ''));
+  return shownCommands(chapter.join('\n')).map(({ line, words }) => {
+    const last = chapter.findIndex((one, index) => index >= line - 1 && !one.endsWith('\\'));
+    return { line, words, promise: /(?:^|\s)#\s*(.*)$/.exec(chapter[last] ?? '')?.[1]?.trim() ?? '' };
+  });
+}
+
+/** `…` stands for whatever a machine prints there. */
+export function keepsPromise(promise: string, printed: string): boolean {
+  const plain = (part: string) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll(/\s+/g, '\\s+');
+  return new RegExp(`^${promise.split('…').map(plain).join('.*')}$`).test(printed.trim());
+}
+
 /** What the checkout offers: npm scripts, and the commands that package.json names with their files. */
 export interface Offered {
   readonly scripts: Readonly<Record<string, string>>;
@@ -35,7 +61,7 @@ export interface Offered {
 /** Words of npm that are no script's name. */
 const ownWords = new Set(['install', 'ci', 'run']);
 
-/** Why a shown command can not work, or null. */
+/** Why a shown command cannot work, or null. */
 export function commandProblem(
   words: readonly string[],
   offered: Offered,

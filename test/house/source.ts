@@ -55,7 +55,7 @@ function parse(path: string, text: string): SyntaxNode {
   return program;
 }
 
-/** @throws when a file does not parse: a rule must never pass over what it can not read */
+/** @throws when a file does not parse: a rule must never pass over what it cannot read */
 export function readSources(root: string): SourceFile[] {
   return filesBelow(root, (path) => /\.(ts|js)$/.test(path)).map((path) => {
     const text = readFileSync(join(root, path), 'utf8');

@@ -19,7 +19,7 @@ async function check(part: string, files: Readonly<Record<string, string>>) {
   }
   symlinkSync(join(checkoutRoot, 'node_modules'), join(root, 'node_modules'));
   const command = readPackage()
-    .scripts.check?.split(' && ')
+    .scripts['check:source']?.split(' && ')
     .find((candidate) => candidate.split(' ')[0] === part);
   const [program = '', ...args] = command?.split(' ') ?? [];
   return await execa(join(checkoutRoot, 'node_modules', '.bin', program), args, {

@@ -6,13 +6,14 @@ import { execa } from 'execa';
 import { Header } from 'tar';
 import { describe, expect, it } from 'vitest';
 import { type BundleInput, buildBundle, nodeRuntime } from '../../image/bundle.ts';
-import { openRepository } from '../../image/repository.ts';
+import { securityVersionStepMax } from '../../protocol/bounded-step.ts';
 import { sha256 } from '../../protocol/digest.ts';
 import { type Manifest, manifestShape } from '../../protocol/manifest.ts';
 import { type FileEntry, treeDigestInput } from '../../protocol/payload.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { trustRoot, updateTargetsFromFile } from '../../protocol/trust/tuf.ts';
 import { findTarget, verifyTarget } from '../../protocol/trust/tuf-targets.ts';
+import { newRepository } from '../support/new-repository.ts';
 import { temporaryDirectory, writeTree } from './fixture-tree.ts';
 
 const serverKeys = {
@@ -37,7 +38,7 @@ async function inputIn(directory: string, changes: Partial<BundleInput> = {}): P
   });
   await chmod(join(payloadDir, 'bin', 'tool'), 0o750);
   await writeTree(directory, { node: Buffer.concat([large.subarray(0, 2_000_000), Buffer.from('a small node')]) });
-  const repository = await openRepository({
+  const repository = await newRepository({
     dir: join(directory, 'repository'),
     serverKeys,
     now: () => new Date('2026-06-01T12:00:00Z'),
@@ -204,6 +205,17 @@ describe('a bundle', () => {
     await symlink('/etc/passwd', join(directory.path, 'payload', 'link'));
     await expect(buildBundle(input)).rejects.toMatchObject({ code: 'payload-invalid' });
     expect(await readdir(join(directory.path, 'repository', 'targets'))).toEqual([]);
+  });
+
+  it('is not made with a security version that appliances would refuse, unless the release before it is as high', async () => {
+    await using directory = await temporaryDirectory();
+    const high = await inputIn(directory.path, { securityVersion: securityVersionStepMax });
+    await expect(buildBundle({ ...high, securityVersion: securityVersionStepMax + 1 })).rejects.toMatchObject({
+      code: 'security-version-step',
+    });
+    const { path } = await buildBundle(high);
+    const next = { ...high, version: '1.0.50', securityVersion: securityVersionStepMax + 1, bases: [path] };
+    expect((await buildBundle(next)).path).toContain('1.0.50');
   });
 
   it('makes a stored frame anew that was cut short or changed between two builds', async () => {

@@ -5,11 +5,11 @@ import { z } from 'zod';
 import { applyChange } from '../../image/ceremony/apply-change.ts';
 import { readChange } from '../../image/ceremony/change.ts';
 import { writeMetadataBundle } from '../../image/ceremony/metadata-bundle.ts';
+import { rotateKeys } from '../../image/ceremony/rotate-keys.ts';
 import type { RotatedRole } from '../../image/ceremony/rotation.ts';
+import { showKeys } from '../../image/ceremony/show-keys.ts';
 import { lookAtKey } from '../../image/keys/key-file.ts';
 import { noPassphrase } from '../../image/keys/passphrase.ts';
-import { rotateKeys } from '../../image/keys/rotate-keys.ts';
-import { showKeys } from '../../image/keys/show-keys.ts';
 import { openRepository, revokeRelease } from '../../image/repository.ts';
 import { readServerKeys } from '../../image/repository-keys.ts';
 import { sha256 } from '../../protocol/digest.ts';
@@ -19,9 +19,10 @@ import { findTarget, holdfastFields } from '../../protocol/trust/tuf-targets.ts'
 import { realFiles } from '../../updater/effects/files.ts';
 import { makeHttp } from '../../updater/effects/http.ts';
 import { refreshMetadata } from '../../updater/release/refresh-metadata.ts';
-import { installFirstRoot } from '../../updater/release/trust-store.ts';
+import { installFirstRoot } from '../../updater/trust/trust-store.ts';
 import { makeAppliance } from '../support/bundle-fixture.ts';
 import { treeDigest } from '../support/hostile/tree-digest.ts';
+import { newRepository } from '../support/new-repository.ts';
 import { TestServer } from '../support/test-server.ts';
 
 const roles = ['root', 'targets', 'snapshot', 'timestamp', 'answer', 'operator'] as const;
@@ -42,7 +43,7 @@ const serverKeysOf = (bench: TestServer) => readServerKeys(join(bench.data, 'pub
 /** The repository as whoever has the server's newest key file opens it. */
 async function repositoryOf(bench: TestServer) {
   const { dir, now } = await bench.repository();
-  return openRepository({ dir, now, serverKeys: await serverKeysOf(bench) });
+  return newRepository({ dir, now, serverKeys: await serverKeysOf(bench) });
 }
 
 /** From proposal to publication. */

@@ -6,17 +6,18 @@ import { z } from 'zod';
 import { applyChange, planApplication } from '../../image/ceremony/apply-change.ts';
 import { isReached, openChange, quorumsOf, readChange, writeChange } from '../../image/ceremony/change.ts';
 import { describeChange } from '../../image/ceremony/describe-change.ts';
+import { type RotationRequest, rotateKeys } from '../../image/ceremony/rotate-keys.ts';
+import { showKeys } from '../../image/ceremony/show-keys.ts';
 import { signChange } from '../../image/ceremony/sign-change.ts';
 import { lookAtKey, makeKeyFile, openKey } from '../../image/keys/key-file.ts';
 import { noPassphrase } from '../../image/keys/passphrase.ts';
-import { type RotationRequest, rotateKeys } from '../../image/keys/rotate-keys.ts';
-import { showKeys } from '../../image/keys/show-keys.ts';
-import { addRelease, openRepository, type Repository, revokeRelease } from '../../image/repository.ts';
+import { addRelease, type Repository, revokeRelease } from '../../image/repository.ts';
 import type { ServerKeys } from '../../image/repository-keys.ts';
 import { readSigned, rootPath, targetsPath } from '../../image/repository-metadata.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { addSignatures, tufKeyId } from '../../protocol/trust/tuf-sign.ts';
 import { treeDigest } from '../support/hostile/tree-digest.ts';
+import { newRepository } from '../support/new-repository.ts';
 import { checkout, nodeBinary, temporaryDirectory } from './fixture-tree.ts';
 
 const now = new Date('2026-06-01T12:00:00Z');
@@ -31,7 +32,7 @@ function newServerKeys(): ServerKeys {
 }
 
 function openAt(dir: string): Promise<Repository> {
-  return openRepository({ dir, serverKeys: newServerKeys(), now: () => now });
+  return newRepository({ dir, serverKeys: newServerKeys(), now: () => now });
 }
 
 function request(repository: Repository, changes: Partial<RotationRequest>): RotationRequest {

@@ -1,4 +1,5 @@
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -7,25 +8,31 @@ import {
   readlinkSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { emitSystem } from '../../image/system/emit-system.ts';
+import { makeReleaseFixture } from '../support/bundle-fixture.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'hf-emit-system-'));
-afterAll(() => rmSync(directory, { recursive: true }));
-const file = (name: string): string => {
-  const path = join(directory, name);
-  writeFileSync(path, name);
-  return path;
-};
+const fixture = await makeReleaseFixture();
+afterAll(() => {
+  fixture[Symbol.dispose]();
+  rmSync(directory, { recursive: true });
+});
+const built = async (component: 'app' | 'updater', version: string) =>
+  (await fixture.build({ component, version })).path;
 const osDir = join(directory, 'os');
 mkdirSync(join(osDir, 'updater'), { recursive: true });
 writeFileSync(join(osDir, 'node'), 'node');
 writeFileSync(join(osDir, 'updater', 'main.js'), 'updater');
-const factory = [file('app-1.0.52.hfb'), file('updater-1.0.0.hfb')];
+const renamed = join(directory, 'agent.hfb');
+copyFileSync(await built('app', '1.0.52'), renamed);
+const factory = [renamed, await built('updater', '1.0.0')];
+const other = await built('app', '1.0.53');
 
 describe('the tree for a plain machine', () => {
   it('holds programs, factory bundles, users, a command line, and units that begin at boot', async () => {
@@ -61,11 +68,20 @@ describe('the tree for a plain machine', () => {
 
   it.each([
     ['no bundle of the updater', [factory[0] ?? '']],
-    ['two bundles of the agent', [...factory, file('app-1.0.53.hfb')]],
+    ['two bundles of the agent', [...factory, other]],
     ['none at all', []],
   ])('is refused with %s', async (_what, given) => {
     const outDir = join(directory, 'refused');
     await expect(emitSystem({ osDir, factory: given, outDir })).rejects.toMatchObject({ code: 'payload-invalid' });
     expect(existsSync(outDir)).toBe(false);
+  });
+
+  it('is refused with a bundle that is damaged: there would be nothing to go back to', async () => {
+    const damaged = join(directory, 'damaged.hfb');
+    copyFileSync(other, damaged);
+    truncateSync(damaged, 10_000);
+    const given = [damaged, factory[1] ?? ''];
+    const outDir = join(directory, 'refused');
+    await expect(emitSystem({ osDir, factory: given, outDir })).rejects.toMatchObject({ code: 'bundle-damaged' });
   });
 });

@@ -111,7 +111,7 @@ describe("the operating system's part", () => {
     for (const main of ["import 'zod';", "import '../protocol/greeting.ts';", "await import('better-sqlite3');"]) {
       await using directory = await temporaryDirectory();
       const sourceDir = join(directory.path, 'source');
-      await fixtureTree(sourceDir, { 'updater/launch.ts': main });
+      await fixtureTree(sourceDir, { 'updater/launch/main.ts': main });
       await writeTree(sourceDir, { 'protocol/greeting.ts': "import { z } from 'zod';\nconsole.log(z);" });
       const outDir = join(directory.path, 'os');
       const attempt = emitOs({ sourceDir, outDir, version: '2.0.0', commit: 'abc', node: nodeBinary });

@@ -42,9 +42,9 @@ const programs = {
     import { join } from 'node:path';
     console.log(JSON.parse(readFileSync(join(import.meta.dirname, 'release.json'), 'utf8')).version);
   `,
-  'updater/launch.ts': `
+  'updater/launch/main.ts': `
     import { basename } from 'node:path';
-    import { greeting } from '../protocol/greeting.ts';
+    import { greeting } from '../../protocol/greeting.ts';
     console.log(greeting, basename(import.meta.filename));
   `,
   'protocol/greeting.ts': `export const greeting: string = 'hello';\n`,

@@ -4,17 +4,16 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
-import { initKeys } from '../../image/keys/init-keys.ts';
+import { showKeys, showKeysText } from '../../image/ceremony/show-keys.ts';
 import { lookAtKey, makeKeyFile, openKey, readPublicKey } from '../../image/keys/key-file.ts';
 import {
   noPassphrase,
   passphrasesFrom,
-  readHidden,
   readPassphraseFile,
+  readTyped,
   requireStrong,
 } from '../../image/keys/passphrase.ts';
-import { showKeys, showKeysText } from '../../image/keys/show-keys.ts';
-import { addRelease, openRepository } from '../../image/repository.ts';
+import { addRelease, beginRepository, openRepository } from '../../image/repository.ts';
 import type { ServerKeys } from '../../image/repository-keys.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { treeDigest } from '../support/hostile/tree-digest.ts';
@@ -108,11 +107,11 @@ describe('a passphrase', () => {
   it('is read from a terminal without echo, with what was rubbed out left out', async () => {
     const modes: boolean[] = [];
     const terminal = Object.assign(new PassThrough(), { setRawMode: (isRaw: boolean) => modes.push(isRaw) });
-    const read = readHidden(terminal);
+    const read = readTyped(terminal, () => undefined);
     for (const part of ['sec', 'ree', '\u007f', 't', '\r']) terminal.write(part);
     expect(await read).toBe('secret');
     expect(modes).toEqual([true, false]);
-    const given = readHidden(terminal);
+    const given = readTyped(terminal, () => undefined);
     terminal.write('half\u0003');
     await expect(given).rejects.toMatchObject({ code: 'passphrase-unusable' });
   });
@@ -122,7 +121,7 @@ describe('keys init', () => {
   it('makes the keys of a repository under a passphrase, and what is signed later needs it', async () => {
     await using directory = await temporaryDirectory();
     const repository = repositoryAt(join(directory.path, 'repository'));
-    await initKeys(repository, passphrase);
+    await beginRepository(repository, passphrase);
     const keys = join(repository.dir, 'keys');
     const pems = (await readdir(keys)).filter((name) => name.endsWith('.pem'));
     expect(pems).toEqual(['operator.pem', 'root-1.pem', 'root-2.pem', 'root-3.pem', 'targets.pem']);
@@ -141,11 +140,11 @@ describe('keys init', () => {
   it('refuses where keys are, or where a repository has begun without them', async () => {
     await using directory = await temporaryDirectory();
     const repository = repositoryAt(directory.path);
-    await openRepository(repository);
+    await beginRepository(repository, null);
     const before = treeDigest(directory.path);
-    await expect(initKeys(repository, null)).rejects.toMatchObject({ code: 'keys-exist' });
+    await expect(beginRepository(repository, null)).rejects.toMatchObject({ code: 'keys-exist' });
     await rename(join(directory.path, 'keys'), join(directory.path, 'elsewhere'));
-    await expect(initKeys(repository, null)).rejects.toMatchObject({ code: 'keys-exist' });
+    await expect(beginRepository(repository, null)).rejects.toMatchObject({ code: 'keys-exist' });
     await rename(join(directory.path, 'elsewhere'), join(directory.path, 'keys'));
     expect(treeDigest(directory.path)).toEqual(before);
   });
@@ -171,7 +170,7 @@ describe('keys show', () => {
   it('tells each role, its threshold, who holds which key, and until when it is good; and writes nothing', async () => {
     await using directory = await temporaryDirectory();
     const repository = repositoryAt(directory.path);
-    await openRepository(repository);
+    await beginRepository(repository, null);
     const safe = join(directory.path, 'safe');
     await mkdir(safe);
     await rename(join(directory.path, 'keys', 'root-3.pem'), join(safe, 'root-3.pem'));
@@ -196,7 +195,9 @@ describe('keys show', () => {
     const shown = await run('show', '--repository', directory.path);
     expect([shown.exitCode, shown.stderr]).toEqual([
       1,
-      expect.stringContaining('(repository-empty)\nwhat to do: begin with'),
+      expect.stringContaining(
+        '(repository-empty)\nwhat to do: check the name; a new repository begins with: keys init',
+      ),
     ]);
     expect(await readdir(directory.path)).toEqual([]);
   });

@@ -5,11 +5,16 @@ import { zstdDecompressSync } from 'node:zlib';
 import { execa } from 'execa';
 import { Header } from 'tar';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { manifestShape } from '../../protocol/manifest.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
+import { thinRuntime } from '../support/world/builder.ts';
 import { checkout, fixtureTree, nodeBinary, temporaryDirectory, writeTree } from './fixture-tree.ts';
 
 const main = join(checkout, 'image', 'main.ts');
+const namedShape = z.object({ name: z.string() });
+/** One value a line. */
+const valuesOf = (stdout: string) => stdout.split('\n').map((line) => namedShape.parse(JSON.parse(line)));
 
 async function setUp(directory: string) {
   const source = await fixtureTree(join(directory, 'source'));
@@ -37,13 +42,15 @@ async function setUp(directory: string) {
     ...['--repository', join(directory, 'repository'), '--server-keys', join(directory, 'public-keys.json'), '--json'],
   ];
   const run = (...args: string[]) => execa(nodeBinary, [main, ...args], { reject: false });
+  const runtime = thinRuntime(join(directory, 'thin'));
+  expect((await run('keys', 'init', ...repository)).stderr).toBe('');
   const build = (...args: string[]) =>
     run(
       ...['build', ...repository, '--source', source, '--out', join(directory, 'out'), '--component', 'app'],
-      // The fixture is no agent.
-      ...['--no-trial-start', ...args],
+      // The fixture is no agent, and most of this is not about moving 150 MB.
+      ...['--no-trial-start', '--runtime', runtime, ...args],
     );
-  return { run, build, repository };
+  return { run, build, repository, source };
 }
 
 async function manifestIn(path: string) {
@@ -61,14 +68,14 @@ async function manifestIn(path: string) {
 describe('the command line of the builder', () => {
   it('builds releases at the same time, described or not, lists them and revokes one', async () => {
     await using directory = await temporaryDirectory();
-    const { run, build, repository } = await setUp(directory.path);
+    const { run, build, repository, source } = await setUp(directory.path);
     const [plain, described] = await Promise.all([
       build('--version', '1.0.52'),
       build('--release', join(directory.path, 'release'), '--runtime', nodeBinary),
     ]);
     expect([plain.stderr, described.stderr]).toEqual(['', '']);
     const one = await manifestIn(JSON.parse(plain.stdout).path);
-    expect([one.version, one.securityVersion, one.runtime]).toEqual(['1.0.52', 0, null]);
+    expect([one.version, one.securityVersion, one.runtime?.entry]).toEqual(['1.0.52', 0, 'bin/node']);
     expect(one.compatibility.state).toEqual({ reads: { min: 0, max: 3 }, writes: 3 });
     const two = await manifestIn(JSON.parse(described.stdout).path);
     expect([two.version, two.securityVersion, two.runtime?.entry]).toEqual(['1.0.53', 2, 'bin/node']);
@@ -79,11 +86,19 @@ describe('the command line of the builder', () => {
       .digest('hex');
     expect(two.runtime?.files[0]?.sha256).toBe(digest);
 
-    const names = async () =>
-      JSON.parse((await run('list', ...repository)).stdout).releases.map((release: { name: string }) => release.name);
-    expect(await names()).toEqual(['app-1.0.52.manifest.json', 'app-1.0.53.manifest.json']);
+    // What nobody names is the Node that the checkout pins.
+    const words = ['build', ...repository, '--source', source, '--out', join(directory.path, 'out')];
+    const unnamed = await run(...words, '--component', 'app', '--version', '1.0.54', '--no-trial-start');
+    const three = await manifestIn(JSON.parse(unnamed.stdout).path);
+    expect(three.runtime?.digest).toBe(two.runtime?.digest);
+    const updater = await run(...words, '--component', 'updater', '--version', '1.0.0');
+    expect((await manifestIn(JSON.parse(updater.stdout).path)).runtime).toBeNull();
+
+    const names = async () => valuesOf((await run('list', ...repository)).stdout).map(({ name }) => name);
+    const all = ['app-1.0.52', 'app-1.0.53', 'app-1.0.54', 'updater-1.0.0'].map((name) => `${name}.manifest.json`);
+    expect(await names()).toEqual(all);
     expect((await run('revoke', 'app', '1.0.53', ...repository)).exitCode).toBe(0);
-    expect(await names()).toEqual(['app-1.0.52.manifest.json']);
+    expect(await names()).toEqual(all.toSpliced(1, 1));
   });
 
   it('puts into the manifest what a release asks of its trial: as described, or as the command line says', async () => {
@@ -109,7 +124,7 @@ describe('the command line of the builder', () => {
       migrationMs: 5_000,
     });
     const { exitCode, stderr } = await build('--version', '1.0.56', '--healthy-s', '60', '--deadline-s', '59');
-    expect([exitCode !== 0, stderr.includes('a trial ends after its healthy time')]).toEqual([true, true]);
+    expect([exitCode !== 0, stderr.includes('a trial must end after its healthy time')]).toEqual([true, true]);
   });
 
   it('builds an image of the operating system, with patches against the one before it', async () => {
@@ -146,17 +161,17 @@ describe('the command line of the builder', () => {
       '--version',
       '1.0.0',
     );
-    expect([nothing.exitCode, nothing.stderr]).toEqual([1, expect.stringContaining('--image FILE')]);
+    expect([nothing.exitCode, nothing.stderr]).toEqual([2, expect.stringContaining('--image FILE')]);
   });
 
-  it('says what happened and what to do, and exits with 1, when a release is refused', async () => {
+  it('says what happened and what to do: exits with 1 when a release is refused, with 2 when it was called wrongly', async () => {
     await using directory = await temporaryDirectory();
     const { run, build, repository } = await setUp(directory.path);
     const missing = await build();
-    expect([missing.exitCode, missing.stdout]).toEqual([1, '']);
+    expect([missing.exitCode, missing.stdout]).toEqual([2, '']);
     expect(missing.stderr).toContain('--version');
     const wrong = await build('--version', '1.0');
-    expect([wrong.exitCode, wrong.stdout]).toEqual([1, '']);
+    expect([wrong.exitCode, wrong.stdout]).toEqual([2, '']);
     expect(wrong.stderr).toContain('MAJOR.MINOR.PATCH');
     const unknown = await run('revoke', 'app', '9.9.9', ...repository);
     expect(unknown.exitCode).toBe(1);

@@ -1,11 +1,12 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { addRelease, listReleases, openRepository, type Repository, revokeRelease } from '../../image/repository.ts';
+import { addRelease, listReleases, type Repository, revokeRelease } from '../../image/repository.ts';
 import { readServerKeys, type ServerKeys } from '../../image/repository-keys.ts';
 import { generateKeyPair, privateKeyFromPem, publicKeyOf } from '../../protocol/trust/ed25519.ts';
 import { type Trusted, trustRoot, updateTargetsFromFile } from '../../protocol/trust/tuf.ts';
 import { findTarget, holdfastFields, issuedAtOf, targetsExpireAt } from '../../protocol/trust/tuf-targets.ts';
+import { newRepository } from '../support/new-repository.ts';
 import { temporaryDirectory } from './fixture-tree.ts';
 
 const now = new Date('2026-06-01T12:00:00Z');
@@ -19,7 +20,7 @@ function newServerKeys(): ServerKeys {
 }
 
 function open(dir: string, serverKeys: ServerKeys = newServerKeys()): Promise<Repository> {
-  return openRepository({ dir, serverKeys, now: () => now });
+  return newRepository({ dir, serverKeys, now: () => now });
 }
 
 async function trustedIn(dir: string): Promise<Trusted> {
@@ -81,7 +82,8 @@ describe("the operator's repository", () => {
     await using directory = await temporaryDirectory();
     const serverKeys = newServerKeys();
     const versions = ['1.0.0', '1.0.1', '1.0.2', '1.0.3', '1.0.4'];
-    // Each with its own handle, and all find the directory empty.
+    await open(directory.path, serverKeys);
+    // Each with its own handle.
     await Promise.all(
       versions.map(async (version) => addRelease(await open(directory.path, serverKeys), release(version))),
     );

@@ -8,8 +8,8 @@ import { noSources, sourcesShape } from '../../protocol/sources.ts';
 import { realFiles } from '../../updater/effects/files.ts';
 import { makeHttp } from '../../updater/effects/http.ts';
 import { resolveFromServer } from '../../updater/release/resolve-release.ts';
-import { readSources, takeSources } from '../../updater/release/sources.ts';
-import { installFirstRoot } from '../../updater/release/trust-store.ts';
+import { readSources, takeSources } from '../../updater/trust/sources.ts';
+import { installFirstRoot } from '../../updater/trust/trust-store.ts';
 import { makeAppliance } from '../support/bundle-fixture.ts';
 import { TestServer } from '../support/test-server.ts';
 import { anything } from '../updater/release/install.ts';
@@ -64,7 +64,7 @@ describe('sources that an operator signs', () => {
       return readSources(place)?.current;
     };
     expect(await resolve()).toMatchObject({ ...wanted, origin: 'targets' });
-    // A technician's stay until a higher number is signed.
+    // A technician's stay until other ones are signed.
     takeSources(place, { ...noSources, proxy: null, rateBytesPerS: 1_000_000 }, 'page');
     expect(await resolve()).toMatchObject({ seq: 2, rateBytesPerS: 1_000_000, origin: 'page' });
     await told('set', file);

@@ -6,17 +6,22 @@ import { migrations } from '../../agent/migrations.ts';
 import { emitProgram } from '../../image/emit.ts';
 import { patchedSource } from '../../image/patch.ts';
 import { type FrozenState, readFrozenStates, schemaOf, statesDirectory } from '../../image/trial/frozen-states.ts';
+import { findGround, type TrialGround, tryRuntime } from '../../image/trial/trial-root.ts';
 import { type TrialInput, tryOrders, tryStarts } from '../../image/trial/trial-start.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { treeDigest } from '../support/hostile/tree-digest.ts';
+import { thinRuntime } from '../support/world/builder.ts';
+import { patienceMs } from '../support/world/wait.ts';
 import { checkout, nodeBinary, type TemporaryDirectory, temporaryDirectory, writeTree } from './fixture-tree.ts';
 
 let directory: TemporaryDirectory;
 let states: FrozenState[];
+let ground: TrialGround;
 
 beforeAll(async () => {
   directory = await temporaryDirectory();
   states = await readFrozenStates(statesDirectory(checkout));
+  ground = await findGround();
 });
 afterAll(() => directory[Symbol.asyncDispose]());
 
@@ -40,9 +45,16 @@ async function built(name: string, change: { patch: string } | { file: string; f
 
 type Program = Awaited<ReturnType<typeof built>>;
 
+/** The agent of the checkout as it is, built once: a trial only reads it. */
+let asItIs: Promise<Program> | null = null;
+const whole = () => (asItIs ??= built('whole', null));
+
+/** A sound release has as long as the machine needs; what it does wrong comes with its own work, not with our seconds. */
+const patient = { upMs: patienceMs, ordersMs: patienceMs, watchMs: 1_500, turns: 2, stopMs: patienceMs };
+const brief = { ...patient, watchMs: 0, turns: 1 };
+
 function inputOf(program: Program, changes: Partial<TrialInput> = {}): TrialInput {
-  const bounds = { upMs: 15_000, watchMs: 1_500, stopMs: 5_000 };
-  return { ...program, node: nodeBinary, reads: { min: 0, max: 1 }, states, bounds, ...changes };
+  return { ...program, node: nodeBinary, reads: { min: 0, max: 1 }, states, ground, bounds: patient, ...changes };
 }
 
 const trial = (program: Program, changes: Partial<TrialInput> = {}) => tryStarts(inputOf(program, changes));
@@ -65,7 +77,7 @@ describe('the frozen states', () => {
 describe('the trial start of a release', () => {
   it('S2: comes up with every frozen state, and leaves them as they are', async () => {
     const before = treeDigest(statesDirectory(checkout));
-    const outcomes = await trial(await built('whole', null));
+    const outcomes = await trial(await whole());
     expect(outcomes.map(({ state, outcome }) => [state, outcome])).toEqual(states.map(({ name }) => [name, 'came-up']));
     expect(treeDigest(statesDirectory(checkout))).toEqual(before);
   });
@@ -83,17 +95,41 @@ describe('the trial start of a release', () => {
   });
 
   it.each([
-    ['crashes at each start', '1.0.40', 'trial-start-failed', 'before it could answer health'],
-    ['crashes a second later', '1.0.55', 'trial-start-failed', 'before it could go on working'],
-    ['says in its health answer that it is another version', '1.0.61', 'version-mismatch', 'says in its health answer'],
+    ['crashes at each start', '1.0.40', 'trial-start-failed', /before it could answer health/],
+    // Its second may be over before anybody got round to asking.
+    ['crashes a second later', '1.0.55', 'trial-start-failed', /before it could (answer health|go on working)/],
+    ['says in its health answer that it is another version', '1.0.61', 'version-mismatch', /says in its health answer/],
   ])('refuses a release that %s', async (_, patch, code, message) => {
     const program = await built(patch, { patch });
-    await expect(trial(program)).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
+    const one = { states: states.slice(0, 1) };
+    await expect(trial(program, one)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  it.each([
+    [
+      'after its first answer',
+      'agent/health.ts',
+      'socket.resume();',
+      'socket.resume(); setImmediate(() => process.exit(7));',
+    ],
+    [
+      'with the third turn of its work',
+      'agent/duties/scheduler.ts',
+      'this.turns += 1;',
+      'this.turns += 1; if (this.turns === 3) process.exit(7);',
+    ],
+  ])('refuses a release that ends %s, however long that takes', async (_, file, from, to) => {
+    const program = await built(file.replaceAll('/', '-'), { file, from, to });
+    const impatient = { states: states.slice(0, 1), bounds: { ...patient, watchMs: 0 } };
+    await expect(trial(program, impatient)).rejects.toMatchObject({
+      code: 'trial-start-failed',
+      message: expect.stringMatching(/it ended with 7 before it could (answer health|go on working)/),
+    });
   });
 
   it('ends one that hangs and hears no signal, within its bounds', async () => {
     const program = await built('hangs', { patch: '1.0.41' });
-    const one = { states: states.slice(0, 1), bounds: { upMs: 1_500, watchMs: 100, stopMs: 500 } };
+    const one = { states: states.slice(0, 1), bounds: { ...brief, upMs: 1_500 } };
     await expect(trial(program, one)).rejects.toMatchObject({
       code: 'trial-start-failed',
       message: expect.stringContaining('did not answer health within 1.5 s'),
@@ -106,20 +142,64 @@ describe('the trial start of a release', () => {
       from: 'stopping.abort();\n      setTimeout(() => process.exit(1), stopMsMax).unref();',
       to: '',
     });
-    const one = { states: states.slice(0, 1), bounds: { upMs: 15_000, watchMs: 100, stopMs: 500 } };
+    const one = { states: states.slice(0, 1), bounds: { ...brief, stopMs: 500 } };
     await expect(trial(program, one)).rejects.toMatchObject({
       code: 'trial-start-failed',
       message: expect.stringContaining('did not stop within 0.5 s'),
     });
   });
 
-  it('names a state that the release declares it can not read, and tries the others', async () => {
-    const program = await built('declared', null);
+  it('names a state that the release declares it cannot read, and tries the others', async () => {
+    const program = await whole();
     const some = states.filter(({ name }) => ['empty', 'schema-0'].includes(name));
     expect(await trial(program, { states: some, reads: { min: 1, max: 1 } })).toEqual([
       { state: 'empty', outcome: 'came-up', ms: expect.any(Number) },
       { state: 'schema-0', outcome: 'skipped', why: 'it has schema 0, the release declares that it reads 1 to 1' },
     ]);
+  });
+
+  it('has a root of its own, in which nothing of this machine is found that is not in the slot', async () => {
+    // Root may mount; who is not root needs a user namespace, and is told where there is none.
+    if (process.getuid?.() === 0) expect(ground).toEqual({ kind: 'own-root' });
+    const program = await built('reaching', {
+      file: 'agent/main.ts',
+      from: 'const stopping = new AbortController();',
+      to: `const stopping = new AbortController();
+  if ((await systemFiles.readText(${JSON.stringify(join(checkout, 'package.json'))}, 1_000_000)) === null) process.exit(9);`,
+    });
+    const one = { states: states.slice(0, 1), bounds: brief };
+    const within = trial(program, one).then(
+      ([outcome]) => outcome?.outcome,
+      ({ message }: Error) => message,
+    );
+    expect(await within).toMatch(
+      ground.kind === 'own-root' ? /it ended with 9 before it could answer health/ : /^came-up$/,
+    );
+    const beside = { ...one, ground: { kind: 'machine', why: 'nobody may mount here' } as const };
+    expect(await trial(program, beside)).toMatchObject([{ outcome: 'came-up' }]);
+  });
+
+  it.each([
+    ['its own', null],
+    ['whatever this machine has', 'nobody may mount here'],
+  ])('finds no program by PATH, in a root with %s', async (_, why) => {
+    const program = await built(`path-${why === null}`, {
+      file: 'agent/main.ts',
+      from: 'const stopping = new AbortController();',
+      to: `const stopping = new AbortController();
+  const { spawnSync } = await import('node:child_process');
+  if (spawnSync('env').status !== null) process.exit(9);`,
+    });
+    const where = why === null ? ground : ({ kind: 'machine', why } as const);
+    const one = { states: states.slice(0, 1), bounds: brief, ground: where };
+    expect(await trial(program, one)).toMatchObject([{ outcome: 'came-up' }]);
+  });
+
+  it('refuses a runtime that starts something else of the machine which builds', async () => {
+    const program = await whole();
+    const files = { ...program, node: thinRuntime(join(directory.path, 'thin-runtime')) };
+    await expect(tryRuntime(ground, files)).rejects.toMatchObject({ code: 'runtime-unusable' });
+    expect(await tryRuntime(ground, { ...program, node: nodeBinary })).toBe(process.version);
   });
 
   it('refuses to pass against no state at all', async () => {
@@ -129,8 +209,7 @@ describe('the trial start of a release', () => {
 
 describe('the orders of a trial', () => {
   it('are each taken and ended by a release that is whole, from the newest state', async () => {
-    const bounds = { upMs: 15_000, watchMs: 100, stopMs: 5_000 };
-    expect(await tryOrders(inputOf(await built('ordered', null), { bounds }))).toEqual({
+    expect(await tryOrders(inputOf(await whole(), { bounds: brief }))).toEqual({
       state: 'schema-1, with orders',
       outcome: 'came-up',
       ms: expect.any(Number),
@@ -151,10 +230,10 @@ describe('the orders of a trial', () => {
       from: 'this.#ledger.start(order.id);',
       to: "if (order.kind === 'identify') return;\n    this.#ledger.start(order.id);",
     });
-    const bounds = { upMs: 4_000, watchMs: 100, stopMs: 5_000 };
+    const bounds = { ...brief, ordersMs: 4_000 };
     await expect(tryOrders(inputOf(program, { bounds }))).rejects.toMatchObject({
       code: 'trial-start-failed',
-      message: expect.stringContaining('did not end its orders (identify) within 4 s'),
+      message: expect.stringMatching(/did not end its orders \([^)]*identify[^)]*\) within 4 s/),
     });
   });
 });
@@ -176,11 +255,20 @@ describe('the build of a release', () => {
         ],
         { reject: false },
       );
+    const places = [
+      '--repository',
+      join(directory.path, 'repository'),
+      '--server-keys',
+      join(directory.path, 'public-keys.json'),
+    ];
+    await execa(nodeBinary, [join(checkout, 'image', 'main.ts'), 'keys', 'init', ...places]);
     const refused = await run('--dry-run');
     expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('(trial-start-failed)')]);
+    const noRuntime = await run('--dry-run', '--runtime', join(directory.path, 'none'));
+    expect([noRuntime.exitCode, noRuntime.stderr]).toEqual([1, expect.stringContaining('(runtime-missing)')]);
     const dry = await run('--dry-run', '--no-trial-start');
     expect(JSON.parse(dry.stdout)).toMatchObject({ dryRun: true, version: '1.0.40', starts: null });
-    expect((await readdir(directory.path)).filter((name) => ['out', 'repository'].includes(name))).toEqual([]);
+    expect((await readdir(directory.path)).includes('out')).toBe(false);
     expect((await run()).exitCode).toBe(1);
     const listed = await readFile(join(directory.path, 'repository', 'metadata', 'targets.json'), 'utf8');
     expect(JSON.parse(listed).signed.targets).toEqual({});

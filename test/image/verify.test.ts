@@ -4,12 +4,15 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeMetadataBundle } from '../../image/ceremony/metadata-bundle.ts';
 import { lookAtKey } from '../../image/keys/key-file.ts';
-import { openRepository, type Repository, revokeRelease } from '../../image/repository.ts';
+import { type Repository, revokeRelease } from '../../image/repository.ts';
 import { readServerKeys } from '../../image/repository-keys.ts';
 import { verifiedText, verifyBundle } from '../../image/verify/verify-bundle.ts';
 import { sha256 } from '../../protocol/digest.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { tufKeyId } from '../../protocol/trust/tuf-sign.ts';
+import { sampleRelease, signedParts, writeBundle } from '../support/hostile/sample.ts';
+import { newRepository } from '../support/new-repository.ts';
+import { thinRuntime } from '../support/world/builder.ts';
 import {
   checkout,
   fixtureTree,
@@ -40,9 +43,9 @@ beforeAll(async () => {
   await git('add', 'agent', 'updater', 'protocol', 'package.json');
   await git('commit', '--quiet', '-m', 'first');
   commit = (await git('rev-parse', 'HEAD')).stdout;
-  bundle = (await build('1.0.52')).path;
   const serverKeys = await readServerKeys(join(path, 'public-keys.json'));
-  repository = await openRepository({ dir: join(path, 'repository'), serverKeys, now: () => now });
+  repository = await newRepository({ dir: join(path, 'repository'), serverKeys, now: () => now });
+  bundle = (await build('1.0.52')).path;
 });
 afterAll(() => directory[Symbol.asyncDispose]());
 
@@ -50,6 +53,7 @@ async function build(version: string): Promise<{ path: string; sbom: string; bui
   const at = (name: string) => join(directory.path, name);
   const { stdout } = await execa(nodeBinary, [
     ...[main, 'build', '--component', 'app', '--version', version, '--no-trial-start', '--json'],
+    ...['--runtime', thinRuntime(at('thin'))],
     ...['--source', at('source'), '--repository', at('repository')],
     ...['--server-keys', at('public-keys.json'), '--out', at('out')],
   ]);
@@ -57,6 +61,29 @@ async function build(version: string): Promise<{ path: string; sbom: string; bui
 }
 
 const rootFile = () => join(repository.dir, 'metadata', '1.root.json');
+
+describe('release verify of something that is not there, or by a root that is none', () => {
+  it('says so, and not that the bundle is damaged', async () => {
+    const verify = (...words: string[]) => execa(nodeBinary, [main, 'verify', ...words], { reject: false });
+    expect((await verify(join(directory.path, 'nowhere'))).stderr).toMatch(
+      /nowhere cannot be read \(file-unreadable\)/,
+    );
+    const root = join(directory.path, 'empty-root.json');
+    await writeFile(root, '');
+    const { exitCode, stderr } = await verify(bundle, '--root', root);
+    expect([exitCode, stderr]).toEqual([
+      1,
+      expect.stringMatching(/empty-root\.json is no root metadata .*\(root-unusable\)/),
+    ]);
+  });
+
+  it('says of keys of the server that cannot be read why, and not that they are none', async () => {
+    const path = join(directory.path, 'public-keys.json');
+    const place = ['--repository', repository.dir, '--server-keys', join(path, 'deeper')];
+    const { stderr } = await execa(nodeBinary, [main, 'list', ...place], { reject: false });
+    expect(stderr).toMatch(/has a file where a directory is needed \(server-keys-unreadable\)/);
+  });
+});
 
 describe('release verify', () => {
   it('S61: tells the commit that a bundle was built from, by what, its bill of materials and who signed', async () => {
@@ -114,9 +141,16 @@ describe('release verify', () => {
 
   it('refuses a bundle whose root is not the one that is given', async () => {
     const { serverKeys } = repository;
-    const other = await openRepository({ dir: join(directory.path, 'other'), serverKeys, now: () => now });
+    const other = await newRepository({ dir: join(directory.path, 'other'), serverKeys, now: () => now });
     const root = await readFile(join(other.dir, 'metadata', '1.root.json'));
     await expect(verifyBundle(bundle, root, now)).rejects.toMatchObject({ code: 'bundle-untrusted' });
+  });
+
+  it('refuses one that is whole and signed, and carries no runtime for its agent', async () => {
+    const { manifest, chunks } = sampleRelease('9.0.0');
+    const bytes = Buffer.from(JSON.stringify({ ...manifest, runtime: null }));
+    const path = writeBundle(directory.path, '9.0.0', await signedParts(repository, '9.0.0', bytes, chunks));
+    await expect(verifyBundle(path, null, now)).rejects.toMatchObject({ code: 'runtime-missing' });
   });
 
   it('says that metadata has expired, and of metadata alone that no release is in it', async () => {

@@ -4,16 +4,20 @@ import { clampDelayS, delayMaxS } from '../../protocol/check-in.ts';
 import { claimShape, decodeClaim, encodeClaim } from '../../protocol/claim.ts';
 import { readExample } from './examples.ts';
 
-const frozen = z.object({ code: z.string(), claim: claimShape }).parse(readExample('claim-code.https'));
+const codeShape = z.object({ code: z.string(), claim: claimShape });
+const frozen = codeShape.parse(readExample('claim-code.https'));
+const byKey = codeShape.parse(readExample('claim-code.by-key'));
 const refusal = expect.objectContaining({ code: 'claim-code-invalid' });
 
 describe('a claim code', () => {
   it('is read for ever', () => {
     expect(decodeClaim(frozen.code)).toEqual(frozen.claim);
+    expect(decodeClaim(byKey.code)).toEqual(byKey.claim);
   });
 
   it('is written as it always was', () => {
     expect(encodeClaim(frozen.claim)).toBe(frozen.code);
+    expect(encodeClaim(byKey.claim)).toBe(byKey.code);
   });
 
   it('may have blanks and line ends around it', () => {

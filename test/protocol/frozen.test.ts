@@ -10,15 +10,18 @@ import {
   agentCredentialsShape,
   claimShape,
   enrolAnswerShape,
+  enrolProofShape,
   enrolRequestShape,
   vouchShape,
 } from '../../protocol/claim.ts';
 import { eventShape } from '../../protocol/event.ts';
 import { healthAnswerShape, startShape } from '../../protocol/health.ts';
 import { manifestShape } from '../../protocol/manifest.ts';
+import { networkPathShape } from '../../protocol/network-path.ts';
 import { orderShape } from '../../protocol/order.ts';
 import { requestShape } from '../../protocol/request.ts';
 import { committedShape, sealShape } from '../../protocol/seal.ts';
+import { sourcesFileShape } from '../../protocol/sources.ts';
 import { launchBodyShape, stateBodyShape, statePrefixShape } from '../../protocol/state-record.ts';
 import { statusShape } from '../../protocol/status.ts';
 import { changed, readExample, readExamples, withUnknownFields } from './examples.ts';
@@ -31,15 +34,18 @@ const shapes: Readonly<Record<string, z.ZodType>> = {
   'counter-conflict': counterConflictShape,
   credentials: agentCredentialsShape,
   'enrol-answer': enrolAnswerShape,
+  'enrol-proof': enrolProofShape,
   'enrol-request': enrolRequestShape,
   event: eventShape,
   'health-answer': healthAnswerShape,
   'launch-body': launchBodyShape,
   manifest: manifestShape,
+  'network-path': networkPathShape,
   order: orderShape,
   problem: problemShape,
   request: requestShape,
   seal: sealShape,
+  'sources-file': sourcesFileShape,
   start: startShape,
   'state-body': stateBodyShape,
   'state-prefix': statePrefixShape,
@@ -149,6 +155,8 @@ const refused: readonly (readonly [name: string, path: readonly (string | number
   ['manifest.migration', ['trial', 'migrationMs'], 1e12],
   ['manifest.migration', ['trial', 'migrationMs'], -1],
   ['status.deferred', ['deferral', 'words'], 'x'.repeat(201)],
+  ['status.stopped', ['stopped', 'next'], 7],
+  ['status.stopped', ['notices'], [7]],
   ['manifest.app', ['stateBytesMax'], undefined],
   ['seal.app', ['manifest'], 'abc'],
   ['committed.app', ['floor'], undefined],
@@ -178,6 +186,9 @@ const refused: readonly (readonly [name: string, path: readonly (string | number
   ['claim.https', ['url'], 'ftp://fleet.example'],
   ['claim.https', ['v'], 2],
   ['claim.https', ['secret'], 'short'],
+  ['claim.by-key', ['proof'], 'another'],
+  ['enrol-request.by-key', ['claimKey'], 'ab'],
+  ['enrol-proof.whole', ['agentKey'], undefined],
   ['enrol-request.whole', ['updaterKey'], 'ab'],
   ['enrol-answer.whole', ['answerKeys'], []],
   ['vouch.agent', ['appliance'], undefined],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { manifestShape } from '../../protocol/manifest.ts';
 import { readManifest } from '../../protocol/read-manifest.ts';
+import { cpuStopwatch } from '../support/cpu-time.ts';
 import { contentCases } from '../support/hostile/content-cases.ts';
 import { pathCases } from '../support/hostile/path-cases.ts';
 import { sampleRelease } from '../support/hostile/sample.ts';
@@ -23,9 +24,9 @@ describe('a manifest', () => {
     'is not read with $name, and says why in one sentence',
     ({ code, change }) => {
       const bytes = bytesOf(change(sample));
-      const startMs = performance.now();
+      const busyMs = cpuStopwatch();
       const reading = readManifest(bytes);
-      expect(performance.now() - startMs).toBeLessThan(readingMsMax);
+      expect(busyMs()).toBeLessThan(readingMsMax);
       expect(reading.outcome).toBe(code === 'incompatible' ? 'newer' : 'unusable');
       const sentence = reading.outcome === 'newer' ? reading.needs : reading.outcome === 'unusable' ? reading.why : '';
       expect(sentence.length).toBeGreaterThan(0);

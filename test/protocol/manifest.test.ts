@@ -30,7 +30,7 @@ const name = fc.oneof(
 const anyPath = fc.array(name, { minLength: 1, maxLength: 24 }).map((names) => names.join('/'));
 
 describe('a path of a manifest', () => {
-  it('that is accepted can not leave the slot', () => {
+  it('that is accepted cannot leave the slot', () => {
     fc.assert(
       fc.property(anyPath, (path) => {
         fc.pre(isContainedPath(path));

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { putAsideDirectory } from '../../updater/agent-data/snapshot.ts';
 import { realFiles } from '../../updater/effects/files.ts';
-import { crashLoop } from '../../updater/rescue.ts';
-import { loadState, saveState } from '../../updater/state-store.ts';
-import { putAsideDirectory } from '../../updater/steps/snapshot.ts';
+import { loadState, saveState } from '../../updater/record/state-store.ts';
+import { crashLoop } from '../../updater/verdict/rescue.ts';
 import { highestOf } from '../story/checks.ts';
 import type { ReadingsSeen } from '../story/observations.ts';
 import { acknowledged, readings, whyOf } from '../story/outside.ts';
@@ -25,7 +25,6 @@ import { comesWithinMs, committed, endWorld, makeWorld, paceS, told } from './sc
  */
 const world = makeWorld();
 const trial = { healthyMs: 500, deadlineMs: 60_000 };
-const burstsMs = 120_000;
 const dayMs = 24 * 60 * 60_000;
 const [loop, data, hung] = ['loop', 'data', 'hung'];
 const boxes = new Map<string, ApplianceBox>();
@@ -38,7 +37,7 @@ function boxOf(name: string): ApplianceBox {
 }
 
 async function addBox(name: string, settings: object = {}): Promise<ApplianceBox> {
-  const box = await world.addAppliance(name, { trial, settings: { sampleMs: 100, ...settings } });
+  const box = await world.addAppliance(name, { timerMs: 1_000, trial, settings: { sampleMs: 100, ...settings } });
   boxes.set(name, box);
   await box.powerOn();
   return box;
@@ -46,14 +45,14 @@ async function addBox(name: string, settings: object = {}): Promise<ApplianceBox
 
 /** At rest as a version that answers. Bursts take time. */
 function comesBack(box: ApplianceBox, version: string) {
-  return until(`${box.options.name} serves ${version}`, burstsMs, async () => {
+  return until(`${box.options.name} serves ${version}`, comesWithinMs, async () => {
     const status = await box.status();
     return status.row === 'idle' && status.agent.version === version ? status : null;
   });
 }
 
 async function readingsOf(name: string): Promise<ReadingsSeen> {
-  const records = await until(`${name} has acknowledged rows`, 60_000, async () => {
+  const records = await until(`${name} has acknowledged rows`, comesWithinMs, async () => {
     const found = await acknowledged(world, name);
     return found.length > 3 ? found : null;
   });
@@ -103,7 +102,7 @@ describe('an agent that crash-loops days after its commit', () => {
     expect(told(status.transactions)).toEqual(['1.0.52 -> 1.0.66 committed', '1.0.66 -> 1.0.52 committed crash-loop']);
     expect(status.quarantine).toMatchObject([{ version: '1.0.66', reason: 'trial', verdict: 'crash-loop' }]);
     expect(await readings(world, loop, before.upTo)).toEqual(before);
-    const told91 = await until('the server hears of it', 60_000, async () => {
+    const told91 = await until('the server hears of it', comesWithinMs, async () => {
       const [event] = await world.server.events(loop, 'release-rolled-back');
       return event ?? null;
     });
@@ -114,7 +113,7 @@ describe('an agent that crash-loops days after its commit', () => {
   });
 });
 
-describe('going back by hand after five days, to a version that can not read the data', () => {
+describe('going back by hand after five days, to a version that cannot read the data', () => {
   let before: ReadingsSeen;
   let upTo: number;
   let counter: number;
@@ -167,7 +166,7 @@ describe('going back by hand after five days, to a version that can not read the
     database.close();
     expect(await whyOf(box)).toContain(`The data that was put aside is kept in ${aside}`);
     // No number is used twice, and nothing that was reported is lost.
-    await until('it goes on', 30_000, () => (counterOf(box, 'reading') > counter + 2 ? true : null));
+    await until('it goes on', comesWithinMs, () => (counterOf(box, 'reading') > counter + 2 ? true : null));
     const names = (await acknowledged(world, data)).map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
     expect(await lostEvents(world, data, 'agent')).toEqual([]);

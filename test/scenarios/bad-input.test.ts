@@ -19,7 +19,7 @@ import { MisbehavingProxy } from '../support/bad-input/misbehaving-proxy.ts';
 import { Findings } from '../support/killing/findings.ts';
 import { askUpdater } from '../support/killing/look.ts';
 import { type Built, thinRuntime } from '../support/world/builder.ts';
-import { until } from '../support/world/wait.ts';
+import { patienceMs, until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
 const paceS = 0.25;
@@ -104,7 +104,7 @@ beforeAll(async () => {
     lanes.set(name, { name, box, proxy });
   }
   for (const name of names) {
-    await until(`${name} is there`, 20_000, async () =>
+    await until(`${name} is there`, patienceMs, async () =>
       (await world.server.appliance(name)).ackUpto.agent === 0 ? null : true,
     );
   }

@@ -2,7 +2,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
-import { comesWithinMs, committed, ended, endWorld, imageWith, makeWorld, paceS, serves, told } from './scene.ts';
+import {
+  comesWithinMs,
+  committed,
+  ended,
+  endWorld,
+  imageWith,
+  makeWorld,
+  paceS,
+  patient,
+  serves,
+  told,
+  trialOf,
+  untilOf,
+} from './scene.ts';
 
 /** Three appliances whose agents are of no use for an update, each in its own way. */
 const broken = [
@@ -32,10 +45,10 @@ async function imageOf(version: string): Promise<string> {
 beforeAll(async () => {
   await world.found(crashing.version, paceS);
   for (const { name, version } of broken) {
-    const trial = { healthyMs: 500, deadlineMs: 20_000 };
+    const trial = trialOf(500);
     const os = version === crashing.version ? world.os : await imageOf(version);
     // One of them has an order that never ends, and asks not to be stopped meanwhile.
-    boxes[name] = await world.addAppliance(name, { os, trial, settings: { sampleMs: 100, deferMaxMs: 1_000 } });
+    boxes[name] = await world.addAppliance(name, { os, trial, settings: { ...patient, deferMaxMs: 1_000 } });
   }
   await Promise.all(broken.map(({ name }) => box(name).powerOn()));
   fix = await world.builder.app('1.0.52');
@@ -59,7 +72,7 @@ describe('an agent that does not do what it was asked', () => {
       return order.fault === null ? null : order;
     });
     expect(unknown).toMatchObject({ state: 'running', endedAtMs: null });
-    expect(unknown.fault).toContain('"completed", which is none');
+    expect(unknown.fault).toContain('"completed", which does not exist');
     const faults = await world.server.events('rejecting', 'fault');
     expect(faults.map(({ text }) => text)).toEqual([expect.stringContaining(id)]);
   });
@@ -74,17 +87,25 @@ describe('the next release', () => {
       (await world.server.order(hungOrder)).state === 'running' ? true : null,
     );
     // Each is broken as told, by what is seen from outside.
-    await until('crashing has crashed', comesWithinMs, async () =>
+    await untilOf(box('crashing'), 'has crashed', async () =>
       (await world.server.events('crashing', 'agent-crashed')).length > 0 ? true : null,
     );
     await until('hanging hangs', comesWithinMs, () => box('hanging').agentPid());
     for (const { name, version } of [crashing, hanging]) {
-      const { checkIns, reported } = await world.server.appliance(name);
-      expect(checkIns.agent).toBeNull();
-      expect(reported.updater.app?.version).toBe(version);
+      const view = await untilOf(box(name), 'tells the server of itself', async () => {
+        const found = await world.server.appliance(name);
+        return found.reported.updater.app === undefined ? null : found;
+      });
+      expect(view.checkIns.agent).toBeNull();
+      expect(view.reported.updater.app?.version).toBe(version);
     }
-    expect((await box('hanging').status()).agent).toMatchObject({ alive: true, version: null });
-    expect((await world.server.appliance(rejecting.name)).state).toBe('ok');
+    await untilOf(box('hanging'), 'is seen to live and to answer nothing', async () => {
+      const { alive, version } = (await box('hanging').status()).agent;
+      return alive === true && version === null ? true : null;
+    });
+    await untilOf(box('rejecting'), 'is ok', async () =>
+      (await world.server.appliance(rejecting.name)).state === 'ok' ? true : null,
+    );
     await world.server.startRollout(
       '1.0.52',
       broken.map(({ name }) => name),
@@ -105,7 +126,10 @@ describe('the next release', () => {
     expect(order.state).toBe('failed');
     expect(order.error).toContain('the agent stopped while this order was under way');
     // And the update itself was reported by the updater, which outlived it.
-    const reports = await world.server.events('rejecting', 'release-committed');
+    const reports = await until('the updater tells of it', comesWithinMs, async () => {
+      const found = await world.server.events('rejecting', 'release-committed');
+      return found.length === 0 ? null : found;
+    });
     expect(reports.map(({ role, text }) => [role, text])).toEqual([['updater', expect.stringContaining('1.0.52')]]);
   });
 });

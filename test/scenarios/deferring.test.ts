@@ -9,6 +9,7 @@ import { comesWithinMs, committed, endWorld, historyOf, makeWorld, paceS, serves
  * person not at all. Two releases migrate their state for longer than work may stand still: one in its time, one never.
  */
 const world = makeWorld();
+const timerMs = 1_000;
 const trial = { healthyMs: 500, deadlineMs: 20_000 };
 const wanted = '1.0.66';
 const deferMaxMs = 15_000;
@@ -21,10 +22,10 @@ let release: Built;
 beforeAll(async () => {
   await world.found('1.0.62', paceS);
   const settings = { sampleMs: 100, stallMs: 4_000 };
-  patient = await world.addAppliance('patient', { trial, settings: { ...settings, deferMaxMs } });
-  busy = await world.addAppliance('busy', { trial, settings });
-  slow = await world.addAppliance('slow', { trial, settings });
-  never = await world.addAppliance('never', { trial, settings });
+  patient = await world.addAppliance('patient', { timerMs, trial, settings: { ...settings, deferMaxMs } });
+  busy = await world.addAppliance('busy', { timerMs, trial, settings });
+  slow = await world.addAppliance('slow', { timerMs, trial, settings });
+  never = await world.addAppliance('never', { timerMs, trial, settings });
   release = await world.builder.unpatched(wanted);
   await world.publish(release);
 });

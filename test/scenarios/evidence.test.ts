@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,8 +6,8 @@ import { type Evidence, evidenceLines } from '../../protocol/evidence.ts';
 import type { Status } from '../../protocol/status.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { checkout, nodeBinary } from '../support/world/checkout.ts';
-import { until } from '../support/world/wait.ts';
-import { comesWithinMs, endWorld, historyOf, makeWorld, paceS, serves } from './scene.ts';
+import { freePort } from '../support/world/free-port.ts';
+import { endWorld, historyOf, makeWorld, paceS, patient, serves, trialOf, untilOf } from './scene.ts';
 
 /** S32: a release fails its trial; what was seen of it is told in the same words wherever somebody asks. */
 const world = makeWorld();
@@ -25,22 +24,14 @@ const escaped = (text: string) =>
     .replaceAll('"', '&quot;')
     .replaceAll("'", '&#39;');
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
 beforeAll(async () => {
   await world.found('1.0.52', paceS);
   const pagePort = await freePort();
   page = `http://127.0.0.1:${pagePort}`;
   box = await world.addAppliance('wharf', {
     pagePort,
-    trial: { healthyMs: 20_000, deadlineMs: 60_000 },
-    settings: { sampleMs: 100, stallMs: 4_000, answerMs: 20_000 },
+    trial: trialOf(20_000),
+    settings: patient,
   });
   await box.powerOn();
   await serves(box, '1.0.52');
@@ -48,7 +39,7 @@ beforeAll(async () => {
   await box.updaterProgram(['install', crashing.path, '--no-wait']);
   await historyOf(box, 1);
   await serves(box, '1.0.52');
-  status = await until('the status tells of it', comesWithinMs, async () => {
+  status = await untilOf(box, 'tells of it', async () => {
     const now = await box.status();
     return now.evidence === undefined ? null : now;
   });
@@ -79,7 +70,7 @@ describe('a failed trial', () => {
 
   it('is explained by the same sentence on page, command line and server', async () => {
     const { stdout } = await box.updaterProgram(['why']);
-    const view = await until('the server says the same', comesWithinMs, async () => {
+    const view = await untilOf(box, 'tells the server the same', async () => {
       const one = await world.server.appliance('wharf');
       return one.why === stdout ? one : null;
     });
@@ -89,7 +80,7 @@ describe('a failed trial', () => {
   });
 
   it('has the same lines of evidence on page, in status and history, with the server and on its dashboard', async () => {
-    const view = await until('the server has it', comesWithinMs, async () => {
+    const view = await untilOf(box, 'tells the server of it', async () => {
       const { failedTrial } = await world.server.appliance('wharf');
       return failedTrial;
     });

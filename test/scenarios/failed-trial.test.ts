@@ -4,12 +4,24 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { sha256 } from '../../protocol/digest.ts';
 import type { OrderView } from '../../server-lite/operator/shapes.ts';
-import { quarantineDirectory } from '../../updater/steps/snapshot.ts';
+import { quarantineDirectory } from '../../updater/agent-data/snapshot.ts';
 import { checkRecords } from '../soak/records.ts';
 import { readOnlyDatabase } from '../support/read-only-database.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { until } from '../support/world/wait.ts';
-import { comesWithinMs, ended, endWorld, historyOf, makeWorld, paceS, serves, told } from './scene.ts';
+import {
+  comesWithinMs,
+  ended,
+  endWorld,
+  historyOf,
+  makeWorld,
+  paceS,
+  patient,
+  serves,
+  told,
+  trialOf,
+  untilOf,
+} from './scene.ts';
 
 /**
  * 1.0.53 serves for a while with a state of its own, runs an order, makes records, and fails its trial. What must never
@@ -54,15 +66,16 @@ let after: Seen;
 beforeAll(async () => {
   await world.found('1.0.52', paceS);
   box = await world.addAppliance('ledger', {
-    trial: { healthyMs: 6_000, deadlineMs: 30_000 },
-    settings: { sampleMs: 100, stallMs: 4_000 },
+    trial: trialOf(6_000),
+    // Time for the order that it runs before it is rolled back.
+    settings: { ...patient, stallMs: 15_000 },
   });
   await box.powerOn();
   await serves(box, '1.0.52');
   await world.publish(await world.builder.app('1.0.53'));
   before = look();
   await world.server.startRollout('1.0.53', ['ledger']);
-  await until('1.0.53 is on trial and answers', comesWithinMs, async () => {
+  await untilOf(box, 'has 1.0.53 on trial, which answers', async () => {
     const found = await box.status();
     return found.row === 'trial' && found.agent.version === '1.0.53' ? true : null;
   });
@@ -124,7 +137,7 @@ describe('after a trial that failed', () => {
     expect(line?.text).toContain(directory);
     const { why } = await box.status();
     expect(why).toContain(`its data is kept in ${directory}`.slice(1));
-    expect(why).toContain(`what it said last in ${join(box.layout.evidence, String(line?.tx))}`);
+    expect(why).toContain(`what it said last is in ${join(box.layout.evidence, String(line?.tx))}`);
   });
 
   it('every record that was acknowledged is there once', async () => {

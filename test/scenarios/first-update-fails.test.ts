@@ -2,7 +2,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { wordOf } from '../../protocol/wire-enum.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { until } from '../support/world/wait.ts';
-import { comesWithinMs, endWorld, historyOf, makeWorld, paceS, serves, told } from './scene.ts';
+import {
+  comesWithinMs,
+  endWorld,
+  historyOf,
+  makeWorld,
+  paceS,
+  patient,
+  serves,
+  told,
+  trialOf,
+  untilOf,
+} from './scene.ts';
 
 /** An appliance whose first updates fail, each in its own way, with nothing but the factory version to go back to. */
 const world = makeWorld();
@@ -16,8 +27,8 @@ async function rollOut(version: string): Promise<void> {
 beforeAll(async () => {
   await world.found('1.0.49', paceS);
   box = await world.addAppliance('alpha', {
-    trial: { healthyMs: 4_000, deadlineMs: 25_000 },
-    settings: { sampleMs: 100, stallMs: 2_000, answerMs: 2_000 },
+    trial: trialOf(4_000),
+    settings: { ...patient, stallMs: 3_000, answerMs: 15_000 },
   });
   await box.powerOn();
   await serves(box, '1.0.49');
@@ -49,7 +60,7 @@ describe('an appliance', () => {
     const lines = (await box.status()).transactions.length;
     await world.publish(await world.builder.unpatched('1.0.70'));
     await world.server.startRollout('1.0.70', ['alpha']);
-    const trial = await until('1.0.70 is on trial and answers', comesWithinMs, async () => {
+    const trial = await untilOf(box, 'has 1.0.70 on trial, which answers', async () => {
       const found = await box.status();
       return found.row === 'trial' && found.agent.pid !== null && found.agent.version !== null ? found : null;
     });

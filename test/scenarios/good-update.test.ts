@@ -6,7 +6,7 @@ import { sha256 } from '../../protocol/digest.ts';
 import { manifestShape } from '../../protocol/manifest.ts';
 import { sealShape } from '../../protocol/seal.ts';
 import { wordOf } from '../../protocol/wire-enum.ts';
-import { releaseListShape, rolloutViewShape } from '../../server-lite/operator/shapes.ts';
+import { releaseListShape } from '../../server-lite/operator/shapes.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { until } from '../support/world/wait.ts';
 import {
@@ -21,8 +21,11 @@ import {
   makeWorld,
   mappedSlotFiles,
   paceS,
+  patient,
   serves,
   told,
+  trialOf,
+  untilOf,
 } from './scene.ts';
 
 /**
@@ -32,8 +35,7 @@ import {
 const world = makeWorld();
 const disk = join(world.dir, 'disk');
 const wanted = '1.0.54';
-const trial = { healthyMs: 500, deadlineMs: 20_000 };
-const settings = { sampleMs: 100 };
+const trial = trialOf(500);
 const longTimerMs = 3_600_000;
 let elm: ApplianceBox;
 let oak: ApplianceBox;
@@ -44,10 +46,15 @@ beforeAll(async () => {
   await world.found('1.0.49', paceS);
   mkdirSync(join(disk, 'elm'), { recursive: true });
   symlinkSync(join(disk, 'elm'), join(world.dir, 'elm'));
-  elm = await world.addAppliance('elm', { trial, settings });
+  elm = await world.addAppliance('elm', { trial, settings: patient });
   const older = await world.builder.app('1.0.52');
   await world.publish(older);
-  oak = await world.addAppliance('oak', { os: imageWith(world, older), trial, settings, timerMs: longTimerMs });
+  oak = await world.addAppliance('oak', {
+    os: imageWith(world, older),
+    trial,
+    settings: patient,
+    timerMs: longTimerMs,
+  });
   await oak.powerOn();
   await world.publish(await world.builder.app(wanted));
   oldOrder = (await world.server.sendOrder('elm', 'update_iso')).id;
@@ -159,9 +166,10 @@ describe('what is selected', () => {
   });
 
   it('S26: is there after a power cut that takes all of run/, and comes again after a person went back', async () => {
-    // Whoever goes back from the newest one would at once be offered the one before it.
-    const older = (await world.server.rollouts()).find((one) => one.version === '1.0.52');
-    await world.server.api(rolloutViewShape, 'POST', `/api/rollouts/${older?.id}/pause`, {});
+    // Else whoever goes back from the newest one would at once be offered the one before it.
+    await until('the older rollout is overtaken', comesWithinMs, async () =>
+      (await world.server.rollouts()).find((one) => one.version === '1.0.52')?.state === 'superseded' ? true : null,
+    );
     await elm.pullThePlug();
     rmSync(elm.layout.run, { recursive: true });
     await elm.powerOn();
@@ -171,7 +179,7 @@ describe('what is selected', () => {
     const back = await serves(elm, '1.0.49');
     expect(back.quarantine.map(({ version, reason }) => [version, reason])).toEqual([[wanted, 'by hand']]);
     // Nobody decides anew at the server: what is wanted is still wanted, and is taken as soon as it may be.
-    await elm.updaterProgram(['retry', '--json', '--no-wait']);
+    await elm.updaterProgram(['retry', wanted, '--json', '--no-wait']);
     await committed(world, 'elm', wanted);
     const steps = [`1.0.49 -> ${wanted} committed`, `${wanted} -> 1.0.49 committed`, `1.0.49 -> ${wanted} committed`];
     expect(told(await historyOf(elm, 3))).toEqual(steps);
@@ -204,7 +212,7 @@ describe('a committed slot that is not whole any more', () => {
     const slot = (await elm.status()).slots.find((one) => wordOf(one.role) === 'committed' && one.component === 'app');
     rmSync(join(elm.layout.slot('app', slot?.slot ?? ''), sealOf(elm.layout.slot('app', slot?.slot ?? '')).entry));
     await elm.powerOn();
-    const status = await until('the damage is seen', comesWithinMs, async () => {
+    const status = await untilOf(elm, 'sees the damage', async () => {
       const now = await elm.status();
       return now.agent.version === '1.0.49' ? now : null;
     });

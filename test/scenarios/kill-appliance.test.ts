@@ -8,7 +8,7 @@ import { askUpdater, isCommittedSound, lostEvents, stateOf } from '../support/ki
 import { agentAfter, killAgent, killLaunch, setTrial } from '../support/killing/victims.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { type Built, thinRuntime } from '../support/world/builder.ts';
-import { until } from '../support/world/wait.ts';
+import { patienceMs, until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
 const paceS = 0.5;
@@ -140,7 +140,7 @@ async function strikeServer(bundles: Bundles): Promise<void> {
   await Promise.all(
     begun.slice(1).map(({ lastTx }, index) => {
       const { box, name } = laneAt(index + 1);
-      return until(`${name} decides without the server`, 30_000, () => {
+      return until(`${name} decides without the server`, patienceMs, () => {
         const { row, lastTx: tx } = stateOf(box);
         return row === 'idle' && tx > lastTx ? true : null;
       });
@@ -196,7 +196,7 @@ beforeAll(async () => {
     lanes.push(new Lane(world, box));
   }
   for (const { name } of lanes) {
-    await until(`${name} is there`, 20_000, async () =>
+    await until(`${name} is there`, patienceMs, async () =>
       (await world.server.appliance(name)).ackUpto.agent === 0 ? null : true,
     );
   }

@@ -7,7 +7,7 @@ import { failingCases, fetchingCases, type KillCase, returnCases, updateCases } 
 import { Lane, type Seen } from '../support/killing/lane.ts';
 import { lostEvents } from '../support/killing/look.ts';
 import { type Built, thinRuntime } from '../support/world/builder.ts';
-import { until } from '../support/world/wait.ts';
+import { patienceMs, until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
 
 /** Cases run on several appliances at a time; each test waits for its own. */
@@ -78,7 +78,7 @@ beforeAll(async () => {
     lanes.push(new Lane(world, box));
   }
   for (const { name } of lanes) {
-    await until(`${name} is there`, 20_000, async () =>
+    await until(`${name} is there`, patienceMs, async () =>
       (await world.server.appliance(name)).checkIns.agent === null ? null : true,
     );
   }

@@ -4,19 +4,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applyChange } from '../../image/ceremony/apply-change.ts';
 import { readChange } from '../../image/ceremony/change.ts';
 import { writeMetadataBundle } from '../../image/ceremony/metadata-bundle.ts';
+import { rotateKeys } from '../../image/ceremony/rotate-keys.ts';
 import { noPassphrase } from '../../image/keys/passphrase.ts';
-import { rotateKeys } from '../../image/keys/rotate-keys.ts';
 import { readServerKeys } from '../../image/repository-keys.ts';
 import { answerKeysShape } from '../../protocol/answer-keys.ts';
 import { decodeClaim } from '../../protocol/claim.ts';
 import { keyIdOf } from '../../protocol/ids.ts';
 import { ApplianceBox } from '../support/world/appliance-box.ts';
-import { until } from '../support/world/wait.ts';
-import { comesWithinMs, committed, ended, endWorld, makeWorld, paceS, serves } from './scene.ts';
+import { committed, ended, endWorld, makeWorld, paceS, patient, serves, trialOf, untilOf } from './scene.ts';
 
 /** The server's answer key is replaced while a fleet is out there: nobody is cut off, and the old key is worth nothing. */
 const world = makeWorld();
-const options = { trial: { healthyMs: 500, deadlineMs: 30_000 }, settings: { sampleMs: 100 } };
+const options = { trial: trialOf(500), settings: patient };
 let box: ApplianceBox;
 let waitingOrder = '';
 let oldClaim = '';
@@ -55,7 +54,7 @@ describe('a server that has another answer key now', () => {
     expect(await serverKey()).not.toBe(oldKey);
     const before = (await world.server.appliance('harbour-1')).checkIns;
     await box.powerOn();
-    await until('both programs check in', comesWithinMs, async () => {
+    await untilOf(box, 'checks in with both programs', async () => {
       const { checkIns } = await world.server.appliance('harbour-1');
       return (checkIns.agent?.atMs ?? 0) > (before.agent?.atMs ?? 0) &&
         (checkIns.updater?.atMs ?? 0) > (before.updater?.atMs ?? 0)
@@ -84,7 +83,7 @@ describe('a server that has another answer key now', () => {
     world.appliances.push(late);
     await late.setUp(world.server.url, oldClaim);
     await late.powerOn();
-    await until('the second one checks in', comesWithinMs, async () => {
+    await untilOf(late, 'checks in with both programs', async () => {
       const { checkIns } = await world.server.appliance('harbour-2');
       return checkIns.agent !== null && checkIns.updater !== null ? true : null;
     });

@@ -1,30 +1,16 @@
-import { openAsBlob } from 'node:fs';
-import { createServer } from 'node:net';
+import { openAsBlob, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { wordOf } from '../../protocol/wire-enum.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
-import { until } from '../support/world/wait.ts';
-import { comesWithinMs, endWorld, makeWorld, paceS, serves, told } from './scene.ts';
+import { freePort } from '../support/world/free-port.ts';
+import { endWorld, makeWorld, paceS, patient, serves, told, trialOf, untilOf } from './scene.ts';
 
 /** A technician on site, the server away, the agent crashing: what helps is on the field page (S13). */
 const world = makeWorld();
 let box: ApplianceBox;
 let page = '';
 let fix: Built;
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() =>
-        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
-}
 
 /** As a browser submits a form of the page. */
 function submit(path: string, body: FormData | URLSearchParams): Promise<Response> {
@@ -41,14 +27,14 @@ beforeAll(async () => {
   page = `http://127.0.0.1:${port}`;
   box = await world.addAppliance('onsite', {
     pagePort: port,
-    trial: { healthyMs: 1_000, deadlineMs: 20_000 },
-    settings: { sampleMs: 100 },
+    trial: trialOf(1_000),
+    settings: patient,
   });
   await box.powerOn();
   await serves(box, '1.0.49');
   fix = await world.builder.app('1.0.52');
   await world.server.sendOrder('onsite', 'update_iso');
-  await until('the agent crashes', comesWithinMs, async () => ((await box.status()).agent.crashes > 0 ? true : null));
+  await untilOf(box, 'crashes', async () => ((await box.status()).agent.crashes > 0 ? true : null));
   await world.server.stop();
 });
 
@@ -56,9 +42,9 @@ afterAll(() => endWorld(world));
 
 describe('the field page, without the server', () => {
   it('S13: says what is wrong, while the agent is dead and nothing outside answers', async () => {
-    const text = await until('the page tells it', comesWithinMs, async () => {
+    const text = await untilOf(box, 'tells it on its page', async () => {
       const html = await textOf();
-      return html.includes('crashed') ? html : null;
+      return html.includes('crashed') && html.includes('The server was not reached: http:') ? html : null;
     });
     expect(text).toContain('1.0.49');
   });
@@ -79,6 +65,20 @@ describe('the field page, without the server', () => {
     expect(told(status.transactions)).toEqual(['1.0.49 -> 1.0.52 committed']);
   });
 
+  it('S13: says of a file of what runs already that nothing was changed, and keeps no file', async () => {
+    const form = new FormData();
+    form.append('pin', box.pin);
+    form.append('file', await openAsBlob(fix.path), 'app-1.0.52.hfb');
+    expect((await submit('/install', form)).status).toBeLessThan(400);
+    const ended = await untilOf(box, 'answers', async () => {
+      const { lastRequest } = await box.status();
+      return lastRequest?.text.includes('nothing was changed') ? lastRequest : null;
+    });
+    expect(ended).toMatchObject({ outcome: 'done', text: '1.0.52 is what runs; nothing was changed' });
+    expect(told((await serves(box, '1.0.52')).transactions)).toEqual(['1.0.49 -> 1.0.52 committed']);
+    expect(readdirSync(box.layout.uploads)).toEqual([]);
+  });
+
   it('S13: goes back, and what was left is not taken again by itself', async () => {
     const answer = await submit('/rollback', new URLSearchParams({ pin: box.pin }));
     expect(answer.status).toBeLessThan(400);
@@ -89,9 +89,11 @@ describe('the field page, without the server', () => {
   });
 
   it('S13: lets what was left be tried again', async () => {
-    const answer = await submit('/retry', new URLSearchParams({ pin: box.pin }));
+    // What a person left comes back only by its name, which the page's form has.
+    const [left] = (await box.status()).quarantine;
+    const answer = await submit('/retry', new URLSearchParams({ pin: box.pin, manifest: left?.manifest ?? '' }));
     expect(answer.status).toBeLessThan(400);
-    await until('nothing is in quarantine', comesWithinMs, async () =>
+    await untilOf(box, 'has nothing in quarantine', async () =>
       (await box.status()).quarantine.length === 0 ? true : null,
     );
     expect((await box.status()).lastRequest?.text).toContain('1.0.52 may be tried again');

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { wordOf } from '../../protocol/wire-enum.ts';
-import type { Plan } from '../../updater/plan.ts';
+import type { Plan } from '../../updater/commands/plan/plan.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
-import { comesWithinMs, endWorld, makeWorld, paceS } from './scene.ts';
+import { comesWithinMs, endWorld, makeWorld, paceS, patient, trialOf } from './scene.ts';
 
 /** What `plan` says, against what then really happens on the same appliance, which nothing but this test makes run. */
 const world = makeWorld();
@@ -22,8 +22,8 @@ beforeAll(async () => {
   await world.publish(first, second);
   box = await world.addAppliance('ash', {
     timerMs: dayMs,
-    trial: { healthyMs: 300, deadlineMs: 60_000 },
-    settings: { sampleMs: 100, stallMs: 20_000, answerMs: 20_000 },
+    trial: trialOf(300),
+    settings: patient,
   });
   await box.powerOn();
   await until('the first check-in', comesWithinMs, async () => (await box.status()).checkIn.last);

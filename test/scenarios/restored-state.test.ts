@@ -1,19 +1,19 @@
 import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { takeLock } from '../../updater/appliance/lock.ts';
 import { realClock } from '../../updater/effects/clock.ts';
 import { type Files, realFiles } from '../../updater/effects/files.ts';
-import { takeLock } from '../../updater/lock.ts';
-import { runUpdater } from '../../updater/loop.ts';
-import { openAppliance } from '../../updater/run.ts';
-import { loadState } from '../../updater/state-store.ts';
+import { loadState } from '../../updater/record/state-store.ts';
+import { runUpdater } from '../../updater/run/loop.ts';
+import { openAppliance } from '../../updater/run/run.ts';
 import { highestOf } from '../story/checks.ts';
 import type { ReadingsSeen } from '../story/observations.ts';
 import { acknowledged, readings } from '../story/outside.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { until } from '../support/world/wait.ts';
 import { updaterVersion } from '../support/world/world.ts';
-import { comesWithinMs, endWorld, makeWorld, paceS, serves, told } from './scene.ts';
+import { comesWithinMs, endWorld, makeWorld, paceS, patient, serves, told, trialOf } from './scene.ts';
 
 /**
  * 1.0.53 is rolled back, and something happens to the restored database before the updater has digested it: planted by
@@ -25,8 +25,8 @@ const boxes = new Map<string, ApplianceBox>();
 beforeAll(async () => {
   await world.found('1.0.49', paceS);
   for (const name of ['wal', 'byte']) {
-    const trial = { healthyMs: 4_000, deadlineMs: 20_000 };
-    const box = await world.addAppliance(name, { timerMs: null, trial, settings: { sampleMs: 100, stallMs: 2_000 } });
+    const trial = trialOf(4_000);
+    const box = await world.addAppliance(name, { timerMs: null, trial, settings: { ...patient, stallMs: 3_000 } });
     boxes.set(name, box);
     await box.powerOn();
   }
@@ -51,14 +51,19 @@ async function readingsOf(name: string): Promise<ReadingsSeen> {
 }
 
 /** The real file system, except that something happens right after the database was put back. */
-function afterRestore(box: ApplianceBox, plant: () => void): Files {
-  return {
+function afterRestore(box: ApplianceBox, plant: () => void): { files: Files; planted: () => number } {
+  let planted = 0;
+  const files: Files = {
     ...realFiles,
     rename: (from, to) => {
       realFiles.rename(from, to);
-      if (to === box.layout.stateDb && from.startsWith(box.layout.snapshots)) plant();
+      // Root works in agent/ by descriptor: the name is all that is left of its path.
+      if (basename(to) !== basename(box.layout.stateDb) || !from.startsWith(box.layout.snapshots)) return;
+      planted += 1;
+      plant();
     },
   };
+  return { files, planted: () => planted };
 }
 
 /** One run of the updater over these files. @returns the code that it ended with, null when it came to rest */
@@ -103,8 +108,9 @@ describe('in the restored database', () => {
     const box = boxOf('wal');
     const before = await readingsOf('wal');
     await world.server.startRollout('1.0.53', ['wal']);
-    const files = afterRestore(box, () => writeFileSync(`${box.layout.stateDb}-wal`, 'of the trial'));
+    const { files, planted } = afterRestore(box, () => writeFileSync(`${box.layout.stateDb}-wal`, 'of the trial'));
     expect(await runOver(box, files)).toBeNull();
+    expect(planted()).toBeGreaterThan(0);
     expect(told((await serves(box, '1.0.49')).transactions)).toEqual(['1.0.49 -> 1.0.53 rolled-back stalled']);
     expect(await readings(world, 'wal', before.upTo)).toEqual(before);
   });
@@ -113,12 +119,9 @@ describe('in the restored database', () => {
     const box = boxOf('byte');
     const before = await readingsOf('byte');
     await world.server.startRollout('1.0.53', ['byte']);
-    expect(
-      await runOver(
-        box,
-        afterRestore(box, () => flipByte(box.layout.stateDb)),
-      ),
-    ).toBeNull();
+    const { files, planted } = afterRestore(box, () => flipByte(box.layout.stateDb));
+    expect(await runOver(box, files)).toBeNull();
+    expect(planted()).toBeGreaterThan(0);
     expect((await box.updaterProgram(['run'])).exitCode).toBe(0);
     const status = await box.status();
     expect([status.row, status.verdict.word, status.why]).toEqual([

@@ -1,14 +1,13 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { encodeRecord } from '../../protocol/record.ts';
 import { stateOf } from '../support/killing/look.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
-import { until } from '../support/world/wait.ts';
-import { comesWithinMs, endWorld, makeWorld, paceS, serves, told } from './scene.ts';
+import { endWorld, makeWorld, paceS, patient, serves, told, trialOf, untilOf } from './scene.ts';
 
-/** What the disk loses while the power is off: a slot, both slots, the records; and the way out of each. */
+/** What the disk loses while the power is off: a slot, both slots, the records; and how each is left. */
 const world = makeWorld();
 const names = ['slot', 'slots', 'records', 'future'] as const;
 type Name = (typeof names)[number];
@@ -41,15 +40,20 @@ beforeAll(async () => {
   newest = await world.builder.app('1.0.54');
   await world.publish(older, newest);
   for (const name of names) {
-    const trial = { healthyMs: 500, deadlineMs: 20_000 };
-    const box = await world.addAppliance(name, { timerMs: 500, trial, settings: { sampleMs: 100 } });
+    const trial = trialOf(500);
+    const box = await world.addAppliance(name, { trial, settings: patient });
     boxes.set(name, box);
     await box.powerOn();
   }
   await world.server.startRollout('1.0.52');
   for (const name of names) await serves(boxOf(name), '1.0.52');
+  // Each is on in its own test only: four at once are much work for a small machine.
+  for (const name of names) await boxOf(name).powerOff();
 });
 
+afterEach(async () => {
+  for (const box of boxes.values()) await box.powerOff();
+});
 afterAll(() => endWorld(world));
 
 describe('an appliance whose disk has lost', () => {
@@ -57,7 +61,7 @@ describe('an appliance whose disk has lost', () => {
     const box = boxOf('slot');
     const { slot } = stateOf(box).app.committed;
     await restart(box, () => rot(box, slot));
-    const lines = await until('it has both repaired', comesWithinMs, async () => {
+    const lines = await untilOf(box, 'has both repaired', async () => {
       const { row, agent, transactions } = await box.status();
       return row === 'idle' && agent.version === '1.0.52' && transactions.length === 3 ? transactions : null;
     });
@@ -67,8 +71,10 @@ describe('an appliance whose disk has lost', () => {
       '1.0.49 -> 1.0.52 committed',
     ]);
     expect(stateOf(box).quarantine).toEqual([]);
-    const events = await world.server.events('slot', 'safe-mode');
-    expect(events.map(({ text }) => text).join()).toContain('wrong-content at main.js');
+    await untilOf(box, 'tells the server of it', async () => {
+      const events = await world.server.events('slot', 'safe-mode');
+      return events.some(({ text }) => text.includes('wrong-content at main.js')) ? true : null;
+    });
   });
 
   it('every slot says so and waits in safe mode, and a bundle from a file brings it back', async () => {
@@ -83,7 +89,7 @@ describe('an appliance whose disk has lost', () => {
         }
       }
     });
-    const status = await until('it is in safe mode', comesWithinMs, async () => {
+    const status = await untilOf(box, 'is in safe mode', async () => {
       const found = await box.status();
       return found.row === 'safe' ? found : null;
     });
@@ -124,7 +130,7 @@ describe('an appliance whose records are those of a newer updater, in a row that
     const newer = { ...before, row: 'pondering', mood: { of: 'the future' } };
     const bytes = encodeRecord({ seq: 9_000, schema: 7, body: newer });
     await restart(box, () => writeFileSync(box.layout.stateRecords[0], bytes));
-    const status = await until('it says so', comesWithinMs, async () => {
+    const status = await untilOf(box, 'says so', async () => {
       const found = await box.status();
       return found.row === 'safe' && found.agent.version === '1.0.49' ? found : null;
     });

@@ -2,10 +2,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, describe, expect, it } from 'vitest';
-import { ownMounts } from '../support/supervisor/sandbox.ts';
+import { ownMounts } from '../../image/development/supervisor/sandbox.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { nodeBinary } from '../support/world/checkout.ts';
-import { endWorld, makeWorld, paceS, serves, told } from './scene.ts';
+import { endWorld, makeWorld, paceS, patient, serves, told, trialOf } from './scene.ts';
 
 /**
  * An update inside a sandbox like a unit's: everything but the data partition is read-only, and PATH leads nowhere
@@ -25,8 +25,8 @@ describe('an update in a sandbox', () => {
   it('S28: commits over the network and from a file, where only the data partition can be written', async () => {
     await world.found('1.0.52', paceS);
     const box = await world.addAppliance('closed', {
-      trial: { healthyMs: 1_000, deadlineMs: 20_000 },
-      settings: { sampleMs: 100 },
+      trial: trialOf(1_000),
+      settings: patient,
     });
     await inSandbox(box);
     await serves(box, '1.0.52');
@@ -41,7 +41,7 @@ describe('an update in a sandbox', () => {
   });
 
   it('S28: has a sandbox that closes: without one the same probe finds the room open', async () => {
-    const open = "import { closeAllBut } from './test/support/supervisor/sandbox.ts';";
+    const open = "import { closeAllBut } from './image/development/supervisor/sandbox.ts';";
     const script = (writable: readonly string[]) =>
       `${open} await closeAllBut(${JSON.stringify(writable)}, ${JSON.stringify(world.dir)});`;
     const run = (writable: readonly string[]) =>

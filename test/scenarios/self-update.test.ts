@@ -7,12 +7,11 @@ import { stateOf } from '../support/killing/look.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import { until } from '../support/world/wait.ts';
 import { updaterVersion } from '../support/world/world.ts';
-import { endWorld, makeWorld, paceS, serves, told } from './scene.ts';
+import { comesWithinMs, endWorld, makeWorld, paceS, serves, told } from './scene.ts';
 
 /** The updater replaces itself: a good one is committed by its first whole run, a bad one is never missed. */
 const world = makeWorld();
 /** Three tries, a second apart, and what a loaded machine adds. */
-const comesWithinMs = 90_000;
 
 interface Bad {
   readonly version: string;
@@ -38,7 +37,7 @@ const bad: readonly Bad[] = [
   },
   {
     version: '1.1.3',
-    how: 'can not read the record',
+    how: 'cannot read the record',
     outcome: 'refused',
     reason: 'probe-failed',
     text: /ended with 1 and did not say how it went/,
@@ -69,7 +68,7 @@ const bad: readonly Bad[] = [
     how: 'reaches no server, which the one before it does',
     outcome: 'rolled-back',
     reason: 'server-not-reached',
-    text: /which the updater before it could and can/,
+    text: /which the previous updater could reach and still can/,
   },
   {
     version: '1.1.9',

@@ -5,8 +5,7 @@ import { applianceViewShape } from '../../server-lite/operator/shapes.ts';
 import { stateOf } from '../support/killing/look.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
-import { until } from '../support/world/wait.ts';
-import { comesWithinMs, endWorld, makeWorld, paceS, serves } from './scene.ts';
+import { endWorld, makeWorld, paceS, patient, serves, trialOf, untilOf } from './scene.ts';
 
 const name = 'quay';
 const world = makeWorld();
@@ -28,7 +27,7 @@ const put = ({ path, version }: Built) => copyFileSync(path, join(stick, `app-${
 
 /** Until the status tells this of a file on the stick. */
 const told = (version: string, text: string) =>
-  until(`${version} on the stick is told of`, comesWithinMs, async () => {
+  untilOf(here().box, `tells of ${version} on the stick`, async () => {
     const found = (await here().box.status()).sticks?.find((one) => one.path.includes(version));
     return found?.text.includes(text) ? found : null;
   });
@@ -39,8 +38,8 @@ beforeAll(async () => {
   const older = await world.builder.app('1.0.52');
   await world.publish(older);
   const newer = await world.builder.app('1.0.54');
-  const options = { trial: { healthyMs: 500, deadlineMs: 30_000 }, settings: { sampleMs: 100, sticks: [media] } };
-  const box = await world.addAppliance(name, { timerMs: 1_000, ...options });
+  const options = { trial: trialOf(500), settings: { ...patient, sticks: [media] } };
+  const box = await world.addAppliance(name, options);
   scene.now = { box, port: Number(new URL(world.server.url).port), older, newer };
   await box.powerOn();
   await serves(box, '1.0.49');
@@ -91,7 +90,7 @@ describe('what may be installed, and who says so', () => {
     await serves(box, '1.0.52');
     await told('1.0.54', 'does not come by itself');
     await told('1.0.53', 'does not come by itself');
-    const view = await until('the server knows', comesWithinMs, async () => {
+    const view = await untilOf(box, 'tells the server of it', async () => {
       const found = await world.server.appliance(name);
       return found.reported.updater.app?.version === '1.0.52' ? found : null;
     });

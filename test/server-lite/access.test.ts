@@ -59,6 +59,8 @@ describe('the routes', () => {
         expect([method, asked, response.status]).toEqual([method, asked, 401]);
         if (method !== 'HEAD') expect(code(await response.json())).toBe(refusal);
       }
+      // Wrong tokens in a row make their peer wait; a right one ends the row.
+      expect((await bench.api('GET', '/api/releases')).status).toBe(200);
     }
   });
 
@@ -97,12 +99,34 @@ describe('Host and Origin', () => {
 describe('listening', () => {
   const tls = { cert: Buffer.from(''), key: Buffer.from('') };
   it('beyond loopback needs TLS and a name, and then nothing is read without the token', () => {
-    const asked = { host: '0.0.0.0', port: 0, tls: null, publicUrl: null };
+    const asked = { host: '0.0.0.0', port: 0, tls: null, publicUrls: [] };
     expect(() => listenPolicy(asked)).toThrow(expect.objectContaining({ code: 'not-loopback-without-tls' }));
     expect(() => listenPolicy({ ...asked, tls })).toThrow(
       expect.objectContaining({ code: 'not-loopback-without-tls' }),
     );
-    expect(listenPolicy({ ...asked, tls, publicUrl: 'https://holdfast.example' }).openReading).toBe(false);
-    expect(listenPolicy({ ...asked, host: '127.0.0.1' }).openReading).toBe(true);
+    expect(listenPolicy({ ...asked, tls, publicUrls: ['https://holdfast.example'] }).openReading).toBe(false);
+  });
+
+  it('is open to this host only where that was said of a server that nobody else reaches', () => {
+    const asked = { host: '127.0.0.1', port: 0, tls: null, publicUrls: [] };
+    expect(listenPolicy(asked).openReading).toBe(false);
+    expect(listenPolicy({ ...asked, openToThisHost: true }).openReading).toBe(true);
+    const named = { ...asked, openToThisHost: true, publicUrls: ['http://localhost:8080'] };
+    expect(listenPolicy(named).openReading).toBe(true);
+    for (const reached of [
+      { host: '0.0.0.0', tls, publicUrls: ['https://holdfast.example'] },
+      { publicUrls: ['https://holdfast.example'] },
+      { publicUrls: ['http://localhost', 'http://holdfast.example'] },
+      { trustedProxies: ['127.0.0.1'] },
+    ]) {
+      expect(() => listenPolicy({ ...asked, openToThisHost: true, ...reached })).toThrow(
+        expect.objectContaining({ code: 'open-to-this-host-alone' }),
+      );
+    }
+  });
+
+  it.each(['proxy.example', '10.0.0.0/33', '::1/0', 'loopback', ''])('takes no trusted proxy %j', (proxy) => {
+    const asked = { host: '127.0.0.1', port: 0, tls: null, publicUrls: [], trustedProxies: [proxy] };
+    expect(() => listenPolicy(asked)).toThrow(expect.objectContaining({ code: 'trusted-proxy-invalid' }));
   });
 });

@@ -4,7 +4,7 @@ import type { ApplianceClient } from '../support/appliance-client.ts';
 import { TestServer } from '../support/test-server.ts';
 
 async function withAlpha() {
-  const bench = await TestServer.start();
+  const bench = await TestServer.start([], { openToThisHost: true });
   const manifest = await bench.publish('1.0.53');
   const alpha = await bench.appliance('alpha');
   for (const role of ['updater', 'agent'] as const) await alpha.checkIn(role);
@@ -49,7 +49,7 @@ describe('S31: a release that was tried and never succeeded', () => {
     expect(await (await fetch(`${bench.url}/`)).text()).toContain(text);
   });
 
-  it.each(['floor', 'incompatible'])('is an alert at once where trying again can not help: %s', async (reason) => {
+  it.each(['floor', 'incompatible'])('is an alert at once where trying again cannot help: %s', async (reason) => {
     const { bench, tell } = await withAlpha();
     await using _ = bench;
     await tell('release-refused', reason);

@@ -19,7 +19,7 @@ const refused = async (answer: Promise<{ status: number; body: unknown }>) => {
 
 /** `alpha` and `beta` on 1.0.52, with 1.0.49 and 1.0.54 published beside it. */
 async function withFleet() {
-  const bench = await TestServer.start();
+  const bench = await TestServer.start([], { openToThisHost: true });
   const manifests: Record<string, string> = {};
   for (const version of ['1.0.49', '1.0.52', '1.0.54']) manifests[version] = await bench.publish(version);
   const enrol = async (name: string): Promise<ApplianceClient> => {
@@ -81,7 +81,7 @@ describe('a release that is assigned to one appliance', () => {
     const quarantine = [manifests['1.0.54'] ?? ''];
     expect(await desired(alpha, { quarantine })).toMatchObject({
       release: null,
-      reasons: ['app 1.0.54 is assigned to it, and in quarantine here: it was tried and did not prove itself'],
+      reasons: ['app 1.0.54 is assigned to it, and in quarantine here'],
     });
   });
 
@@ -143,17 +143,24 @@ describe('the command line and the dashboard', () => {
     const printed: string[] = [];
     const config = join(bench.directory, 'cli.json');
     const tokenFile = join(bench.directory, 'token');
-    writeFileSync(tokenFile, bench.token);
-    writeFileSync(config, JSON.stringify({ url: bench.url, tokenFile }));
+    writeFileSync(tokenFile, bench.token, { mode: 0o600 });
+    writeFileSync(config, JSON.stringify({ url: bench.url, tokenFile }), { mode: 0o600 });
+    const surroundings = {
+      output: {},
+      sleep: () => Promise.resolve(),
+      askToken: () => Promise.reject(new Error('nobody is there')),
+      version: '1',
+      places: { directory: bench.directory, config },
+      root: bench.directory,
+    };
     const run = (...words: string[]) => {
       const print = (text: string) => void printed.push(text);
-      const sleep = () => Promise.resolve();
-      const program = makeProgram({ print, sleep, version: '1', config, root: bench.directory });
+      const program = makeProgram({ ...surroundings, print });
       return program.parseAsync(words, { from: 'user' });
     };
     await run('fleet', 'assign', 'alpha', '1.0.49');
     expect(printed[0]).toBe(
-      'alpha is assigned app 1.0.49. App 1.0.49 is assigned to it, although it has 1.0.52. App 1.0.49 is offered to it.',
+      'alpha: App 1.0.49 is assigned to it, although it has 1.0.52. App 1.0.49 is offered to it.',
     );
     expect(await (await fetch(`${bench.url}/`)).text()).toContain('assigned: app 1.0.49');
     await run('fleet');

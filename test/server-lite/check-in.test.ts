@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { checkInPath } from '../../protocol/check-in.ts';
+import { checkInPath, problemShape } from '../../protocol/check-in.ts';
+import { keyIdOf } from '../../protocol/ids.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { signRequest } from '../../protocol/trust/http-signature.ts';
 import type { ApplianceClient } from '../support/appliance-client.ts';
@@ -24,11 +25,13 @@ describe('who may check in (S52)', () => {
     expect([reply.status, code(reply.body), reply.signed]).toEqual([401, 'key-missing', false]);
   });
 
-  it('refuses a key that was never enrolled', async () => {
+  it('tells a key that was never enrolled so, signed, and names the key', async () => {
     await using bench = await withServer();
     const client = await bench.appliance('alpha');
-    const reply = await client.send(checkInPath, client.request('agent'), generateKeyPair());
-    expect([reply.status, code(reply.body), reply.signed]).toEqual([401, 'key-unknown', false]);
+    const stranger = generateKeyPair();
+    const reply = await client.send(checkInPath, client.request('agent'), stranger);
+    expect([reply.status, code(reply.body), reply.signed]).toEqual([401, 'key-unknown', true]);
+    expect(problemShape.parse(reply.body).key).toBe(keyIdOf(Buffer.from(stranger.publicKey, 'hex')));
   });
 
   it("refuses a signature that another appliance's key made in this one's name", async () => {
@@ -52,7 +55,7 @@ describe('who may check in (S52)', () => {
     const client = await bench.appliance('alpha');
     await bench.api('POST', '/api/appliances/alpha/keys/agent/revoke');
     const reply = await client.tryCheckIn('agent');
-    expect([reply.status, code(reply.body), reply.signed]).toEqual([401, 'key-revoked', false]);
+    expect([reply.status, code(reply.body), reply.signed]).toEqual([401, 'key-revoked', true]);
     expect((await client.tryCheckIn('updater')).status).toBe(200);
   });
 
@@ -90,7 +93,7 @@ describe('the counter', () => {
     const request = client.request('agent');
     expect((await client.send(checkInPath, request, client.keys.agent)).status).toBe(200);
     const reply = await client.send(checkInPath, request, client.keys.agent);
-    expect(reply).toEqual({ status: 409, body: { code: 'counter-too-low', next: 2 }, signed: true });
+    expect(reply).toMatchObject({ status: 409, body: { code: 'counter-too-low', next: 2 }, signed: true });
   });
 
   it('does not go back when the server was restarted', async () => {
@@ -108,24 +111,33 @@ describe('the counter', () => {
     await using bench = await withServer();
     const client = await bench.appliance('alpha');
     for (let i = 0; i < 5; i += 1) {
+      const { seq } = client;
       await client.checkIn('agent');
-      await client.tryCheckIn('agent', { seq: 1 });
+      // Another one with the same counter: one device signs one only, and the same one again shows nothing.
+      await client.tryCheckIn('agent', { seq: seq.agent, boot: `boot-of-the-other-${i}` });
     }
     expect((await bench.show('alpha')).state).toBe('attention');
-    expect((await bench.show('alpha')).sentence).toMatch(/two devices use its key/i);
+    expect((await bench.show('alpha')).sentence).toMatch(/^two machines have used its identity/i);
   });
 });
 
 describe('events', () => {
-  it('acknowledges what is stored without a gap, and a repetition changes nothing', async () => {
+  it('acknowledges what came by its id, asks for what must have been before it, and a repetition changes nothing', async () => {
     await using bench = await withServer();
     const client = await bench.appliance('alpha');
     const events = ['one', 'two', 'three'].map((name) => client.event('agent', record(name)));
-    expect((await client.checkIn('agent', { events: [events[2], events[0]] })).ackUpto).toBe(1);
-    expect((await client.checkIn('agent', { events: [events[1], events[0]] })).ackUpto).toBe(3);
-    expect((await client.checkIn('agent', { events })).ackUpto).toBe(3);
+    const ids = events.map(({ id }) => id);
+    const first = await client.checkIn('agent', { events: [events[2], events[0]] });
+    expect([first.stored, first.offerFrom, first.ackUpto]).toEqual([[ids[0], ids[2]], 2, 1]);
+    const second = await client.checkIn('agent', { events: [events[1], events[0]] });
+    expect([second.stored, second.offerFrom, second.ackUpto]).toEqual([[ids[0], ids[1]], undefined, 2]);
+    const third = await client.checkIn('agent', { events });
+    expect([third.stored, third.offerFrom, third.ackUpto]).toEqual([ids, undefined, 3]);
     const { body } = await bench.api('GET', '/api/appliances/alpha/records');
-    expect(body).toEqual({ records: ['one', 'two', 'three'].map((name, i) => ({ n: i + 1, name, sha256: digest })) });
+    expect(body).toEqual({
+      next: null,
+      records: ['one', 'two', 'three'].map((name, i) => ({ n: i + 1, name, sha256: digest })),
+    });
   });
 
   it('keeps acknowledged events over a restart', async () => {
@@ -150,10 +162,10 @@ describe('events', () => {
     expect(answer.orders).toHaveLength(1);
     expect(answer.ackUpto).toBe(3);
     const { body } = await bench.api('GET', '/api/events?appliance=alpha&kind=fault');
-    expect(JSON.stringify(body)).toContain('can not be read');
+    expect(JSON.stringify(body)).toContain('cannot be read');
   });
 
-  it('S35: an event whose meaning can not be applied is stored, and orders go out all the same', async () => {
+  it('S35: an event whose meaning cannot be applied is stored, and orders go out all the same', async () => {
     await using bench = await withServer();
     const client = await bench.appliance('alpha');
     await bench.sendOrder('alpha', 'identify');
@@ -176,7 +188,7 @@ describe('the answer', () => {
     await using bench = await withServer();
     const client = await bench.appliance('alpha');
     const { etag } = await client.checkIn('updater');
-    expect(await client.tryCheckIn('updater', { etag })).toEqual({ status: 204, body: null, signed: true });
+    expect(await client.tryCheckIn('updater', { etag })).toMatchObject({ status: 204, body: null, signed: true });
     const events = [client.event('updater', { kind: 'note', text: 'hello' })];
     expect((await client.tryCheckIn('updater', { etag, events })).status).toBe(200);
   });
@@ -201,7 +213,7 @@ describe('the answer', () => {
     expect(updater.desired).toMatchObject({ release: null, path: '/releases', reasons: ['no rollout is under way'] });
   });
 
-  it('signs its refusal of a check-in that it can not read', async () => {
+  it('signs its refusal of a check-in that it cannot read', async () => {
     await using bench = await withServer();
     const client = await bench.appliance('alpha');
     const reply = await client.send(checkInPath, 'no JSON', client.keys.agent);
@@ -226,10 +238,8 @@ describe('presence', () => {
     const client = await bench.appliance('alpha');
     await client.checkIn('agent');
     const view = await bench.show('alpha');
-    expect([view.state, view.why]).toEqual([
-      'blocked',
-      'Its updater does not check in (it never did), so nothing can be installed.',
-    ]);
+    expect([view.state, view.sentence, view.why]).toEqual(['blocked', expect.stringMatching(/does not check in$/), '']);
+    expect(view.reasons).toContain('its updater does not check in (it never did), so nothing can be installed');
   });
 
   it('remembers over a restart who was last seen when', async () => {

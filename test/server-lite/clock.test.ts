@@ -53,7 +53,7 @@ describe('S44: a clock', () => {
   });
 
   it('is told by the server to whoever looks at the appliance', async () => {
-    await using bench = await TestServer.start();
+    await using bench = await TestServer.start([], { openToThisHost: true });
     await bench.publish('1.0.53');
     const alpha = await bench.appliance('alpha');
     await alpha.checkIn('updater');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { html } from '../../server-lite/dashboard/markup.ts';
+import { html } from '../../protocol/html.ts';
 import { TestServer } from '../support/test-server.ts';
 
 async function logIn(bench: TestServer, token: string): Promise<Response> {
@@ -14,7 +14,7 @@ async function session(bench: TestServer): Promise<{ cookie: string; csrf: strin
 }
 
 describe('the dashboard', () => {
-  it('shows appliances, orders and rollouts without a token, and offers no changes', async () => {
+  it('shows appliances, orders and rollouts without a token where that was asked for, and offers no changes', async () => {
     await using bench = await TestServer.start();
     await bench.publish('1.0.52');
     const client = await bench.appliance('alpha');
@@ -39,10 +39,10 @@ describe('the dashboard', () => {
     const page = await (await fetch(`${bench.url}/fragment`)).text();
     expect(page).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
     expect(page).not.toMatch(/<script|<img|<b onclick/);
-    expect(html`${'<a href="x">'}`.text).toBe('&lt;a href=&quot;x&quot;&gt;');
+    expect(html`${'<a href="x">'}`.markup).toBe('&lt;a href=&quot;x&quot;&gt;');
   });
 
-  it('runs nothing but its own script, and can not be framed', async () => {
+  it('runs nothing but its own script, and cannot be framed', async () => {
     await using bench = await TestServer.start();
     const { headers } = await fetch(`${bench.url}/`);
     const policy = headers.get('content-security-policy') ?? '';
@@ -52,12 +52,16 @@ describe('the dashboard', () => {
     expect([script.status, script.headers.get('content-type')]).toEqual([200, 'text/javascript; charset=utf-8']);
   });
 
-  it('lets nobody in with a wrong token, and makes guessers wait', async () => {
+  it('lets nobody in with a wrong token, makes guessers wait, and always looks at the right one', async () => {
     await using bench = await TestServer.start();
     for (let i = 0; i < 5; i += 1) expect((await logIn(bench, 'hfo_wrong')).status).toBe(401);
-    expect((await logIn(bench, bench.token)).status).toBe(429);
-    bench.clock.aheadMs += 3_000;
+    const delayed = await logIn(bench, 'hfo_wrong');
+    expect([delayed.status, delayed.headers.get('retry-after')]).toEqual([429, '2']);
     expect((await logIn(bench, bench.token)).status).toBe(303);
+    for (let i = 0; i < 5; i += 1) expect((await logIn(bench, 'hfo_wrong')).status).toBe(401);
+    expect((await logIn(bench, 'hfo_wrong')).status).toBe(429);
+    bench.clock.aheadMs += 3_000;
+    expect((await logIn(bench, 'hfo_wrong')).status).toBe(401);
   });
 
   it('changes something only with the cookie and the CSRF token of the same session', async () => {

@@ -15,7 +15,7 @@ async function withRoot(): Promise<TestServer> {
 }
 
 describe('a claim', () => {
-  it('can not be made before there is a root to trust', async () => {
+  it('cannot be made before there is a root to trust', async () => {
     await using bench = await TestServer.start();
     const answer = await bench.api('POST', '/api/claims', { name: 'alpha', site: 'Hall 3' });
     expect([answer.status, code(answer.body)]).toEqual([409, 'no-root-yet']);

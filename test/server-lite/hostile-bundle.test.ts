@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { problemShape } from '../../protocol/check-in.ts';
+import { cpuStopwatch } from '../support/cpu-time.ts';
 import { archiveCases } from '../support/hostile/archive-cases.ts';
 import { contentCases } from '../support/hostile/content-cases.ts';
 import { frameCases, withFrame } from '../support/hostile/frame-cases.ts';
@@ -52,9 +53,9 @@ afterAll(() => bench[Symbol.asyncDispose]());
 async function expectRefused(path: string, codes: readonly string[]): Promise<void> {
   const shelf = join(bench.data, 'releases');
   const before = treeDigest(shelf);
-  const startMs = performance.now();
+  const busyMs = cpuStopwatch();
   const answer = await bench.upload(path);
-  expect(performance.now() - startMs).toBeLessThan(busyMsMax);
+  expect(busyMs()).toBeLessThan(busyMsMax);
   expect([answer.status, answer.body]).toEqual([422, expect.anything()]);
   const problem = problemShape.parse(answer.body);
   expect(codes).toContain(problem.code);
@@ -64,7 +65,11 @@ async function expectRefused(path: string, codes: readonly string[]): Promise<vo
 
 describe('publishing, by somebody who can sign', () => {
   it.each(manifestCases)('refuses a manifest with $name', async ({ version }) => {
-    await expectRefused(join(bundles, `${version}.hfb`), ['bundle-malformed', 'chunk-corrupt']);
+    await expectRefused(join(bundles, `${version}.hfb`), [
+      'bundle-malformed',
+      'chunk-corrupt',
+      'release-not-startable',
+    ]);
   });
 
   it.each(chunkCases)('refuses a frame $name', async ({ version }) => {

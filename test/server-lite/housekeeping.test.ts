@@ -17,7 +17,7 @@ describe('housekeeping', () => {
   it('removes claim codes that nobody redeemed in time, and no others', () => {
     const db = openDatabase(join(dir, 'server.db'));
     const claims = claimsOf(db);
-    const claim = { site: 'harbour', root_version: 1, created_at: 0 };
+    const claim = { site: 'harbour', root_version: 1, created_at: 0, for_appliance: null };
     claims.add({ ...claim, name: 'late', secret_hash: 'a'.repeat(64), expires_at: 999 });
     claims.add({ ...claim, name: 'in-time', secret_hash: 'b'.repeat(64), expires_at: 1_001 });
     expect(keepHouse(db, 1_000)).toEqual({ claims: 1 });

@@ -34,10 +34,7 @@ describe("the commands that the builder's program carries out", () => {
     '%s explains itself',
     async (words) => {
       const { stdout, exitCode } = await run(...words.split(' '), '--help');
-      expect([exitCode, stdout]).toEqual([
-        0,
-        expect.stringContaining(`Usage: holdfast-image ${words.replace('release ', '')}`),
-      ]);
+      expect([exitCode, stdout]).toEqual([0, expect.stringContaining(`Usage: holdfast ${words}`)]);
     },
   );
 

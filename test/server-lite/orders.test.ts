@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { orderSentence, stepOrder } from '../../server-lite/fleet/order-life.ts';
+import { orderSentence, stepOrder } from '../../server-lite/rules/order-life.ts';
 import type { ApplianceClient } from '../support/appliance-client.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -27,11 +27,26 @@ function crash(client: ApplianceClient, count: number, output: string) {
   return client.checkIn('updater', { events });
 }
 
+describe('the arguments of an order', () => {
+  it.each([
+    ['diagnostic', {}, 'a diagnostic needs query=readings and upTo=NUMBER'],
+    ['diagnostic', { query: 'readings', upTo: 'all' }, 'a diagnostic needs query=readings and upTo=NUMBER'],
+    ['identify', { loudly: 'yes' }, 'identify takes no arguments, and loudly was given'],
+  ])('refuses %s with %j: %s', async (kind, args, message) => {
+    const { bench } = await withAlpha();
+    await using _ = bench;
+    const refused = await bench.api('POST', '/api/orders', { appliance: 'alpha', kind, args });
+    expect(refused.status).toBe(422);
+    expect(refused.body).toMatchObject({ code: 'order-arguments-wrong', message, next: expect.stringContaining(kind) });
+    expect((await bench.api('GET', '/api/orders')).body).toEqual({ orders: [] });
+  });
+});
+
 describe('the life of an order', () => {
   it('is sent until the agent takes it, and ends with what the agent reports', async () => {
     const { bench, client } = await withAlpha();
     await using _ = bench;
-    const { id } = await bench.sendOrder('alpha', 'diagnostic', { args: { query: 'readings' } });
+    const { id } = await bench.sendOrder('alpha', 'diagnostic', { args: { query: 'readings', upTo: '3' } });
     expect((await bench.order(id)).state).toBe('queued');
     for (let i = 0; i < 2; i += 1) expect(client.orderIds(await client.checkIn('agent'))).toEqual([id]);
     expect(await bench.order(id)).toMatchObject({ state: 'sent', deliveries: 2 });
@@ -45,14 +60,14 @@ describe('the life of an order', () => {
   it('signs it with the answer key: appliance, id, kind, arguments and expiry', async () => {
     const { bench, client } = await withAlpha();
     await using _ = bench;
-    const { id } = await bench.sendOrder('alpha', 'diagnostic', { args: { query: 'readings' } });
+    const { id } = await bench.sendOrder('alpha', 'diagnostic', { args: { query: 'readings', upTo: '3' } });
     const [envelope] = (await client.checkIn('agent')).orders;
     if (envelope === undefined) throw new Error('no order');
     expect(client.openOrder(envelope)).toMatchObject({
       id,
       appliance: client.id,
       kind: 'diagnostic',
-      args: { query: 'readings' },
+      args: { query: 'readings', upTo: '3' },
       expiresAtS: expect.any(Number),
     });
   });
@@ -83,7 +98,10 @@ describe('the life of an order', () => {
     await client.checkIn('agent');
     await report(client, id, 'completed');
     const order = await bench.order(id);
-    expect([order.state, order.fault]).toEqual(['sent', 'the appliance reported the state "completed", which is none']);
+    expect([order.state, order.fault]).toEqual([
+      'sent',
+      'the appliance reported the state "completed", which does not exist',
+    ]);
     const { body } = await bench.api('GET', '/api/events?kind=fault');
     expect(JSON.stringify(body)).toContain('completed');
   });
@@ -178,6 +196,8 @@ describe('sending an order', () => {
     };
     expect(await tried('alpha', 'reboot')).toEqual([403, 'order-kind-needs-operator-key']);
     expect(await tried('alpha', 'dance')).toEqual([422, 'order-kind-unknown']);
+    const near = await bench.api('POST', '/api/orders', { appliance: 'alpha', kind: 'run-cheks' });
+    expect(near.body).toMatchObject({ message: 'there is no order run-cheks (did you mean run-checks?)' });
     expect(await tried('nobody', 'identify')).toEqual([404, 'appliance-unknown']);
   });
 
@@ -208,5 +228,8 @@ describe('the table of order states', () => {
     const order = { state: 'sent', error: null, fault: null } as const;
     expect(orderSentence({ ...order, crashes: 1 })).toBe('sent; the agent has crashed 1 time since');
     expect(orderSentence({ ...order, crashes: 0 })).toBe('sent');
+    expect(orderSentence({ ...order, state: 'succeeded', crashes: 8 })).toBe(
+      'succeeded; before that, the agent crashed 8 times',
+    );
   });
 });

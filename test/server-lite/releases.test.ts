@@ -1,13 +1,14 @@
-import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { openRepository, revokeRelease } from '../../image/repository.ts';
+import { revokeRelease } from '../../image/repository.ts';
 import { sha256 } from '../../protocol/digest.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { trustRoot, updateSnapshot, updateTargets, updateTimestamp } from '../../protocol/trust/tuf.ts';
 import { findTarget, issuedAtOf, verifyTarget } from '../../protocol/trust/tuf-targets.ts';
 import { parseRange } from '../../server-lite/release/serve-files.ts';
+import { newRepository } from '../support/new-repository.ts';
 import { TestServer } from '../support/test-server.ts';
 
 const code = (body: unknown) => z.object({ code: z.string() }).parse(body).code;
@@ -56,6 +57,37 @@ describe('publishing', () => {
     expect(await shelf(bench)).toEqual(before);
   });
 
+  it.each<[string, (path: string) => Promise<void>]>([
+    ['is gone', (path) => rm(path)],
+    ['is empty', (path) => writeFile(path, '')],
+    ['was cut to half', async (path) => truncate(path, Math.floor((await stat(path)).size / 2))],
+    ['is rubbish of the same size', async (path) => writeFile(path, Buffer.alloc((await stat(path)).size, 7))],
+    [
+      'is a directory',
+      (path) =>
+        rm(path)
+          .then(() => mkdir(path))
+          .then(() => undefined),
+    ],
+  ])('again puts back a file of the release that %s, and says so', async (_, damage) => {
+    await using bench = await TestServer.start();
+    const built = await bench.build('1.0.52');
+    await bench.upload(built.path);
+    const files = async () =>
+      Object.fromEntries(Object.entries(await shelf(bench)).filter(([name]) => !name.startsWith('metadata/')));
+    const before = await files();
+    const folder = (name: string) => join(bench.data, 'releases', name);
+    for (const path of [
+      join(folder('bundles'), 'app-1.0.52.hfb'),
+      join(folder('targets'), `${built.manifest}.app-1.0.52.manifest.json`),
+    ]) {
+      await damage(path);
+      const again = await bench.upload(built.path);
+      expect([again.status, again.body]).toMatchObject([200, { outcome: 'restored' }]);
+      expect(await files()).toEqual(before);
+    }
+  });
+
   it('S10: refuses a bundle with a changed byte anywhere, and a failed publication changes nothing', async () => {
     await using bench = await TestServer.start();
     await bench.publish('1.0.49');
@@ -96,7 +128,7 @@ describe('publishing', () => {
       snapshot: generateKeyPair().publicKey,
       timestamp: generateKeyPair().publicKey,
     };
-    const repository = await openRepository({
+    const repository = await newRepository({
       dir: join(bench.directory, 'foreign'),
       serverKeys: foreign,
       now: () => new Date(),
@@ -109,9 +141,24 @@ describe('publishing', () => {
     await using bench = await TestServer.start();
     await bench.publish('1.0.49');
     const { serverKeys, now } = await bench.repository();
-    const other = await openRepository({ dir: join(bench.directory, 'other'), serverKeys, now });
+    const other = await newRepository({ dir: join(bench.directory, 'other'), serverKeys, now });
     const answer = await bench.upload((await bench.build('1.0.52', 'app', other)).path);
     expect([answer.status, code(answer.body)]).toEqual([422, 'bundle-untrusted']);
+  });
+
+  it('says of a bundle whose list has expired that it must be signed again', async () => {
+    await using bench = await TestServer.start();
+    await bench.publish('1.0.49');
+    const { path } = await bench.build('1.0.52');
+    bench.clock.aheadMs += 380 * 86_400_000;
+    expect(await bench.upload(path)).toMatchObject({
+      status: 422,
+      body: {
+        code: 'bundle-untrusted',
+        message: expect.stringMatching(/^the signed list of the bundle \(version \d+\) expired on 20\d\d-/),
+        next: expect.stringMatching(/^sign it again: holdfast release build/),
+      },
+    });
   });
 
   it('takes releases in another order than they were built in: the newer targets decide', async () => {

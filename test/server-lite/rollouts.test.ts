@@ -69,10 +69,35 @@ describe('a rollout', () => {
     await beta.checkIn('updater');
     expect(await version(alpha)).toBeNull();
     await beta.checkIn('updater');
+    // What the agent said last, the one of before said.
+    expect(await version(alpha)).toBeNull();
+    await beta.checkIn('agent');
     expect(await version(alpha)).toBe('1.0.52');
     expect(await bench.rollout(id)).toMatchObject({ stage: 'everyone', proven: ['beta'] });
     await prove(alpha, '1.0.52');
     expect((await bench.rollout(id)).stage).toBe('done');
+  });
+
+  it('sends the very version once more to an appliance that lost it, and that alone', async () => {
+    const { bench, clients, manifests } = await withFleet(['alpha', 'beta'], ['1.0.52', '1.0.54']);
+    await using _ = bench;
+    await bench.rollOut('1.0.52', ['beta']);
+    const [alpha, beta] = clients;
+    await prove(beta, '1.0.52');
+    await prove(alpha, '1.0.52');
+    const safe = { health: { status: 'fail' as const, row: 'safe', agentAlive: false } };
+    expect(await desired(alpha, safe)).toMatchObject({
+      release: { version: '1.0.52', manifest: manifests['1.0.52'] },
+      reasons: ['it had app 1.0.52 and is in safe mode: it is sent again', 'app 1.0.52 is offered to it'],
+    });
+    expect(await desired(beta)).toMatchObject({ release: null });
+    await bench.api('POST', '/api/appliances/beta/assign', { version: '1.0.52' });
+    expect((await desired(beta, safe))?.reasons).toContain(
+      'app 1.0.52 is assigned to it, and is in safe mode: it is sent again',
+    );
+    // What runs is newer: an older one is no repair.
+    if (alpha !== undefined) alpha.have = { app: { version: '1.0.54', slot: '1' } };
+    expect(await desired(alpha, safe)).toMatchObject({ release: null });
   });
 
   it.each([
@@ -96,6 +121,27 @@ describe('a rollout', () => {
     expect(await version(alpha)).toBe('1.0.52');
   });
 
+  it('is not proven by a canary that had it before and crashes again and again, though it works in between', async () => {
+    const { bench, clients } = await withFleet(['alpha', 'beta'], ['1.0.52']);
+    await using _ = bench;
+    const [alpha, beta] = clients;
+    if (beta === undefined) throw new Error('no beta');
+    beta.have = { app: { version: '1.0.52', slot: 'factory' } };
+    const { id } = await bench.rollOut('1.0.52', ['beta']);
+    const crashing = { health: { status: 'ok' as const, row: 'idle', agentAlive: true, verdict: 'blocked' } };
+    for (let i = 0; i < 4; i += 1) {
+      await beta.checkIn('updater', crashing);
+      await beta.checkIn('agent');
+    }
+    expect(await version(alpha)).toBeNull();
+    expect(await bench.rollout(id)).toMatchObject({
+      state: 'running',
+      sentence: expect.stringContaining('waits: its canary beta has it, and is not healthy now'),
+    });
+    await prove(beta, '1.0.52');
+    expect(await version(alpha)).toBe('1.0.52');
+  });
+
   it('S19: has at least one canary in a fleet of any size, the same one each time', async () => {
     const { bench, clients } = await withFleet(['alpha', 'beta', 'gamma'], ['1.0.52', '1.0.53']);
     await using _ = bench;
@@ -114,7 +160,7 @@ describe('a rollout', () => {
     bench.clock.aheadMs += 3_600_000;
     const answer = await desired(clients[0]);
     expect(answer?.reasons).toEqual([
-      'app 1.0.52 waits until its canary beta has proven it, whose updater does not check in',
+      'app 1.0.52 waits until its canary beta has proven it, but the updater there does not check in',
     ]);
   });
 
@@ -141,6 +187,7 @@ describe('a rollout', () => {
     const { id } = await bench.rollOut('1.0.53', ['alpha', 'beta']);
     const [alpha, beta] = clients;
     if (alpha === undefined) throw new Error('no alpha');
+    expect(await version(alpha)).toBe('1.0.53');
     const text = '1.0.53 was rolled back: its progress stood still (stalled). 1.0.52 runs again.';
     await rolledBack(alpha, manifests['1.0.53'] ?? '', 'stalled', text);
     expect(await bench.rollout(id)).toMatchObject({ state: 'paused', reason: `alpha: ${text}` });
@@ -156,6 +203,7 @@ describe('a rollout', () => {
     const [alpha, beta] = clients;
     if (alpha === undefined) throw new Error('no alpha');
     const quarantine = [manifests['1.0.53'] ?? ''];
+    expect(await version(alpha)).toBe('1.0.53');
     await rolledBack(alpha, quarantine[0] ?? '', 'stalled', 'it stalled');
     await bench.api('POST', `/api/rollouts/${id}/resume`);
     expect(await version(beta)).toBe('1.0.53');
@@ -163,6 +211,27 @@ describe('a rollout', () => {
       release: null,
       reasons: ['app 1.0.53 is in quarantine here: it was tried and did not prove itself'],
     });
+  });
+
+  it.each([
+    ['by-hand', 'a person went back from it'],
+    ['inconclusive', 'its trial could not be judged'],
+    ['stalled', 'it was tried and did not prove itself'],
+  ])('says of a release that was rolled back (%s) that %s', async (reason, why) => {
+    const { bench, clients, manifests } = await withFleet(['alpha'], ['1.0.53']);
+    await using _ = bench;
+    const { id } = await bench.rollOut('1.0.53', ['alpha']);
+    const [alpha] = clients;
+    if (alpha === undefined) throw new Error('no alpha');
+    expect(await version(alpha)).toBe('1.0.53');
+    const quarantine = [manifests['1.0.53'] ?? ''];
+    await rolledBack(alpha, quarantine[0] ?? '', reason, 'it went back');
+    await bench.api('POST', `/api/rollouts/${id}/resume`);
+    const reasons = [`app 1.0.53 is in quarantine here: ${why}`];
+    expect((await desired(alpha, { quarantine }))?.reasons).toContain(reasons[0]);
+    const view = await bench.show('alpha');
+    expect(view.reasons).toContain(reasons[0]);
+    expect(view.quarantined).toEqual([{ manifest: quarantine[0], release: 'app 1.0.53' }]);
   });
 
   it.each([
@@ -176,6 +245,7 @@ describe('a rollout', () => {
     const { bench, clients, manifests } = await withFleet(['alpha'], ['1.0.53']);
     await using _ = bench;
     const { id } = await bench.rollOut('1.0.53', ['alpha']);
+    expect(await version(clients[0])).toBe('1.0.53');
     const manifest = manifests['1.0.53'] ?? '';
     const release = { tx: 1, component: 'app' as const, manifest, version: '1.0.53', from: '1.0.49', reason };
     await clients[0]?.checkIn('updater', {
@@ -193,11 +263,11 @@ describe('a rollout', () => {
     const view = await bench.show('beta');
     expect([view.state, view.sentence]).toEqual([
       'blocked',
-      'On 1.0.49, and its updater does not check in; 1.0.52 can not reach it',
+      'On 1.0.49, and its updater does not check in; 1.0.52 cannot reach it',
     ]);
-    expect(view.why).toBe(
-      'Its updater does not check in (not for 60 s), so nothing can be installed. App 1.0.52 is ready for it.',
-    );
+    // What its sentence says is not said again.
+    expect(view.why).toBe('App 1.0.52 is ready for it.');
+    expect(view.reasons).toContain('its updater does not check in (not for 60 s), so nothing can be installed');
   });
 
   it('refuses to start with a release that is not published, or for nobody', async () => {

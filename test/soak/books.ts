@@ -1,4 +1,4 @@
-import { trialsKeptMax } from '../../updater/steps/kept-trials.ts';
+import { trialsKeptMax } from '../../updater/outcome/kept-trials.ts';
 import type { Aside, Readings, Sight } from './sight.ts';
 
 /** What a person gave up: the data after this reading, for the data that this transaction's switch had copied. */

@@ -5,11 +5,11 @@ import { z } from 'zod';
 import type { SlotName } from '../../protocol/component.ts';
 import { committedName, committedShape } from '../../protocol/seal.ts';
 import { type Row, rows } from '../../protocol/state-record.ts';
+import { databaseName, snapshotDirectory } from '../../updater/agent-data/snapshot.ts';
 import { realFiles } from '../../updater/effects/files.ts';
-import { readUpdaterEnds } from '../../updater/launch-end.ts';
-import { readRecord } from '../../updater/record-store.ts';
+import { readUpdaterEnds } from '../../updater/launch/end.ts';
+import { readRecord } from '../../updater/record/record-store.ts';
 import { verifyInstalled } from '../../updater/release/verify-slot.ts';
-import { databaseName, snapshotDirectory } from '../../updater/steps/snapshot.ts';
 import { askUpdater, isCommittedSound, stateOf, wakeUpdater } from '../support/killing/look.ts';
 import { changeSettings } from '../support/killing/own-settings.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
@@ -38,7 +38,7 @@ const intoRowMsMax = 100;
 const windowMs = 60 * 60_000;
 
 const placeShape = z.object({ row: z.enum(rows), transaction: z.object({ component: z.string() }).nullable() });
-const answerShape = z.object({ id: z.string(), outcome: z.string(), text: z.string() });
+const answerShape = z.object({ id: z.string(), outcome: z.string(), text: z.string(), open: z.boolean().optional() });
 
 /** One appliance, struck again and again. */
 export class Lane {
@@ -104,7 +104,7 @@ export class Lane {
         const same = [...good, ...bad, ...rewriting].filter(({ version }) => version === app.committed.version);
         this.#install(same.length > 0 ? same : good);
       }
-      if (row !== 'idle' || this.#isAskedFor() || this.box.agentPid() === null) return null;
+      if (row !== 'idle' || this.#isAskedFor() || this.#isBeginning() || this.box.agentPid() === null) return null;
       if (isOfUpdater(flow) && !this.#hasRunUpdater(sinceMs)) return null;
       // Thrown again and again where nobody ever notices.
       if (!isCommittedSound(this.box)) throw new Error(`${name}: the committed slot is not whole`);
@@ -214,11 +214,21 @@ export class Lane {
   }
 
   #requireNotRefused(flow: Flow): void {
+    const answer = this.#answer();
+    if (answer?.outcome === 'refused') throw new Error(`${this.box.options.name}: ${flow} was refused: ${answer.text}`);
+  }
+
+  /** What its own request was answered; null: nothing yet, or a reboot has forgotten it. */
+  #answer(): z.infer<typeof answerShape> | null {
     const path = join(this.box.layout.run, 'last-request.json');
-    if (!existsSync(path)) return;
+    if (!existsSync(path)) return null;
     const answer = answerShape.parse(JSON.parse(readFileSync(path, 'utf8')));
-    if (answer.id === this.#asked && answer.outcome === 'refused')
-      throw new Error(`${this.box.options.name}: ${flow} was refused: ${answer.text}`);
+    return answer.id === this.#asked ? answer : null;
+  }
+
+  /** The updater took the request, which is gone, and its record may not say so yet. */
+  #isBeginning(): boolean {
+    return this.#answer()?.open === true;
   }
 
   #isAskedFor(): boolean {

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { exitDone, exitFailed } from '../../protocol/exit-status.ts';
 import { stateOf } from '../support/killing/look.ts';
+import { orUsage } from '../support/usage.ts';
 import { thinRuntime } from '../support/world/builder.ts';
 import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
@@ -34,21 +36,24 @@ updater itself (killsByUpdaterRow); how transactions of both ended; records chec
 each acknowledged one in one place: the agent's state or the factory agent's, what a failed trial left, or what was put
 aside for data of before. Ends with 1 when one is lost, doubled or changed, or an appliance did not come back.
 `;
-const { values } = parseArgs({
-  options: {
-    cycles: { type: 'string', default: '50' },
-    appliances: { type: 'string', default: '4' },
-    seed: { type: 'string', default: '1' },
-    help: { type: 'boolean', default: false },
-  },
+const { values } = orUsage(usage, () => {
+  return parseArgs({
+    options: {
+      cycles: { type: 'string', default: '50' },
+      appliances: { type: 'string', default: '4' },
+      seed: { type: 'string', default: '1' },
+      help: { type: 'boolean', default: false },
+    },
+  });
 });
-const whole = z.coerce.number().int().min(1);
-const [cycles, appliances, seed] = [values.cycles, values.appliances, values.seed].map((text) => whole.parse(text));
-if (cycles === undefined || appliances === undefined || seed === undefined) throw new RangeError('no numbers');
 if (values.help) {
   process.stdout.write(usage);
-  process.exit(0);
+  process.exit(exitDone);
 }
+const whole = z.coerce.number().int().min(1);
+const { cycles, appliances, seed } = orUsage(usage, () => {
+  return z.object({ cycles: whole, appliances: whole, seed: whole }).parse(values);
+});
 
 const paceS = 0.5;
 const pagePortFirst = 4_300;
@@ -82,9 +87,11 @@ async function found(): Promise<Lane[]> {
 
 /** Whoever does not want to wait for the rest sees what there is; it is not what was asked for, and the exit status says so. */
 let isGivenUp = false;
-process.once('SIGINT', () => {
-  isGivenUp = true;
-});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    isGivenUp = true;
+  });
+}
 
 let serverIsMended: Promise<void> = Promise.resolve();
 
@@ -150,7 +157,7 @@ try {
   const beganMs = performance.now();
   await Promise.all(
     lanes.map((lane, index) =>
-      soak(lane, randomOf((seed ?? 1) + index)).catch((error: unknown) => {
+      soak(lane, randomOf(seed + index)).catch((error: unknown) => {
         troubles.push(troubleOf(error));
       }),
     ),
@@ -180,9 +187,9 @@ try {
     troubles,
   };
   process.stdout.write(`${JSON.stringify(result)}\n`);
-  process.exitCode = lost.length === 0 && troubles.length === 0 && tally.cycles >= cycles ? 0 : 1;
+  process.exitCode = lost.length === 0 && troubles.length === 0 && tally.cycles >= cycles ? exitDone : exitFailed;
 } finally {
   await world.end();
-  if (process.exitCode === 0) rmSync(dir, { recursive: true, force: true });
+  if (process.exitCode === exitDone) rmSync(dir, { recursive: true, force: true });
   else process.stderr.write(`what is left to look at: ${dir}\n`);
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { putAsideDirectory, quarantineDirectory, snapshotDirectory } from '../../updater/steps/snapshot.ts';
+import { putAsideDirectory, quarantineDirectory, snapshotDirectory } from '../../updater/agent-data/snapshot.ts';
 import { ApplianceBox } from '../support/world/appliance-box.ts';
 import { Books } from './books.ts';
 import { randomOf } from './random.ts';

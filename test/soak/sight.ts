@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { putAsideDirectory, quarantineDirectory, snapshotDirectory } from '../../updater/steps/snapshot.ts';
+import { putAsideDirectory, quarantineDirectory, snapshotDirectory } from '../../updater/agent-data/snapshot.ts';
 import { readOnlyDatabase } from '../support/read-only-database.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 

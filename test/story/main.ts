@@ -1,6 +1,9 @@
 import { writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { profileDirectory } from '../../server-lite/cli/profile.ts';
+import { orUsage } from '../support/usage.ts';
 import type { World } from '../support/world/world.ts';
 import { checks } from './checks.ts';
 import type { Observations } from './observations.ts';
@@ -15,22 +18,27 @@ import {
   sceneRollback,
 } from './scenes.ts';
 import { Screen } from './screen.ts';
-import { type Stage, setTheStage } from './stage.ts';
+import { type Stage, type StoryCommands, setTheStage } from './stage.ts';
 import { toldOf } from './told.ts';
 import { failedChecks } from './verdict.ts';
 
 /** `npm start`: tells on real processes how an appliance whose agent is broken gets its fix. */
 
-const { values } = parseArgs({ options: { exit: { type: 'boolean', default: false } } });
+const usage = 'npm start -- [--exit]: tells the story; with --exit it ends, with 0 only if every step ended as told';
+const { values } = orUsage(usage, () => {
+  return parseArgs({ options: { exit: { type: 'boolean', default: false } } });
+});
 const screen = new Screen((text) => process.stdout.write(text), process.stdout.isTTY === true);
 let seen: Observations = {};
 let world: World | null = null;
+let commands: StoryCommands | null = null;
 
 /** Ends everything; a second signal does not wait. */
 let ending = false;
 async function end(code: number): Promise<never> {
   if (ending) process.exit(code);
   ending = true;
+  commands?.remove();
   await world?.end();
   process.exit(code);
 }
@@ -75,14 +83,16 @@ function seconds(ms: number): string {
 }
 
 function theEnd(current: Stage, facts: Facts): void {
-  const { world, first } = current;
+  const { world, first, commands } = current;
   screen.print(
     `blocked for ${seconds(facts.blockedMs)} · fetched in ${seconds(facts.fetchedMs)} · down for ${seconds(facts.downMs)} · rolled back in ${seconds(facts.revertedMs)}`,
   );
   screen.print(`dashboard ${world.server.url} (token ${world.server.token})`);
   screen.print(`field page ${current.pageUrl} (PIN ${first.pin})`);
   if (values.exit) return;
-  screen.print(`try: npx holdfast fleet · kill ${first.agentPid() ?? '(no agent)'} · npx holdfast demo break`);
+  commands.isTold();
+  const { command } = commands;
+  screen.print(`try: ${command} fleet · kill ${first.agentPid() ?? '(no agent)'} · ${command} demo break`);
   screen.print('Ctrl-C ends it all');
 }
 
@@ -92,7 +102,9 @@ async function main(): Promise<void> {
     (begun) => {
       world = begun;
     },
+    profileDirectory(homedir(), process.env.XDG_CONFIG_HOME),
   );
+  commands = stage.commands;
   screen.begin(performance.now());
   screen.print('An agent that crashes on its own update order is brought to a version that works, by an updater');
   screen.print(`that does not need it. Dashboard ${stage.world.server.url} · field page ${stage.pageUrl} · logs:`);
@@ -102,12 +114,19 @@ async function main(): Promise<void> {
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : '';
     screen.print(`the story broke off: ${error instanceof Error ? error.message : String(error)}${cause}`);
+    stage.commands.isTold();
   }
   writeFileSync(join(stage.world.logs, 'observations.json'), JSON.stringify(seen));
   // Over all scenes at once: what a story that broke off has not seen is not as told either.
   const failed = failedChecks(seen);
-  if (failed.length > 0) screen.print(`not as told: ${failed.map(({ name }) => name).join(', ')}`);
-  if (values.exit || failed.length > 0) await end(failed.length > 0 ? 1 : 0);
+  if (failed.length > 0) {
+    const whole = join(stage.world.logs, 'not-as-told.txt');
+    writeFileSync(whole, failed.map(({ name, wrong }) => `${name}: ${wrong}\n`).join(''));
+    screen.print(`not as told: ${failed.map(({ name }) => name).join(', ')}`);
+    screen.print(`what is wrong, in full: ${whole}`);
+    if (!values.exit) screen.print('all of it stays up until Ctrl-C');
+  }
+  if (values.exit) await end(failed.length > 0 ? 1 : 0);
 }
 
 await main();

@@ -35,7 +35,7 @@ export async function page(url: string): Promise<{ status: number; html: string 
 
 export async function historyOf(box: ApplianceBox): Promise<TransactionLine[]> {
   const { stdout } = await box.updaterProgram(['history', '--json']);
-  return z.array(transactionLineShape).parse(JSON.parse(stdout));
+  return stdout.split('\n').flatMap((line) => (line === '' ? [] : [transactionLineShape.parse(JSON.parse(line))]));
 }
 
 export async function whyOf(box: ApplianceBox): Promise<string> {

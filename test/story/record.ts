@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { wrongUsage } from '../support/usage.ts';
 import { observationsShape } from './observations.ts';
 
 /**
@@ -18,7 +19,7 @@ function withoutBulk(_key: string, value: unknown): unknown {
 }
 
 const [file] = process.argv.slice(2);
-if (file === undefined) throw new Error('node test/story/record.ts FILE, with the observations.json of a story');
+if (file === undefined) wrongUsage('node test/story/record.ts FILE, with the observations.json of a story');
 const seen = observationsShape.parse(JSON.parse(readFileSync(file, 'utf8')));
 const recorded = join(import.meta.dirname, 'recorded', 'observations.json');
 writeFileSync(recorded, `${JSON.stringify(JSON.parse(JSON.stringify(seen), withoutBulk), null, 2)}\n`);

@@ -75,7 +75,8 @@ export async function sceneFix(
   });
   const status = await until('1.0.52 answers', sceneMs, async () => {
     const now = await first.status();
-    return now.agent.version === '1.0.52' ? now : null;
+    // The updater's own words follow what it told the server.
+    return now.agent.version === '1.0.52' && now.row === 'idle' ? now : null;
   });
   return { appliance, status, order, ...(await recordsAndReadings(world, 'harbour-1')) };
 }

@@ -1,3 +1,5 @@
+import { cut } from '../../protocol/text.ts';
+
 /** What a person reads: one line a thing, at most 100 columns; everything else goes to the logs. */
 
 const columnsMax = 100;
@@ -14,7 +16,7 @@ function formatLine(elapsedMs: number, { text, checked }: Line): string {
   const time = `${(elapsedMs / 1000).toFixed(1)} s`.padStart(timeColumns - 1).padEnd(timeColumns + 1);
   const mark = checked === undefined ? '' : `${checked.good ? '✓' : '✗'} ${checked.how}`;
   const left = checked === undefined ? text : text.padEnd(storyColumns);
-  return `${time}${left} ${mark}`.trimEnd().slice(0, columnsMax);
+  return cut(`${time}${left} ${mark}`.trimEnd(), columnsMax);
 }
 
 export class Screen {
@@ -52,6 +54,6 @@ export class Screen {
 
   print(text: string): void {
     this.lines += 1;
-    this.#write(`${text.slice(0, columnsMax)}\n`);
+    this.#write(`${cut(text, columnsMax)}\n`);
   }
 }

@@ -1,14 +1,19 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { pathOfProfile, writeProfile } from '../../server-lite/cli/profile.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
-import { checkout, nodeBinary } from '../support/world/checkout.ts';
+import { nodeBinary } from '../support/world/checkout.ts';
 import { until } from '../support/world/wait.ts';
 import { World } from '../support/world/world.ts';
+import { removeStoryNote, storyNotePath, writeStoryNote } from './story-note.ts';
+import { type StoryProfile, tellCommandLine } from './story-profile.ts';
 
 const prefix = 'holdfast-story-';
+/** The connection to its server, in its own directory. */
+export const storyProfileName = 'connection';
 /** Where the pages are when nobody else is there. */
 const wantedPorts = { server: 4000, page: 4010 } as const;
 
@@ -18,6 +23,12 @@ export interface Stage {
   readonly control: ApplianceBox;
   readonly third: ApplianceBox;
   readonly pageUrl: string;
+  readonly commands: StoryCommands;
+}
+
+export interface StoryCommands extends StoryProfile {
+  /** From now on `demo break` spoils nothing. */
+  isTold(): void;
 }
 
 const markShape = z.object({ pid: z.int(), server: z.int().nullable() });
@@ -78,8 +89,12 @@ async function freePort(wanted: number): Promise<number> {
   return port;
 }
 
-/** Set-up: server, factory releases, three appliances; the third has been on for a moment and is off again. */
-export async function setTheStage(progress: (text: string) => void, onWorld: (world: World) => void): Promise<Stage> {
+/** Set-up: server, factory releases, three appliances; the third has been on for a moment and is off again. `holdfast` looks in `profiles`. */
+export async function setTheStage(
+  progress: (text: string) => void,
+  onWorld: (world: World) => void,
+  profiles: string,
+): Promise<Stage> {
   clearStale();
   const dir = mkdtempSync(join(tmpdir(), prefix));
   const world = new World(dir, nodeBinary);
@@ -92,11 +107,11 @@ export async function setTheStage(progress: (text: string) => void, onWorld: (wo
     const pagePort = await freePort(wantedPorts.page);
     progress('setting up: claiming three appliances …');
     // The third first: by the time the others are up, it has been off for long enough to show.
-    const third = await world.addAppliance('harbour-3');
+    const third = await world.addAppliance('harbour-3', { timerMs: 1_000 });
     await third.powerOn();
     await checkedIn(world, 'harbour-3', true);
     await third.powerOff();
-    const first = await world.addAppliance('harbour-1', { pagePort });
+    const first = await world.addAppliance('harbour-1', { pagePort, timerMs: 1_000 });
     const control = await world.addAppliance('harbour-2', { timerMs: null });
     progress('setting up: switching them on …');
     await Promise.all([first.powerOn(), control.powerOn()]);
@@ -104,20 +119,32 @@ export async function setTheStage(progress: (text: string) => void, onWorld: (wo
     await until('harbour-3 shows as offline', 30_000, async () =>
       (await world.server.appliance('harbour-3')).online ? null : true,
     );
-    noteForCommands(world);
-    return { world, first, control, third, pageUrl: `http://127.0.0.1:${pagePort}` };
+    const commands = noteForCommands(world, profiles);
+    return { world, first, control, third, pageUrl: `http://127.0.0.1:${pagePort}`, commands };
   } catch (error) {
     await world.end();
     throw error;
   }
 }
 
-/** What `npx holdfast` reads when it is told nothing else. */
-function noteForCommands(world: World): void {
-  const dir = join(checkout, '.holdfast');
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(join(dir, 'cli.json'), JSON.stringify({ url: world.server.url, tokenFile: world.server.tokenFile }));
-  writeFileSync(join(dir, 'story.json'), JSON.stringify({ dir: world.dir }));
+/** What `npx holdfast` reaches when it is told nothing else, and where `demo break` finds the story that is up. */
+function noteForCommands(world: World, profiles: string): StoryCommands {
+  writeProfile(pathOfProfile(world.dir, storyProfileName), {
+    url: world.server.url,
+    token: world.server.token,
+    allowHttp: false,
+  });
+  const profile = tellCommandLine(world.server, join(world.dir, `${storyProfileName}.json`), profiles);
+  const note = { dir: world.dir, command: profile.command, isTold: false };
+  writeStoryNote(storyNotePath, note);
+  return {
+    command: profile.command,
+    isTold: () => writeStoryNote(storyNotePath, { ...note, isTold: true }),
+    remove: () => {
+      profile.remove();
+      removeStoryNote(storyNotePath, note);
+    },
+  };
 }
 
 async function checkedIn(world: World, name: string, withUpdater: boolean): Promise<void> {

@@ -16,7 +16,7 @@ export function toldOf({ crash, fixed, rolledBack }: Observations): Readonly<Rec
     'order-crashes-agent': { text: `order: ${crash?.order.sentence ?? ''}`, how: 'server API' },
     'crash-text-is-told': { text: "  has no attribute 'mcp_api_key_file'", how: 'server API, its text' },
     'updater-reports-crash': {
-      text: 'the updater tells the server, since the agent can not',
+      text: 'the updater tells the server, since the agent cannot',
       how: 'event with exit status, output',
     },
     'agent-was-restarted': {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { exitDone, exitFailed, exitUsage } from '../../protocol/exit-status.ts';
 import { type Observations, observationsShape } from './observations.ts';
 import { failedChecks } from './verdict.ts';
 
@@ -24,9 +25,9 @@ const [file] = process.argv.slice(2);
 const seen = file === undefined ? null : readObservations(file);
 if (seen === null) {
   process.stderr.write('node test/story/verify.ts FILE, with the observations.json of a story\n');
-  process.exitCode = 2;
+  process.exitCode = exitUsage;
 } else {
   const failed = failedChecks(seen);
   for (const { name, wrong } of failed) process.stdout.write(`${name}: ${wrong}\n`);
-  process.exitCode = failed.length > 0 ? 1 : 0;
+  process.exitCode = failed.length > 0 ? exitFailed : exitDone;
 }

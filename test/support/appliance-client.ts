@@ -5,11 +5,21 @@ import {
   checkInAnswerShape,
   checkInPath,
 } from '../../protocol/check-in.ts';
-import { decodeClaim, type EnrolAnswer, enrolAnswerShape, enrolPath, vouchPayloadType } from '../../protocol/claim.ts';
+import {
+  agentProofPayloadType,
+  claimKeyOf,
+  claimProofPayloadType,
+  decodeClaim,
+  type EnrolAnswer,
+  enrolAnswerShape,
+  enrolPath,
+  vouchPayloadType,
+} from '../../protocol/claim.ts';
+import { sha256 } from '../../protocol/digest.ts';
 import type { EventInput } from '../../protocol/event.ts';
 import { applianceIdOf } from '../../protocol/ids.ts';
 import { type OrderInput, orderPayloadType } from '../../protocol/order.ts';
-import { generateKeyPair, type KeyPair, type PublicKey } from '../../protocol/trust/ed25519.ts';
+import { generateKeyPair, type KeyPair, type PublicKey, publicKeyOf } from '../../protocol/trust/ed25519.ts';
 import { type Envelope, openEnvelope, sealEnvelope } from '../../protocol/trust/envelope.ts';
 import { signRequest, verifyAnswer } from '../../protocol/trust/http-signature.ts';
 
@@ -20,6 +30,8 @@ export interface Reply {
   readonly status: number;
   readonly body: unknown;
   readonly signed: boolean;
+  /** What the next request names as the answer that was taken last. */
+  readonly mark: string;
 }
 
 type NewEvent = Omit<EventInput, 'id' | 'n' | 'at'> & { readonly id?: string; readonly n?: number };
@@ -59,6 +71,28 @@ export class ApplianceClient {
       hardware: 'test',
     };
     return this.send(enrolPath, body, updater);
+  }
+
+  /** The enrolment by which a claim is proven, and its secret sent to nobody. */
+  enrolmentByKey(
+    claimCode: string,
+    changes: { readonly claimKey?: KeyPair; readonly agentKey?: KeyPair } = {},
+  ): object {
+    const { agent, updater } = this.keys;
+    const own = claimKeyOf(decodeClaim(claimCode).secret);
+    if (own === null) throw new TypeError('the secret of this claim is no key');
+    const claimKey = changes.claimKey?.privateKey ?? own;
+    const agentKey = changes.agentKey ?? agent;
+    const vouch = { v: 1, appliance: this.id, agentKey: agent.publicKey };
+    const proof = { ...vouch, updaterKey: updater.publicKey };
+    return {
+      proto: 1,
+      claimKey: publicKeyOf(own),
+      claimProof: sealEnvelope(claimProofPayloadType, proof, claimKey),
+      agentProof: sealEnvelope(agentProofPayloadType, proof, agentKey.privateKey),
+      updaterKey: updater.publicKey,
+      vouch: sealEnvelope(vouchPayloadType, vouch, updater.privateKey),
+    };
   }
 
   /** Enrols, and fails loudly when that does not work. */
@@ -128,6 +162,7 @@ export class ApplianceClient {
       status: response.status,
       body: text === '' ? null : JSON.parse(text),
       signed: signed !== null && this.isSigned(response, answer, path, signed.signature),
+      mark: sha256(response.headers.get('signature') ?? ''),
     };
   }
 

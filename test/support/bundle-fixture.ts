@@ -5,13 +5,14 @@ import { basename, dirname, join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { archiveEnd, archiveHeader, archivePadding } from '../../image/archive.ts';
 import { buildBundle, type RuntimeSource } from '../../image/bundle.ts';
-import { addRelease, openRepository, type Repository, revokeRelease } from '../../image/repository.ts';
+import { addRelease, type Repository, revokeRelease } from '../../image/repository.ts';
 import type { Component } from '../../protocol/component.ts';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
 import { type Layout, layoutOf } from '../../protocol/layout.ts';
 import { bundleName, type ManifestInput } from '../../protocol/manifest.ts';
 import { generateKeyPair } from '../../protocol/trust/ed25519.ts';
 import { makeSnapshot, makeTimestamp } from '../../protocol/trust/tuf-sign.ts';
+import { newRepository } from './new-repository.ts';
 
 /** When everything of a fixture is signed. */
 export const fixtureNow = new Date('2026-06-01T00:00:00Z');
@@ -21,6 +22,7 @@ export interface ReleaseInput {
   readonly version: string;
   readonly component?: Component;
   readonly files?: Readonly<Record<string, Buffer>>;
+  /** For an app, else one of a few bytes. */
   readonly runtime?: Readonly<Record<string, Buffer>>;
   /** For a release of the operating system: what its device will hold. */
   readonly image?: Buffer;
@@ -66,6 +68,8 @@ export const smallProgram = (version: string): Record<string, Buffer> => ({
   empty: Buffer.alloc(0),
 });
 
+const smallRuntime = { 'bin/node': Buffer.from('#!/bin/false\n') };
+
 /** @param answer the server's answer key that targets name; without it, one that nobody has */
 export async function makeReleaseFixture(answer = generateKeyPair().publicKey): Promise<ReleaseFixture> {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-release-'));
@@ -77,7 +81,7 @@ export async function makeReleaseFixture(answer = generateKeyPair().publicKey): 
     snapshot: online.snapshot.publicKey,
     timestamp: online.timestamp.publicKey,
   };
-  const repository = await openRepository({ dir: join(directory, 'repository'), serverKeys, now: () => fixtureNow });
+  const repository = await newRepository({ dir: join(directory, 'repository'), serverKeys, now: () => fixtureNow });
   const metadata = (name: string) => readFileSync(join(repository.dir, 'metadata', name));
   let version = 0;
   return {
@@ -141,14 +145,15 @@ async function build(repository: Repository, directory: string, input: ReleaseIn
   const payloadDir = mkdtempSync(join(directory, 'payload-'));
   const runtimeDir = mkdtempSync(join(directory, 'runtime-'));
   writeTree(payloadDir, input.files ?? smallProgram(input.version));
-  writeTree(runtimeDir, input.runtime ?? {});
+  const runtime = input.runtime ?? (component === 'app' ? smallRuntime : undefined);
+  writeTree(runtimeDir, runtime ?? {});
   const imageFile = join(payloadDir, 'image');
   if (input.image !== undefined) writeFileSync(imageFile, input.image);
   const outDir = join(directory, 'bundles');
   const bundle = await buildBundle({
     payload:
       input.image === undefined
-        ? { kind: 'tree', dir: payloadDir, entry: 'main.js', runtime: runtimeOf(input.runtime, runtimeDir) }
+        ? { kind: 'tree', dir: payloadDir, entry: 'main.js', runtime: runtimeOf(runtime, runtimeDir) }
         : { kind: 'image', file: imageFile },
     component,
     version: input.version,

@@ -193,7 +193,7 @@ function showFailure(logPath, status) {
 }
 
 async function install(mark) {
-  // What an interrupted installation left can not be trusted; a whole one of another lock file is changed in place.
+  // What an interrupted installation left cannot be trusted; a whole one of another lock file is changed in place.
   if (existsSync(marker)) rmSync(marker);
   else rmSync(modules, { recursive: true, force: true });
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-set-up-'));
@@ -228,7 +228,8 @@ async function setUp() {
     if (readLock()?.owner === owner) rmSync(lock, { force: true });
   };
   process.on('exit', release);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(128 + constants.signals[signal]));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => process.exit(128 + constants.signals[signal]));
   return await install(mark);
 }
 

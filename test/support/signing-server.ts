@@ -11,10 +11,24 @@ import type { Event } from '../../protocol/event.ts';
 import { type OrderInput, orderPayloadType } from '../../protocol/order.ts';
 import { generateKeyPair, type KeyPair, type PublicKey } from '../../protocol/trust/ed25519.ts';
 import { type Envelope, sealEnvelope } from '../../protocol/trust/envelope.ts';
-import { signAnswer, verifyRequest } from '../../protocol/trust/http-signature.ts';
+import { type RequestParts, signAnswer, verifyRequest } from '../../protocol/trust/http-signature.ts';
+import { asSigned } from './as-signed.ts';
 
 /** How the next answers are given: honestly, or as a named misbehaviour. */
-export type Conduct = 'honest' | 'unsigned' | 'foreign-key' | 'for-another-request' | 'html' | 'error-500' | 'retired';
+export type Conduct =
+  | 'honest'
+  /** A signed 409 with the greatest number there is. */
+  | 'counter-beyond'
+  | 'unsigned'
+  | 'foreign-key'
+  | 'for-another-request'
+  | 'html'
+  | 'error-500'
+  /** Signed: the sender's quota of events is used up. */
+  | 'over-quota'
+  /** Signed: it does not go by the name that a request is signed for. */
+  | 'name-unknown'
+  | 'retired';
 
 /**
  * The smallest server that an agent can tell from no impostor: it verifies requests, stores events, acknowledges them
@@ -23,6 +37,12 @@ export type Conduct = 'honest' | 'unsigned' | 'foreign-key' | 'for-another-reque
 export class SigningServer {
   readonly answerKeys: KeyPair = generateKeyPair();
   readonly requests: CheckInRequest[] = [];
+  /** Of each request: does its signature cover authority and query? */
+  readonly isTargetSigned: boolean[] = [];
+  /** It was put back to a version that knows the first profile only: the other one it refuses, unsigned. */
+  isOld = false;
+  /** Of the answers to them, in their order; null: not signed. */
+  readonly signatures: (string | null)[] = [];
   readonly events = new Map<number, Event>();
   /** Envelopes that go out with each answer until the order's end was reported. */
   readonly envelopes = new Map<string, Envelope>();
@@ -35,6 +55,10 @@ export class SigningServer {
   issuedAtS = 1_700_000_000;
   /** false: events are stored, but not acknowledged. */
   acknowledges = true;
+  /** Says by id what it has, as servers do now; else by number, as those before them. */
+  namesStored = false;
+  /** What it says beside, whatever it has. */
+  says: Partial<CheckInAnswerInput> = {};
   lastSeq = 0;
   /** What an updater is told to install. */
   desired: DesiredInput | null = null;
@@ -107,11 +131,17 @@ export class SigningServer {
       if (!this.healthStalls) response.writeHead(200).end('{}');
       return;
     }
-    const parts = { method: request.method ?? '', path: request.url ?? '', body };
+    const parts = asSigned<RequestParts>(request.headers, {
+      method: request.method ?? '',
+      path: request.url ?? '',
+      body,
+    });
     if (parts.path !== checkInPath && this.elsewhere !== null) return this.elsewhere(request, response);
     if (parts.path !== checkInPath) throw new Error(`unexpected request ${parts.method} ${parts.path}`);
     if (body.length > checkInBytesMax) throw new Error(`a check-in of ${body.length} bytes`);
     if (request.headers.cookie !== undefined) throw new Error('a cookie');
+    this.isTargetSigned.push(parts.target !== undefined);
+    if (this.isOld && parts.target !== undefined) return void response.writeHead(401).end('{}');
     verifyRequest(parts, request.headers, this.#agentKey);
     const parsed = checkInRequestShape.parse(JSON.parse(body.toString()));
     this.requests.push(parsed);
@@ -121,15 +151,24 @@ export class SigningServer {
     const bound = this.conduct === 'for-another-request' ? `hf=:${'A'.repeat(86)}==:` : request.headers.signature;
     const key = this.conduct === 'foreign-key' ? generateKeyPair() : this.answerKeys;
     const isSigned = !['unsigned', 'html', 'error-500'].includes(this.conduct);
-    const headers = isSigned ? signAnswer({ status, body: bytes }, parts, String(bound), key.privateKey) : {};
+    const headers = isSigned ? signAnswer({ status, body: bytes }, parts, String(bound), key.privateKey) : null;
+    this.signatures.push(headers?.signature ?? null);
     response.writeHead(status, { ...headers }).end(bytes);
   }
 
   #decide(request: CheckInRequest): { status: number; text: string } {
     if (this.conduct === 'html') return { status: 200, text: '<html>please log in</html>' };
     if (this.conduct === 'error-500') return { status: 500, text: 'out of order' };
+    if (this.conduct === 'counter-beyond') {
+      return { status: 409, text: JSON.stringify({ code: 'counter-too-low', next: Number.MAX_SAFE_INTEGER }) };
+    }
+    if (this.conduct === 'over-quota') {
+      return { status: 429, text: JSON.stringify({ code: 'events-over-quota', message: 'too many', next: 'later' }) };
+    }
+    if (this.conduct === 'name-unknown' && request.features.includes('authority'))
+      return { status: 421, text: JSON.stringify({ code: 'authority-unknown', message: 'not by that name' }) };
     if (this.conduct === 'retired') return { status: 410, text: '{}' };
-    if (this.conduct === 'honest') {
+    if (this.conduct === 'honest' || this.conduct === 'name-unknown') {
       if (request.seq <= this.lastSeq) {
         return { status: 409, text: JSON.stringify({ code: 'counter-too-low', next: this.lastSeq + 1 }) };
       }
@@ -143,10 +182,17 @@ export class SigningServer {
       epoch: this.epoch,
       nextInS: this.nextInS,
       // A liar claims to have everything.
-      ackUpto: this.conduct === 'honest' ? (this.acknowledges ? this.contiguous() : 0) : 1_000_000,
+      ackUpto:
+        this.conduct === 'honest' || this.conduct === 'name-unknown'
+          ? this.acknowledges
+            ? this.contiguous()
+            : 0
+          : 1_000_000,
       orders: this.#due(),
       desired: this.desired,
       seen: {},
+      ...(this.namesStored ? { stored: this.acknowledges ? request.events.map(({ id }) => id) : [] } : {}),
+      ...this.says,
     };
     return { status: 200, text: JSON.stringify(answer) };
   }

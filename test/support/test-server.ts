@@ -1,15 +1,18 @@
+import { randomUUID } from 'node:crypto';
 import { openAsBlob } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { z } from 'zod';
-import { buildBundle } from '../../image/bundle.ts';
-import { openRepository, type Repository } from '../../image/repository.ts';
+import { buildBundle, nodeRuntime } from '../../image/bundle.ts';
+import type { Repository } from '../../image/repository.ts';
 import { readServerKeys } from '../../image/repository-keys.ts';
 import type { Component } from '../../protocol/component.ts';
 import { sha256 } from '../../protocol/digest.ts';
-import { listenPolicy } from '../../server-lite/listen-policy.ts';
+import type { ConnectionLimits } from '../../server-lite/connections/limits.ts';
+import { type FreeSpace, freeSpaceAt } from '../../server-lite/disk-space.ts';
+import { type AskedListen, listenPolicy } from '../../server-lite/listen-policy.ts';
 import {
   type ApplianceView,
   applianceViewShape,
@@ -17,9 +20,13 @@ import {
   orderViewShape,
   type RolloutView,
   rolloutViewShape,
+  type ServerView,
+  serverViewShape,
 } from '../../server-lite/operator/shapes.ts';
 import { type RunningServer, startServer } from '../../server-lite/server.ts';
+import { builtAtMs } from '../../server-lite/version.ts';
 import { ApplianceClient } from './appliance-client.ts';
+import { newRepository } from './new-repository.ts';
 
 export interface BuiltBundle {
   readonly path: string;
@@ -33,12 +40,21 @@ export interface Answer {
 
 /** Real time, and what a test adds to it. */
 export interface ShiftedClock {
+  /** Time that has passed. */
   aheadMs: number;
+  /** What the machine's clock is wrong by, beside that. */
+  wrongMs: number;
   readonly nowMs: () => number;
+  readonly monoMs: () => number;
 }
 
 function shiftedClock(): ShiftedClock {
-  const clock = { aheadMs: 0, nowMs: () => Date.now() + clock.aheadMs };
+  const clock = {
+    aheadMs: 0,
+    wrongMs: 0,
+    nowMs: () => Date.now() + clock.aheadMs + clock.wrongMs,
+    monoMs: () => performance.now() + clock.aheadMs,
+  };
   return clock;
 }
 
@@ -49,16 +65,38 @@ export class TestServer implements AsyncDisposable {
   readonly directory: string;
   readonly clock = shiftedClock();
   readonly log: string[] = [];
+  /** What the disk has free, in the place of what it really has. */
+  free: FreeSpace | null = null;
   token = '';
   #running: RunningServer | null = null;
   #repository: Repository | null = null;
 
-  private constructor(directory: string) {
+  readonly #publicUrls: readonly string[];
+  readonly #listen: Partial<AskedListen>;
+  /** How long a request waits for another process that holds the database, for the next run. */
+  lockWaitMs: number | null = null;
+  /** However slow this machine is, a look costs nothing worth sparing, unless a test says so. */
+  dearLookMs = Number.POSITIVE_INFINITY;
+  /** What connections may take, for the next run. */
+  connections: Partial<ConnectionLimits> = {};
+
+  private constructor(directory: string, publicUrls: readonly string[], listen: Partial<AskedListen>) {
     this.directory = directory;
+    this.#publicUrls = publicUrls;
+    this.#listen = listen;
   }
 
-  static async start(): Promise<TestServer> {
-    const bench = new TestServer(await mkdtemp(join(tmpdir(), 'hf-server-')));
+  /**
+   * @param publicUrls the names that it goes by beside the one of loopback
+   * @param listen what else its command line says of that
+   */
+  static async start(
+    publicUrls: readonly string[] = [],
+    listen: Partial<AskedListen> = {},
+    connections: Partial<ConnectionLimits> = {},
+  ): Promise<TestServer> {
+    const bench = new TestServer(await mkdtemp(join(tmpdir(), 'hf-server-')), publicUrls, listen);
+    bench.connections = connections;
     await bench.run();
     return bench;
   }
@@ -66,13 +104,28 @@ export class TestServer implements AsyncDisposable {
   async run(): Promise<void> {
     this.#running = await startServer({
       data: this.data,
-      version: '1.2.3',
       paceS: 1,
-      listen: listenPolicy({ host: '127.0.0.1', port: 0, tls: null, publicUrl: null }),
+      listen: listenPolicy({
+        host: '127.0.0.1',
+        port: 0,
+        tls: null,
+        publicUrls: this.#publicUrls,
+        // What a test looks at, it looks at here.
+        openToThisHost: this.#publicUrls.length === 0,
+        ...this.#listen,
+      }),
       nowMs: this.clock.nowMs,
+      monoMs: this.clock.monoMs,
+      processMs: () => performance.now(),
+      connections: this.connections,
+      dearLookMs: this.dearLookMs,
+      ...(this.lockWaitMs === null ? {} : { lockWaitMs: this.lockWaitMs }),
+      builtAtMs: builtAtMs(),
+      freeAt: (path) => this.free ?? freeSpaceAt(path),
       log: pino({}, { write: (line: string) => void this.log.push(line) }),
     });
     this.token = this.#running.token ?? this.token;
+    this.#running.tokenWasShown();
   }
 
   async stop(): Promise<void> {
@@ -126,12 +179,35 @@ export class TestServer implements AsyncDisposable {
     return client;
   }
 
+  /** The same appliance, to the address that the server has now. */
+  async reconnected(client: ApplianceClient): Promise<ApplianceClient> {
+    const { keys, seq, numbers, have } = client;
+    return Object.assign(await this.client(), { keys, seq, numbers, have });
+  }
+
+  /** A copy of a stopped server's database. */
+  async copyDatabase(): Promise<string> {
+    const copy = join(this.directory, `copy-${randomUUID()}.db`);
+    await cp(join(this.data, 'server.db'), copy);
+    return copy;
+  }
+
+  async putDatabaseBack(copy: string): Promise<void> {
+    for (const end of ['', '-wal', '-shm']) await rm(join(this.data, `server.db${end}`), { force: true });
+    await cp(copy, join(this.data, 'server.db'));
+  }
+
   async show(name: string): Promise<ApplianceView> {
     return applianceViewShape.parse((await this.api('GET', `/api/appliances/${encodeURIComponent(name)}`)).body);
   }
 
   async sendOrder(appliance: string, kind: string, more: object = {}): Promise<OrderView> {
     return orderViewShape.parse((await this.api('POST', '/api/orders', { appliance, kind, ...more })).body);
+  }
+
+  /** What an operator must know of the server itself. */
+  async server(): Promise<ServerView> {
+    return serverViewShape.parse((await this.api('GET', '/api/server')).body);
   }
 
   async order(id: string): Promise<OrderView> {
@@ -149,10 +225,10 @@ export class TestServer implements AsyncDisposable {
   /** The operator's own repository, made for this server's keys. */
   async repository(): Promise<Repository> {
     const serverKeys = await readServerKeys(join(this.data, 'public-keys.json'));
-    this.#repository ??= await openRepository({
+    this.#repository ??= await newRepository({
       dir: join(this.directory, 'repository'),
       serverKeys,
-      now: () => new Date(),
+      now: () => new Date(Date.now() + this.clock.aheadMs),
     });
     return this.#repository;
   }
@@ -160,9 +236,16 @@ export class TestServer implements AsyncDisposable {
   async build(version: string, component: Component = 'app', repository?: Repository): Promise<BuiltBundle> {
     const payloadDir = join(this.directory, `payload-${component}-${version}`);
     await mkdir(payloadDir, { recursive: true });
+    const node = join(this.directory, 'node');
+    await writeFile(node, '#!/bin/false\n');
     await writeFile(join(payloadDir, 'main.js'), `// ${component} ${version}\n${'x'.repeat(200_000)}\n`);
     return buildBundle({
-      payload: { kind: 'tree', dir: payloadDir, entry: 'main.js', runtime: null },
+      payload: {
+        kind: 'tree',
+        dir: payloadDir,
+        entry: 'main.js',
+        runtime: component === 'app' ? nodeRuntime(node) : null,
+      },
       component,
       version,
       securityVersion: 0,

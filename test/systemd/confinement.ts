@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../support/world/wait.ts';
 import type { Machine } from './machine.ts';
-import { i386Bytes, i386Program, openPlace, type Probe, refused, secretPlace, suidProgram } from './probes.ts';
+import { openPlace, type Probe, refused, secretPlace, suidProgram } from './probes.ts';
 import { withProgram } from './units.ts';
 
 const endsWithinMs = 120_000;
@@ -23,7 +23,6 @@ export async function prepareProbes(machine: Machine): Promise<void> {
   for (const place of [openPlace, secretPlace, '/usr/lib/modules', '/srv/probes'])
     mkdirSync(inside(place), { recursive: true });
   for (const path of [`${secretPlace}/x`, '/home/marker', '/usr/lib/modules/marker']) writeFileSync(inside(path), '');
-  writeFileSync(inside(i386Program), i386Bytes(), { mode: 0o755 });
   // The places of a running machine's own mounts, and a part of /proc that a container may not write otherwise.
   const lines = [
     `chmod 0777 ${openPlace}`,

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applianceViewShape } from '../../server-lite/operator/shapes.ts';
 import { told } from '../scenarios/scene.ts';
+import { freePort } from '../support/world/free-port.ts';
 import { until } from '../support/world/wait.ts';
 import type { Machine } from './machine.ts';
-import { comesWithinMs, freePort, Site, serves } from './site.ts';
+import { comesWithinMs, Site, serves } from './site.ts';
 
 /**
  * Agents that take what they can get, each as the factory version of a machine of its own. Each time the machine itself

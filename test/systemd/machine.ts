@@ -66,6 +66,11 @@ export class Machine implements AsyncDisposable {
     await execa('cp', ['-a', '--no-preserve=ownership', `${tree}/.`, this.root]);
   }
 
+  /** A file of root's, which nobody else reads. */
+  write(path: string, text: string): void {
+    writeFileSync(join(this.root, path), text, { mode: 0o600 });
+  }
+
   /** What an administrator adds to a unit. */
   dropIn(unit: string, text: string): void {
     const directory = join(this.root, 'etc', 'systemd', 'system', `${unit}.d`);

@@ -86,7 +86,7 @@ export function measureShares(machineNow: () => Machine, textOf: (unit: string) 
   }, 180_000);
 }
 
-/** What is refused or taken away in a way that one probe can not show. */
+/** What is refused or taken away in a way that one probe cannot show. */
 export function measureRefusals(machineNow: () => Machine, textOf: (unit: string) => string): void {
   it('does not kill for a call that it refuses (S58)', async () => {
     const script = `exec perl -e 'chroot("/") or exit ${refused}'`;
@@ -119,8 +119,10 @@ export function measureRefusals(machineNow: () => Machine, textOf: (unit: string
     const everywhere = [
       'agent',
       'page',
+      'page/uploads',
       'run/agent',
       'run/requests',
+      'run/own-requests',
       'run/hint',
       'run',
       'updater',
@@ -130,7 +132,8 @@ export function measureRefusals(machineNow: () => Machine, textOf: (unit: string
     const outside = ['/usr/lib/holdfast', '/etc', '/srv', '/root', openPlace];
     const writable: Readonly<Record<string, readonly string[]>> = {
       [agent]: ['agent', 'run/agent', 'run/hint'],
-      [page]: ['page', 'run/requests'],
+      // page/ itself is root's.
+      [page]: ['page/uploads', 'run/requests'],
       [updater]: everywhere,
     };
     const attempts = Object.entries(writable).map(([unit, places]) => ({
@@ -151,7 +154,7 @@ export function measureRefusals(machineNow: () => Machine, textOf: (unit: string
   }, 120_000);
 }
 
-/** Starts and stops, and what this machine can not show. */
+/** Starts and stops, and what this machine cannot show. */
 export function measureEnds(machineNow: () => Machine, textOf: (unit: string) => string): void {
   it('ends what hears no signal, with all that it left behind (S58)', () => endings(machineNow(), textOf), 300_000);
 
@@ -173,7 +176,7 @@ export function measureEnds(machineNow: () => Machine, textOf: (unit: string) =>
 
   it('holds for the places in run/ too (S58)', () => placesInRun(machineNow()), 120_000);
 
-  it('is named where this machine can not make it act', () => {
+  it('is named where this machine cannot make it act', () => {
     // MemorySwapMax: there is no such limit in the hierarchy of one controller, and nothing to limit without swap. Disk: the
     // project quota of the agent's directory is the image's, and needs a kernel that knows the quota format of ext4.
     const hasSwap = readFileSync('/proc/swaps', 'utf8').trim().split('\n').length > 1;
@@ -259,7 +262,7 @@ async function endings(machine: Machine, textOf: (unit: string) => string): Prom
   expect(await left(8)).not.toBe('');
 }
 
-/** The tmpfs of run/: its size, its number of files, and what can not be done there. */
+/** The tmpfs of run/: its size, its number of files, and what cannot be done there. */
 async function placesInRun(machine: Machine): Promise<void> {
   const place = '/var/lib/holdfast/run/probe';
   const lines = [

@@ -10,7 +10,7 @@ export const provenElsewhere: Readonly<Record<string, string>> = {
   KillMode: 'limits.test.ts: what a program leaves behind',
   CPUWeight: 'limits.test.ts: four programs on one core',
   MemoryMax: 'limits.test.ts: a program that takes more; hostile-agents.test.ts',
-  MemorySwapMax: 'limits.test.ts: what this machine can not show',
+  MemorySwapMax: 'limits.test.ts: what this machine cannot show',
   OOMScoreAdjust: 'limits.test.ts: who goes when memory ends',
   LogRateLimitIntervalSec: 'limits.test.ts: a flood of lines; hostile-agents.test.ts',
   LogRateLimitBurst: 'limits.test.ts: a flood of lines; hostile-agents.test.ts',

@@ -1,5 +1,4 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
@@ -15,19 +14,6 @@ import { Machine } from './machine.ts';
 export const comesWithinMs = 120_000;
 const paceS = 0.25;
 const setUpShape = z.object({ appliance: z.string(), pin: z.string().nullable() });
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() =>
-        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
-}
 
 /** Seconds instead of minutes: root's own word on that machine. */
 const shortTrials = {
@@ -59,8 +45,9 @@ export class Site implements AsyncDisposable {
     this.world = new World(dir, thinRuntime(join(dir, 'thin')));
   }
 
-  async found(): Promise<void> {
-    await this.world.server.start(0, paceS);
+  /** @param publicUrls names that the server goes by beside the one of loopback */
+  async found(publicUrls: readonly string[] = []): Promise<void> {
+    await this.world.server.start(0, paceS, publicUrls);
     this.#updater = await this.world.builder.updater(updaterVersion);
     await this.world.builder.os(this.world.os, updaterVersion, []);
   }
@@ -92,7 +79,13 @@ export class Site implements AsyncDisposable {
     {
       prepare = () => undefined,
       capabilities = [],
-    }: { prepare?: (machine: Machine) => void; capabilities?: readonly string[] } = {},
+      setUp = ['--server', this.world.server.url],
+    }: {
+      prepare?: (machine: Machine) => void;
+      capabilities?: readonly string[];
+      /** The words that say where the server is. */
+      setUp?: readonly string[];
+    } = {},
   ): Promise<Machine> {
     const machine = await this.plainMachine(name);
     await machine.layOver(tree);
@@ -102,18 +95,9 @@ export class Site implements AsyncDisposable {
     await machine.command('systemd-sysusers');
     await shortenTrials(machine);
     const claim = await this.world.server.claim(name, basename(this.world.dir));
+    machine.write('/root/claim', claim);
     setUpShape.parse(
-      JSON.parse(
-        await machine.command(
-          'holdfast-updater',
-          'setup',
-          '--server',
-          this.world.server.url,
-          '--claim',
-          claim,
-          '--json',
-        ),
-      ),
+      JSON.parse(await machine.command('holdfast-updater', 'setup', ...setUp, '--claim-file', '/root/claim', '--json')),
     );
     return machine;
   }

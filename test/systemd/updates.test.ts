@@ -4,9 +4,10 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { told } from '../scenarios/scene.ts';
 import { checkout } from '../support/world/checkout.ts';
+import { freePort } from '../support/world/free-port.ts';
 import { until } from '../support/world/wait.ts';
 import type { Machine } from './machine.ts';
-import { comesWithinMs, freePort, lookEachSecond, Site, serves, shortenTrials } from './site.ts';
+import { comesWithinMs, lookEachSecond, Site, serves, shortenTrials } from './site.ts';
 import { shippedUnits } from './units.ts';
 
 /** One appliance's life under systemd, from the lines of README on. */
@@ -60,10 +61,11 @@ describe('a plain Debian machine', () => {
     const claim = await site.world.server.claim(name, 'lab');
     const lines = readmeLines();
     expect(lines.map(([program]) => program)).toEqual(['cp', 'systemd-sysusers', 'systemctl', 'holdfast-updater']);
+    machine.write('/root/claim', claim);
     for (const words of lines) {
-      const typed = words.map(
-        (word) => ({ URL: site.world.server.url, CODE: claim, '/tmp/tree/.': '/srv/tree/.' })[word] ?? word,
-      );
+      const named = words.map((word) => ({ URL: site.world.server.url, '/tmp/tree/.': '/srv/tree/.' })[word] ?? word);
+      // A person is asked for the code; nobody sits here.
+      const typed = words.includes('setup') ? [...named, '--claim-file', '/root/claim'] : named;
       const answer = await machine.command(...typed);
       pin = /PIN[^:]*: (\S+)/.exec(answer)?.[1] ?? pin;
     }
@@ -76,6 +78,20 @@ describe('a plain Debian machine', () => {
     });
     expect(both.agent).not.toBeNull();
   });
+
+  it.each(['/tmp', '/root', '/home'])(
+    'takes a bundle from %s, which the unit of the updater does not see',
+    async (place) => {
+      const file = `${place}/not-whole.hfb`;
+      await machine.command('sh', '-c', `echo no bundle > ${file}`);
+      expect((await machine.command('cat', file)).trim()).toBe('no bundle');
+      const { exitCode, stderr } = await machine.try(['holdfast-updater', 'install', file, '--json']);
+      // It was read: what is wrong with it is told, by its name.
+      expect(exitCode).toBe(1);
+      expect(JSON.parse(stderr)).toMatchObject({ code: 'truncated', message: expect.stringContaining(file) });
+      expect((await machine.command('ls', '/var/lib/holdfast/updater/handed')).trim()).toBe('');
+    },
+  );
 
   it('runs the agent and the page as users of their own, the page only while somebody looks', async () => {
     expect(await machine.property(units.page, 'ActiveState')).toBe('inactive');

@@ -5,7 +5,7 @@ export interface Clock {
   /** Milliseconds of the monotonic clock of this boot; comparable between processes, never between boots. */
   monoMs(): number;
   bootId(): string;
-  /** Seconds since 1970 as the system believes; for people and for a report, never for a decision. */
+  /** Seconds since 1970 by the system's clock; for people and reports, never for a decision. */
   wallS(): number;
   delay(ms: number): Promise<void>;
 }

@@ -1,13 +1,18 @@
 import { dirname } from 'node:path';
+import { parseWritten } from '../../protocol/written-json.ts';
+import { effectTexts } from '../words/texts.ts';
 import type { Files } from './files.ts';
 
-/** The whole of a regular file, or null when there is none. */
+/** The ending of files that were set aside and not yet reported (kept-file.ts). */
+export const asideEnd = '.damaged';
+
+/** The content of a regular file, or null when there is none. */
 export function readFile(files: Files, path: string, bytesMax: number): Buffer | null {
   if (files.stat(path) === null) return null;
   const handle = files.openRead(path);
   try {
     const { size } = files.statHandle(handle);
-    if (size > bytesMax) throw new FileTooLargeError(`${path} has ${size} bytes, ${bytesMax} are allowed`);
+    if (size > bytesMax) throw new FileTooLargeError(effectTexts.tooLarge(path, size, bytesMax));
     return files.read(handle, 0, size);
   } finally {
     files.close(handle);
@@ -18,10 +23,18 @@ export class FileTooLargeError extends Error {
   readonly code = 'file-too-large';
 }
 
-/** Makes a file and syncs its content, but not yet its name. */
-export function writeNewFile(files: Files, path: string, bytes: Uint8Array, mode: number): void {
+/** Creates a file and syncs its content, but not yet its name. */
+export function writeNewFile(
+  files: Files,
+  path: string,
+  bytes: Uint8Array,
+  mode: number,
+  owner?: { uid: number; gid: number },
+): void {
   const handle = files.create(path, mode);
   try {
+    // Set on the open file: in a stranger's directory, the name may already mean something else.
+    if (owner !== undefined) files.setOwnerOf(handle, owner.uid, owner.gid);
     files.write(handle, bytes, 0);
     files.sync(handle);
   } finally {
@@ -35,9 +48,9 @@ export function isOutOfSpace(error: unknown): boolean {
 }
 
 /**
- * For what is told to people and to the server, and decides nothing: a disk that somebody filled must not stand in the
- * way of what does (I11).
- * @returns false: there was no room, and what is on the disk is what was there before
+ * For writes that only inform people and the server and decide nothing: a filled disk must not block the work that
+ * matters (I11).
+ * @returns false: there was no room, and the disk holds what was there before
  */
 export function whereThereIsRoom(write: () => void): boolean {
   try {
@@ -49,7 +62,7 @@ export function whereThereIsRoom(write: () => void): boolean {
   }
 }
 
-/** Makes room for a file that will be put in place later, when there may be none. */
+/** Makes room for a file that is put in place later, when there may be none. */
 export function prepareFile(files: Files, path: string, bytes: number, mode: number): void {
   const temporary = `${path}.tmp`;
   files.removeTree(temporary);
@@ -57,7 +70,7 @@ export function prepareFile(files: Files, path: string, bytes: number, mode: num
   files.syncDirectory(dirname(path));
 }
 
-/** {@link replaceJson} that takes no space where {@link prepareFile} made enough: what is left over is filled with blanks. */
+/** {@link replaceJson} that takes no space if {@link prepareFile} made enough; the rest is filled with blanks. */
 export function replacePreparedJson(files: Files, path: string, value: unknown, mode: number): void {
   const bytes = Buffer.from(`${JSON.stringify(value)}\n`);
   const temporary = `${path}.tmp`;
@@ -73,11 +86,11 @@ export function replacePreparedJson(files: Files, path: string, value: unknown, 
   } finally {
     files.close(handle);
   }
-  files.rename(temporary, path);
+  intoPlace(files, temporary, path);
   files.syncDirectory(dirname(path));
 }
 
-/** Write, sync, rename, sync the directory: after a crash the file is the old one or the new one, whole. */
+/** Write, sync, rename, sync the directory: after a crash, the file is the complete old one or the complete new one. */
 export function replaceFile(
   files: Files,
   path: string,
@@ -86,11 +99,48 @@ export function replaceFile(
   owner?: { uid: number; gid: number },
 ): void {
   const temporary = `${path}.tmp`;
-  files.unlink(temporary);
-  writeNewFile(files, temporary, bytes, mode);
-  if (owner !== undefined) files.setOwner(temporary, owner.uid, owner.gid);
-  files.rename(temporary, path);
+  clearName(files, temporary);
+  writeNewFile(files, temporary, bytes, mode, owner);
+  intoPlace(files, temporary, path);
   files.syncDirectory(dirname(path));
+}
+
+/** Removes a half-written file, even if somebody made a directory of it. */
+function clearName(files: Files, path: string): void {
+  try {
+    files.unlink(path);
+  } catch (error) {
+    if (!isDirectoryInTheWay(error)) throw error;
+    files.removeTree(path);
+  }
+}
+
+/** A directory in a file's place is moved aside: nothing may keep a file from being rewritten. */
+function intoPlace(files: Files, temporary: string, path: string): void {
+  try {
+    files.rename(temporary, path);
+  } catch (error) {
+    if (!isDirectoryInTheWay(error)) throw error;
+    files.removeTree(`${path}${asideEnd}`);
+    files.rename(path, `${path}${asideEnd}`);
+    files.rename(temporary, path);
+  }
+}
+
+const directoryCodes: ReadonlySet<unknown> = new Set(['EISDIR', 'EPERM', 'ENOTEMPTY', 'EEXIST']);
+
+function isDirectoryInTheWay(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && directoryCodes.has(error.code);
+}
+
+/** Sets the mode of what the name itself means: it follows no link. */
+export function setMode(files: Files, path: string, mode: number): void {
+  const handle = files.openName(path);
+  try {
+    files.setModeOf(handle, mode);
+  } finally {
+    files.close(handle);
+  }
 }
 
 export function replaceJson(files: Files, path: string, value: unknown, mode: number): void {
@@ -100,5 +150,5 @@ export function replaceJson(files: Files, path: string, value: unknown, mode: nu
 /** The parsed JSON of a file; null when the file is missing. @throws SyntaxError when it is not JSON */
 export function readJson(files: Files, path: string, bytesMax: number): unknown {
   const bytes = readFile(files, path, bytesMax);
-  return bytes === null ? null : JSON.parse(bytes.toString('utf8'));
+  return bytes === null ? null : parseWritten(bytes.toString('utf8'));
 }

@@ -1,42 +1,47 @@
-import { createHash, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
-import { checkServerIdentity, type DetailedPeerCertificate, type PeerCertificate, rootCertificates } from 'node:tls';
+import { checkServerIdentity, type PeerCertificate, rootCertificates } from 'node:tls';
 import got from 'got';
-import type { HttpHead, HttpLimits, HttpRequest, HttpStream, Way } from './http.ts';
+import { clockWords } from '../../protocol/certificate.ts';
+import { proxyFor } from '../../protocol/network-path.ts';
+import { pinProblem } from '../../protocol/pinned-keys.ts';
+import { effectTexts } from '../words/texts.ts';
+import { realClock } from './clock.ts';
 import { HttpError, type HttpErrorCode } from './http-error.ts';
+import type { HttpHead, HttpLimits, HttpRequest, HttpStream, RatedEntry } from './http-request.ts';
 
 type Outcome<T> =
   | { readonly kind: 'done'; readonly value: T }
   | { readonly kind: 'redirect'; readonly location: string };
 
-/** One exchange over the way out: an answer, or where it sends us. */
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+/** One exchange over one entry of the network path: an answer, or the address of a redirect. */
 export async function exchange<T>(
   request: HttpRequest,
   limits: HttpLimits,
-  way: Way,
+  entry: RatedEntry,
   deadline: AbortSignal,
   consume: (answer: HttpStream) => Promise<T>,
 ): Promise<Outcome<T>> {
   const stall = stallWatch(limits);
   const explain = (cause: unknown, otherwise: HttpErrorCode): HttpError => {
     if (cause instanceof HttpError) return cause;
-    const detail = cause instanceof Error ? `: ${cause.message}` : '';
+    const detail = cause instanceof Error ? cause.message : String(cause);
     if (stall.signal.aborted)
-      return new HttpError(
-        'stalled',
-        `${request.url} sent nothing for ${limits.stallMs} ms, or next to nothing for longer`,
-        { cause },
-      );
+      return new HttpError('stalled', effectTexts.stalled(request.url, limits.stallMs), { cause });
     if (deadline.aborted)
-      return new HttpError('timed-out', `${request.url} was not done in ${request.totalMs} ms`, { cause });
-    return new HttpError(otherwise, `${request.url}${detail}`, { cause });
+      return new HttpError('timed-out', effectTexts.timedOut(request.url, request.totalMs), { cause });
+    const clock = clockWords(`${codeOf(cause)} ${detail}`, realClock.wallS() * 1000);
+    return new HttpError(otherwise, `${request.url}: ${detail}${clock}`, { cause });
   };
   const { connectMs } = limits;
-  // Of this exchange only: a connection that is kept, by us or by whoever answers, would keep the updater from ending.
-  const agent = agentsOf(way);
+  // For this exchange only: a kept-alive connection, from either side, would keep the updater from ending.
+  const agent = agentsOf(entry, request.url);
   const stream = got.stream(request.url, {
     method: request.method ?? 'GET',
     headers: { 'user-agent': 'holdfast-updater', 'accept-encoding': 'identity', ...request.headers },
@@ -49,7 +54,7 @@ export async function exchange<T>(
     throwHttpErrors: false,
     decompress: false,
   });
-  // An error after the consumer has left is nobody's any more; without a listener it would end the process.
+  // After the consumer has left, nobody handles an error; without a listener it would end the process.
   stream.on('error', () => undefined);
   try {
     const head = await firstAnswer(stream, stall).catch((cause: unknown) => {
@@ -61,9 +66,9 @@ export async function exchange<T>(
     }
     const encoding = head.headers['content-encoding'];
     if (encoding !== undefined && encoding !== 'identity') {
-      throw new HttpError('encoded', `${request.url} answers with content-encoding ${String(encoding).slice(0, 40)}`);
+      throw new HttpError('encoded', effectTexts.encoded(request.url, String(encoding).slice(0, 40)));
     }
-    const body = bodyOf(stream, head, stall, way.rateBytesPerS, (cause) => explain(cause, 'truncated'));
+    const body = bodyOf(stream, head, stall, entry.rateBytesPerS, (cause) => explain(cause, 'truncated'));
     return { kind: 'done', value: await consume({ ...head, body }) };
   } finally {
     stall.stop();
@@ -73,7 +78,9 @@ export async function exchange<T>(
   }
 }
 
-function agentsOf({ proxy, ca }: Way): { http: HttpAgent; https: HttpsAgent } {
+function agentsOf(entry: RatedEntry, url: string): { http: HttpAgent; https: HttpsAgent } {
+  const proxy = proxyFor(entry, url);
+  const { ca } = entry;
   const proxyEnv = proxy === null ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } };
   const own = ca.pem.length === 0 ? {} : { ca: [...rootCertificates, ...ca.pem] };
   const pinned =
@@ -81,29 +88,16 @@ function agentsOf({ proxy, ca }: Way): { http: HttpAgent; https: HttpsAgent } {
       ? {}
       : {
           checkServerIdentity: (host: string, certificate: PeerCertificate) =>
-            checkServerIdentity(host, certificate) ?? pinError(host, certificate, ca.pins),
+            checkServerIdentity(host, certificate) ?? pinProblem(host, certificate, ca.pins),
         };
   return { http: new HttpAgent(proxyEnv), https: new HttpsAgent({ ...proxyEnv, ...own, ...pinned }) };
 }
 
-/** Beside what TLS has proven: one key of the chain must be a pinned one. */
-function pinError(host: string, certificate: PeerCertificate, pins: readonly string[]): Error | undefined {
-  const seen = new Set<string>();
-  let link: PeerCertificate | DetailedPeerCertificate | undefined = certificate;
-  while (link !== undefined && !seen.has(link.fingerprint256)) {
-    seen.add(link.fingerprint256);
-    const key = new X509Certificate(link.raw).publicKey.export({ type: 'spki', format: 'der' });
-    if (pins.includes(createHash('sha256').update(key).digest('hex'))) return undefined;
-    link = 'issuerCertificate' in link ? link.issuerCertificate : undefined;
-  }
-  return new Error(`no certificate of ${host} has a pinned key`);
-}
-
 interface StallWatch {
   readonly signal: AbortSignal;
-  /** Bytes that arrived: too few of them in the window is as good as none. */
+  /** Counts arrived bytes: too few of them in the window count as none. */
   arrived(bytes: number): void;
-  /** Runs while we wait for the other side, not while our own disk is slow. */
+  /** The timer runs while we wait for the other side, not while our own disk is slow. */
   wait<T>(next: Promise<T>): Promise<T>;
   stop(): void;
 }
@@ -158,15 +152,15 @@ async function* bodyOf(
       throw explain(cause);
     });
     if (part.done === true) break;
-    if (!Buffer.isBuffer(part.value)) throw explain(new TypeError('the body is not bytes'));
+    if (!Buffer.isBuffer(part.value)) throw explain(new TypeError(effectTexts.bodyNotBytes));
     received += part.value.length;
     stall.arrived(part.value.length);
     yield part.value;
-    // What is not read yet waits at the other side: that is the whole of the limit.
+    // What is not read yet waits at the other side: that is the whole rate limit.
     const earlyMs = rateBytesPerS === null ? 0 : (received / rateBytesPerS) * 1000 - (performance.now() - startedMs);
     if (earlyMs > 0) await delay(earlyMs);
   }
   if (announced !== undefined && received !== Number(announced)) {
-    throw explain(new RangeError(`${received} of ${String(announced)} bytes arrived`));
+    throw explain(new RangeError(effectTexts.truncated(received, String(announced))));
   }
 }

@@ -1,4 +1,5 @@
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { effectTexts } from '../words/texts.ts';
 import type { FileFacts, Files, Handle } from './files.ts';
 
 interface MadeFile {
@@ -6,30 +7,33 @@ interface MadeFile {
   bytes: Buffer;
   readonly mode: number;
 }
-/** What was made here: a directory, a file with its bytes, or the name that a file of the disk was given. */
+/** What was made here: a directory, a file with its bytes, or the new name of a file of the disk. */
 type Made = MadeFile | { readonly kind: 'directory' } | { readonly kind: 'renamed'; readonly from: string };
 
-/** What these files do not do, because whoever only looks has no reason to. */
+/** What these files refuse, because a mere look has no reason to do it. */
 class NothingIsChangedError extends Error {
   readonly code = 'EROFS';
   constructor(operation: string, path: string) {
-    super(`${operation} ${path}: nothing is changed here`);
+    super(effectTexts.nothingChanged(operation, path));
   }
 }
 
 const epoch = { uid: 0, gid: 0, links: 1, mtimeMs: 0 } as const;
 const factsOf = ({ bytes, mode }: MadeFile): FileFacts => ({ ...epoch, kind: 'file', size: bytes.length, mode });
 const failure = (path: string, code: string) => Object.assign(new Error(`${path}: ${code}`), { code });
-const never = (operation: string) => (path: string) => {
-  throw new NothingIsChangedError(operation, path);
-};
+const never =
+  (operation: string) =>
+  (path: string): never => {
+    throw new NothingIsChangedError(operation, path);
+  };
 const nothing = (): void => undefined;
 
-/** Names over those of the disk. */
+/** The names in memory, on top of those of the disk. */
 class Names {
   readonly #disk: Files;
   readonly #made = new Map<string, Made>();
   readonly #gone = new Set<string>();
+  readonly #held = new Map<string, Handle>();
 
   constructor(disk: Files) {
     this.#disk = disk;
@@ -43,11 +47,38 @@ class Names {
     this.#made.set(path, entry);
   }
 
-  /** Where the disk has it; null: it has not, as far as anybody here knows. */
+  /** Its place on the disk; null: the disk does not have it, as seen from here. */
   onDisk(path: string): string | null {
+    const known = this.#known(path);
+    return known === null ? null : this.#throughHeld(known);
+  }
+
+  #known(path: string): string | null {
     const here = this.#made.get(path);
     if (here?.kind === 'renamed') return here.from;
     return here === undefined && !this.#isGone(path) ? path : null;
+  }
+
+  /**
+   * Holds an open directory of the disk: its names are those of the open directory, whatever its own name means by now.
+   */
+  hold(path: string, handle: Handle): void {
+    this.#held.set(path, handle);
+  }
+
+  letGo(handle: Handle): void {
+    for (const [path, held] of this.#held) if (held === handle) this.#held.delete(path);
+  }
+
+  pathOf(handle: Handle): string | null {
+    return [...this.#held].find(([, held]) => held === handle)?.[0] ?? null;
+  }
+
+  #throughHeld(path: string): string {
+    const itself = this.#held.get(path);
+    if (itself !== undefined) return this.#disk.pathOf(itself);
+    const parent = this.#held.get(dirname(path));
+    return parent === undefined ? path : `${this.#disk.pathOf(parent)}/${basename(path)}`;
   }
 
   stat(path: string): FileFacts | null {
@@ -73,7 +104,7 @@ class Names {
   rename(from: string, to: string): void {
     const here = this.#made.get(from);
     if (this.stat(from)?.kind !== 'file') throw new NothingIsChangedError('renaming', from);
-    const real = this.onDisk(from);
+    const real = this.#known(from);
     this.remove(to);
     this.remove(from);
     if (here !== undefined) this.#made.set(to, here);
@@ -89,8 +120,8 @@ class Names {
 }
 
 /**
- * Files that are read from the disk and changed in memory only: what runs on them decides as it would on the disk, and leaves
- * no trace there. For small files; what is made here dies with the object.
+ * Files that are read from the disk and changed in memory only: code that runs on them decides as it would on the disk,
+ * and leaves no trace there. For small files; what is made here is gone with the object.
  */
 export function filesUnchanged(disk: Files): Files {
   const names = new Names(disk);
@@ -100,10 +131,11 @@ export function filesUnchanged(disk: Files): Files {
     stat: (path) => names.stat(path),
     list: (path) => names.list(path),
     listAtMost: (path, namesMax) => {
-      return names.made(path) === undefined ? disk.listAtMost(path, namesMax) : names.list(path).slice(0, namesMax);
+      const real = names.made(path) === undefined ? names.onDisk(path) : null;
+      return real === null ? names.list(path).slice(0, namesMax) : disk.listAtMost(real, namesMax);
     },
     openDevice: (path, access) => {
-      return access === 'read' ? disk.openDevice(path, access) : never('opening for writing')(path);
+      return access === 'read' ? disk.openDevice(path, access) : never(effectTexts.openingForWriting)(path);
     },
     rename: (from, to) => names.rename(from, to),
     unlink: (path) => names.remove(path),
@@ -111,20 +143,36 @@ export function filesUnchanged(disk: Files): Files {
     makeDirectory: (path) => {
       if (names.stat(path) === null) names.make(path, { kind: 'directory' });
     },
-    openWrite: never('opening for writing'),
+    openWrite: never(effectTexts.openingForWriting),
     link: never('linking'),
     reserve: never('reserving'),
     syncDirectory: nothing,
-    setMode: nothing,
+    sweep: (directory) => never('removing')(names.pathOf(directory) ?? effectTexts.aDirectory),
+    setModeOf: nothing,
+    setOwnerOf: nothing,
     setOwner: nothing,
     touch: nothing,
   };
 }
 
-type Contents = Pick<Files, 'openRead' | 'statHandle' | 'read' | 'readInto' | 'create' | 'write' | 'sync' | 'close'>;
+type Contents = Pick<
+  Files,
+  | 'openDirectory'
+  | 'openName'
+  | 'openSocket'
+  | 'pathOf'
+  | 'openRead'
+  | 'statHandle'
+  | 'read'
+  | 'readInto'
+  | 'create'
+  | 'write'
+  | 'sync'
+  | 'close'
+>;
 
 function contents(disk: Files, names: Names): Contents {
-  /** Handles of what was made here; the disk's own are never below zero. */
+  /** Handles of what was made here; those of the disk are never below zero. */
   const open = new Map<Handle, MadeFile>();
   let lastHandle = 0;
   const openMade = (entry: MadeFile): Handle => {
@@ -132,13 +180,23 @@ function contents(disk: Files, names: Names): Contents {
     open.set(lastHandle, entry);
     return lastHandle;
   };
+  const onDisk = (path: string): string => {
+    const real = names.onDisk(path);
+    if (real === null) throw failure(path, 'ENOENT');
+    return real;
+  };
   return {
+    openDirectory: (path) => {
+      const handle = disk.openDirectory(onDisk(path));
+      names.hold(path, handle);
+      return handle;
+    },
+    openName: (path) => disk.openName(onDisk(path)),
+    openSocket: (path, known) => disk.openSocket(onDisk(path), known),
+    pathOf: (handle) => names.pathOf(handle) ?? disk.pathOf(handle),
     openRead: (path) => {
       const here = names.made(path);
-      if (here?.kind === 'file') return openMade(here);
-      const real = names.onDisk(path);
-      if (real === null) throw failure(path, 'ENOENT');
-      return disk.openRead(real);
+      return here?.kind === 'file' ? openMade(here) : disk.openRead(onDisk(path));
     },
     statHandle: (handle) => {
       const entry = open.get(handle);
@@ -161,7 +219,7 @@ function contents(disk: Files, names: Names): Contents {
     },
     write: (handle, bytes, position) => {
       const entry = open.get(handle);
-      if (entry === undefined) throw new NothingIsChangedError('writing', 'a file of the disk');
+      if (entry === undefined) throw new NothingIsChangedError('writing', effectTexts.aFile);
       const grown = Buffer.alloc(Math.max(entry.bytes.length, position + bytes.length));
       entry.bytes.copy(grown);
       grown.set(bytes, position);
@@ -169,7 +227,9 @@ function contents(disk: Files, names: Names): Contents {
     },
     sync: nothing,
     close: (handle) => {
-      if (!open.delete(handle)) disk.close(handle);
+      if (open.delete(handle)) return;
+      names.letGo(handle);
+      disk.close(handle);
     },
   };
 }

@@ -1,5 +1,4 @@
 import {
-  chmodSync,
   closeSync,
   constants,
   fchmodSync,
@@ -14,13 +13,23 @@ import {
   readlinkSync,
   readSync,
   renameSync,
-  rmSync,
   statfsSync,
   symlinkSync,
   unlinkSync,
   utimesSync,
   writeSync,
 } from 'node:fs';
+import { effectTexts } from '../words/texts.ts';
+import {
+  openDirectory,
+  openName,
+  openSocket,
+  pathOf,
+  removeTree,
+  setModeOf,
+  setOwnerOf,
+  sweep,
+} from './by-descriptor.ts';
 import { allocate } from './space.ts';
 
 export interface FileFacts {
@@ -32,40 +41,59 @@ export interface FileFacts {
   readonly gid: number;
   readonly links: number;
   readonly mtimeMs: number;
-  /** Bytes of the disk that it has: less than its size where it has holes. Absent: nobody knows. */
+  /** Bytes that it occupies on the disk: less than its size if it has holes. Absent: unknown. */
   readonly occupies?: number;
+  /** Its number on its file system. Absent: unknown. */
+  readonly inode?: number;
 }
 
 /** An open file; a number on the real disk. */
 export type Handle = number;
 
+/** A socket as it was found, whatever happens to its name. */
+export interface HeldSocket {
+  /** Where it can be connected to, until it is closed. */
+  readonly path: string;
+  close(): void;
+}
+
 /**
- * Every operation on files of updater and launch, and the only file of `updater/` that imports node:fs. Small and
- * synchronous, so that a test can record it, and fail, lose, tear or reorder any one step. Nothing here is durable
- * until `sync` (content) and `syncDirectory` (names) have returned.
- * Errors are those of the system, with their `code` (`ENOENT`, `ENOSPC`, `EROFS`, …).
+ * All file operations of updater and launch; the only file of `updater/` that imports node:fs. They are small and
+ * synchronous, so that a test can record them and fail, lose, tear or reorder any one step. Nothing here is durable
+ * until `sync` (content) and `syncDirectory` (names) have returned. Errors are those of the system, with their `code`
+ * (`ENOENT`, `ENOSPC`, `EROFS`, …).
  */
 export interface Files {
   /** null when there is nothing. Never follows a link. */
   stat(path: string): FileFacts | null;
   /** Names in a directory, sorted; empty when there is none. */
   list(path: string): string[];
-  /** The first `namesMax` names that the directory gives, sorted: for a directory that a stranger may have filled. */
+  /** The first `namesMax` names that the directory returns, sorted: for a directory that a stranger may have filled. */
   listAtMost(path: string, namesMax: number): string[];
-  /** Opens for reading without following a link and without blocking; only what is a regular file. */
+  /** Opens a directory itself; a link at its name is refused, wherever it leads. */
+  openDirectory(path: string): Handle;
+  /** Opens whatever a name means now, even a link, without any effect on it: for its facts, owner and mode. */
+  openName(path: string): Handle;
+  /** A path to the open object, whatever happens to its name; below an open directory, its names. */
+  pathOf(handle: Handle): string;
+  /**
+   * A socket by its name, which may be a stranger's; null: there is none. `known`: its name for a disk without sockets.
+   */
+  openSocket(path: string, known: string): HeldSocket | null;
+  /** Opens a regular file for reading, without following a link and without blocking. */
   openRead(path: string): Handle;
-  /** Facts of what is open, which no rename can change any more. */
+  /** Facts of the open object, which no rename can change. */
   statHandle(handle: Handle): FileFacts;
   /** Reads up to `length` bytes at `position`; fewer only at the end of the file. */
   read(handle: Handle, position: number, length: number): Buffer;
-  /** The same into a buffer of the caller's, which is filled as far as the file goes. @returns the bytes read */
+  /** The same into the caller's buffer, as far as the file goes. @returns the bytes read */
   readInto(handle: Handle, buffer: Buffer, position: number): number;
-  /** Makes a new file; fails with EEXIST when the name is taken by anything. */
+  /** Creates a new file; fails with EEXIST when anything has that name. */
   create(path: string, mode: number): Handle;
   /** Opens an existing regular file for writing in place. */
   openWrite(path: string): Handle;
   /**
-   * Opens the device of a slot: a block device, or a file that stands for one, by whatever links lead there. For writing,
+   * Opens the device of a slot: a block device, or a file in its place, through whatever links lead there. For writing,
    * a block device is opened exclusively, so that a mounted one is refused (EBUSY).
    */
   openDevice(path: string, access: 'read' | 'write'): Handle;
@@ -77,21 +105,32 @@ export interface Files {
   rename(from: string, to: string): void;
   /** Removes one name; nothing happens when it is not there. */
   unlink(path: string): void;
-  /** Removes a tree, whatever is in it; nothing happens when it is not there. */
+  /**
+   * Removes a tree, whatever is in it and even while other processes change it; nothing happens when it is not there.
+   */
   removeTree(path: string): void;
-  /** Makes one directory; nothing happens when it is there already. */
+  /**
+   * Removes what an open directory holds and need not keep, and looks at no more than `lookedAtMax` names.
+   * @returns how many were removed
+   */
+  sweep(directory: Handle, lookedAtMax: number, isKept: (name: string, path: string) => boolean): number;
+  /** Creates one directory; nothing happens when it already exists. */
   makeDirectory(path: string, mode: number): void;
   link(target: string, path: string): void;
   readLink(path: string): string;
-  setMode(path: string, mode: number): void;
+  /** Sets the mode of the open object, whatever its name means by now. */
+  setModeOf(handle: Handle, mode: number): void;
+  setOwnerOf(handle: Handle, uid: number, gid: number): void;
   setOwner(path: string, uid: number, gid: number): void;
   /** Sets the modification time to now. */
   touch(path: string): void;
-  /** Makes a file that has so many bytes of the disk for itself, whatever else is written. `EOPNOTSUPP` where that can not be. */
+  /**
+   * Creates a file with this many bytes of the disk for itself, whatever else is written. `EOPNOTSUPP` if impossible.
+   */
   reserve(path: string, bytes: number): void;
   /** Bytes that an ordinary user could still write on the file system of `path`. */
   freeBytes(path: string): number;
-  /** Files that could still be made there; null where their number has no bound of its own. */
+  /** Files that could still be created there; null if the file system has no limit for them. */
   freeInodes(path: string): number | null;
 }
 
@@ -111,16 +150,17 @@ function factsOf(stats: Stats): FileFacts {
     gid: Number(stats.gid),
     links: Number(stats.nlink),
     mtimeMs: Number(stats.mtimeMs),
-    occupies: Number(stats.blocks) * 512, // stat(2): in units of 512 bytes, whatever the file system's are
+    inode: Number(stats.ino),
+    occupies: Number(stats.blocks) * 512, // stat(2): in units of 512 bytes on every file system
   };
 }
 
 function openRegular(path: string, flags: number): Handle {
-  // O_NONBLOCK: opening a FIFO that somebody put in a file's place must not wait for a writer.
+  // O_NONBLOCK: opening a FIFO in a file's place must not wait for a writer.
   const handle = openSync(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   if (!fstatSync(handle).isFile()) {
     closeSync(handle);
-    throw new NotARegularFileError(`${path} is not a regular file`);
+    throw new NotARegularFileError(effectTexts.notRegular(path));
   }
   return handle;
 }
@@ -136,6 +176,10 @@ function unlessMissing<T>(missing: T, operation: () => T): T {
     if (isMissing(error)) return missing;
     throw error;
   }
+}
+
+function isDirectory(path: string): boolean {
+  return unlessMissing(false, () => lstatSync(path).isDirectory());
 }
 
 function fill(handle: Handle, buffer: Buffer, position: number): number {
@@ -159,7 +203,7 @@ function openDevice(path: string, access: 'read' | 'write'): Handle {
   const facts = fstatSync(handle);
   if (facts.isBlockDevice() || facts.isFile()) return handle;
   closeSync(handle);
-  throw new NotARegularFileError(`${path} is neither a block device nor a file`);
+  throw new NotARegularFileError(effectTexts.neitherDeviceNorFile(path));
 }
 
 function writeFully(handle: Handle, bytes: Uint8Array, position: number): void {
@@ -185,6 +229,13 @@ export const realFiles: Files = {
   stat: (path) => unlessMissing(null, () => factsOf(lstatSync(path))),
   list: (path) => unlessMissing([], () => readdirSync(path).sort()),
   listAtMost: (path, namesMax) => unlessMissing([], () => firstNames(path, namesMax)),
+  openDirectory,
+  openName,
+  pathOf,
+  openSocket: (path) => {
+    const handle = unlessMissing(null, () => openSocket(path));
+    return handle === null ? null : { path: pathOf(handle), close: () => closeSync(handle) };
+  },
   openRead: (path) => openRegular(path, constants.O_RDONLY),
   statHandle: (handle) => factsOf(fstatSync(handle)),
   read: readFully,
@@ -209,16 +260,22 @@ export const realFiles: Files = {
   },
   rename: renameSync,
   unlink: (path) => unlessMissing(undefined, () => unlinkSync(path)),
-  removeTree: (path) => rmSync(path, { recursive: true, force: true }),
+  removeTree,
+  sweep,
   makeDirectory: (path, mode) => {
-    const stats = unlessMissing(null, () => lstatSync(path));
-    if (stats?.isDirectory()) return;
+    if (isDirectory(path)) return;
     mkdirSync(path, { mode });
-    chmodSync(path, mode);
+    const handle = openDirectory(path);
+    try {
+      fchmodSync(handle, mode); // on the new directory, not on anything that has taken its name since
+    } finally {
+      closeSync(handle);
+    }
   },
   link: (target, path) => symlinkSync(target, path),
   readLink: (path) => readlinkSync(path),
-  setMode: chmodSync,
+  setModeOf,
+  setOwnerOf,
   setOwner: lchownSync,
   touch: (path) => utimesSync(path, new Date(), new Date()),
   reserve: (path, bytes) => {
@@ -233,15 +290,4 @@ export const realFiles: Files = {
     const facts = statfsSync(path);
     return facts.bavail * facts.bsize;
   },
-};
-
-/**
- * For a directory that nothing has to outlive, in a Node that may write nowhere else: under its permission model it
- * refuses what works on what is open (`--permission`: fsync, fchmod).
- */
-export const scratchFiles: Files = {
-  ...realFiles,
-  create: (path, mode) => openSync(path, 'wx+', mode),
-  sync: () => undefined,
-  syncDirectory: () => undefined,
 };

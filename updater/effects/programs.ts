@@ -1,13 +1,13 @@
 export interface ProgramEnd {
-  /** null: it was killed, or could not be started. */
+  /** null: it was killed or could not be started. */
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** The first line that it complained with, or why it could not be started. */
+  /** The first line of its complaint, or why it could not be started. */
   readonly complaint: string;
 }
 
-/** Runs a program of the operating system by its whole path, without a shell and without our environment. */
+/** Runs a program of the operating system by its full path, without a shell and without our environment. */
 export type RunProgram = (path: string, args: readonly string[], timeoutMs: number) => Promise<ProgramEnd>;
 
 /** The runtime that this program runs on: the operating system's. */

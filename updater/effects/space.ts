@@ -1,4 +1,4 @@
-/** util-linux, on every Debian. */
+/** From util-linux, on every Debian. */
 const program = '/usr/bin/fallocate';
 const timeoutMs = 60_000;
 const codes: readonly (readonly [sentence: string, code: string])[] = [
@@ -11,11 +11,11 @@ const codes: readonly (readonly [sentence: string, code: string])[] = [
 ];
 
 /**
- * Gives a file its blocks without writing them (fallocate(2)), which Node can not.
- * @throws what the system said, with its `code`; `EOPNOTSUPP` also where the program is not there
+ * Gives a file its blocks without writing them (fallocate(2)), which Node cannot do.
+ * @throws what the system said, with its `code`; `EOPNOTSUPP` also when the program is missing
  */
 export function allocate(path: string, bytes: number): void {
-  // Only a transaction comes here: what starts programs takes a while to load.
+  // Only a transaction comes here: the module that starts programs is slow to load.
   const { spawnSync } = process.getBuiltinModule('node:child_process');
   const options = { env: { LC_ALL: 'C' }, encoding: 'utf8', timeout: timeoutMs } as const;
   const { error, status, stderr } = spawnSync(program, ['--length', String(bytes), '--', path], options);

@@ -2,30 +2,32 @@ import type { IncomingMessage } from 'node:http';
 import { digestShape } from '../../protocol/digest.ts';
 import type { Layout } from '../../protocol/layout.ts';
 import { type Request, requestShape } from '../../protocol/request.ts';
-import { ageTyped } from '../age-word.ts';
+import { ageTyped } from '../words/age-word.ts';
+import { pageTexts } from '../words/texts.ts';
 import type { Attempt, Attempts } from './attempts.ts';
+import type { Connections } from './connections.ts';
 import type { PageEffects } from './effects.ts';
 import { FormError, readForm } from './forms.ts';
 import { boundaryOf, MultipartError, MultipartReader } from './multipart.ts';
 import { leaveRequest, RequestsError } from './requests.ts';
 import { type Incoming, UploadError, type Uploads } from './uploads.ts';
 
-/** What an action came to: a request was left for the updater, or nothing was done and why. */
+/** The result of an action: a request was left for the updater, or nothing was done and why. */
 export type ActionResult =
   | { readonly outcome: 'asked'; readonly id: string }
   | { readonly outcome: 'refused'; readonly status: number; readonly sentence: string; readonly retryAfterS?: number };
 
-/** What actions work on. */
 export interface ActionContext {
   readonly effects: PageEffects;
   readonly layout: Layout;
   readonly attempts: Attempts;
   readonly uploads: Uploads;
+  readonly connections: Connections;
 }
 
 type Refused = Extract<ActionResult, { outcome: 'refused' }>;
 
-/** Characters of a PIN field that are looked at. */
+/** Characters of a PIN field that are read. */
 const pinMax = 200;
 
 function refused(status: number, sentence: string): Refused {
@@ -35,28 +37,19 @@ function refused(status: number, sentence: string): Refused {
 function refusedPin(attempt: Exclude<Attempt, { outcome: 'right' }>): Refused {
   switch (attempt.outcome) {
     case 'wrong': {
-      const more =
-        attempt.left === 0
-          ? 'From now on you have to wait between tries.'
-          : `${attempt.left} more tries before you have to wait.`;
-      return refused(403, `The PIN is wrong, and nothing was done. ${more}`);
+      const more = attempt.left === 0 ? pageTexts.nowWaits : pageTexts.triesLeft(attempt.left);
+      return refused(403, pageTexts.wrongPin(more));
     }
     case 'wait': {
-      const sentence = `Too many wrong PINs. Try again in ${attempt.seconds} s; until then, even the right one is not looked at.`;
+      const sentence = pageTexts.tooManyPins(attempt.seconds);
       return { ...refused(429, sentence), retryAfterS: attempt.seconds };
     }
     case 'busy':
-      return refused(503, 'Other PINs are being checked. Nothing was done; try again in a moment.');
+      return refused(503, pageTexts.pinsChecked);
     case 'no-pin':
-      return refused(
-        409,
-        'This appliance has no PIN, so nothing can be done here. It is made by: holdfast-updater setup',
-      );
+      return refused(409, pageTexts.noPin);
     case 'not-counted':
-      return refused(
-        503,
-        `The PIN can not be checked safely, because tries can not be counted (${attempt.why}). Nothing was done.`,
-      );
+      return refused(503, pageTexts.triesNotCounted(attempt.why));
     default:
       return attempt satisfies never;
   }
@@ -65,17 +58,12 @@ function refusedPin(attempt: Exclude<Attempt, { outcome: 'right' }>): Refused {
 /** What an expected failure means for the person; null: it is a bug, or not about this action. */
 function refusedBy(error: unknown): Refused | null {
   if (error instanceof FormError)
-    return refused(error.code === 'form-too-large' ? 413 : 400, `Nothing was done: ${error.message}.`);
-  if (error instanceof MultipartError)
-    return refused(400, `Nothing was installed: ${error.message}. Send the file again.`);
+    return refused(error.code === 'form-too-large' ? 413 : 400, pageTexts.nothingDone(error.message));
+  if (error instanceof MultipartError) return refused(400, pageTexts.nothingInstalled(error.message));
   if (error instanceof UploadError) return refused(error.code === 'upload-busy' ? 409 : 413, error.message);
-  if (error instanceof RequestsError)
-    return refused(503, `${error.message}. If that stays so, the updater does not run.`);
+  if (error instanceof RequestsError) return refused(503, pageTexts.updaterNotRunning(error.message));
   if (error instanceof Error && 'syscall' in error && 'code' in error) {
-    return refused(
-      503,
-      `Nothing was done: the appliance can not write (${String(error.code)}). Is its disk full or broken?`,
-    );
+    return refused(503, pageTexts.cannotWrite(String(error.code)));
   }
   return null;
 }
@@ -84,8 +72,9 @@ function refusedBy(error: unknown): Refused | null {
 type Form = Exclude<Request['kind'], 'install'>;
 
 /**
- * One cache, a proxy and a rate, as a technician knows them; an empty field is none. What the person did not change stays
- * as the updater has it, because the page does not show all of it. @throws FormError
+ * One cache, a proxy and a rate, as a technician knows them; an empty field means none. Fields that the person did not
+ * change stay as the updater has them, because the page does not show everything.
+ * @throws FormError
  */
 function sourcesOf(id: string, form: URLSearchParams): Request {
   const field = (name: string) => form.get(name)?.trim() || null;
@@ -95,6 +84,7 @@ function sourcesOf(id: string, form: URLSearchParams): Request {
     v: 1,
     id,
     kind: 'set-sources',
+    ...(field('shown-all') === null ? {} : { shown: field('shown-all') }),
     sources: {
       ...(isChanged('cache') ? { releases: releasesOf(field('cache'), field('shown-others')) } : {}),
       ...(isChanged('proxy') ? { proxy: field('proxy') } : {}),
@@ -102,20 +92,17 @@ function sourcesOf(id: string, form: URLSearchParams): Request {
     },
   });
   if (parsed.success) return parsed.data;
-  throw new FormError(
-    'form-malformed',
-    'an address begins with http:// or https://, and a rate is a whole number of kB/s',
-  );
+  throw new FormError('form-malformed', pageTexts.notSources);
 }
 
-/** The one cache that the form has, before those that it has not. */
+/** The one cache of the form, followed by the caches that the form does not show. */
 function releasesOf(cache: string | null, others: string | null): unknown[] {
   const own = cache === null ? [] : [{ name: 'cache', kind: 'cache', url: cache }];
   try {
     const kept: unknown = JSON.parse(others ?? '[]');
     return [...own, ...(Array.isArray(kept) ? kept : [])];
   } catch (error) {
-    if (error instanceof SyntaxError) throw new FormError('form-malformed', 'this is not the form that the page sends');
+    if (error instanceof SyntaxError) throw new FormError('form-malformed', pageTexts.anotherForm);
     throw error;
   }
 }
@@ -125,44 +112,60 @@ function requestOf(kind: Form, id: string, form: URLSearchParams): Request {
   if (kind === 'rollback') return rollbackOf(id, form);
   const manifest = form.get('manifest');
   if (kind !== 'retry' || manifest === null || manifest === '') return { v: 1, id, kind };
-  if (!digestShape.safeParse(manifest).success) throw new FormError('form-malformed', 'the form names no release');
+  if (!digestShape.safeParse(manifest).success) throw new FormError('form-malformed', pageTexts.noRelease);
   return { v: 1, id, kind, manifest };
 }
 
-/** The page sends a `tx` only where today's data would be lost from view: then the age must be there too. @throws FormError */
+/**
+ * The page sends a `tx` only when today's data would be replaced: then the age must be there, too.
+ * @throws FormError
+ */
 function rollbackOf(id: string, form: URLSearchParams): Request {
   const [tx, typed] = [form.get('tx') ?? '', form.get('age') ?? ''];
-  if (tx === '' && typed === '') return { v: 1, id, kind: 'rollback' };
+  const manifest = form.get('manifest') ?? '';
+  if (manifest !== '' && !digestShape.safeParse(manifest).success)
+    throw new FormError('form-malformed', pageTexts.noRelease);
+  const shown = manifest === '' ? {} : { manifest };
+  if (tx === '' && typed === '') return { v: 1, id, kind: 'rollback', ...shown };
   const ageH = ageTyped(typed);
-  if (!/^\d{1,9}$/.test(tx) || ageH === null)
-    throw new FormError('form-malformed', 'to go back to data of before, type its age as the page says it, e.g. 5d');
-  return { v: 1, id, kind: 'rollback', data: { tx: Number(tx), ageH } };
+  if (!/^\d{1,9}$/.test(tx) || ageH === null) throw new FormError('form-malformed', pageTexts.typeAge);
+  return { v: 1, id, kind: 'rollback', ...shown, data: { tx: Number(tx), ageH } };
 }
 
-async function ask(context: ActionContext, kind: Form, form: URLSearchParams): Promise<ActionResult> {
-  const { effects, layout, attempts } = context;
+/** One try of a PIN, counted against the peer that sent it. */
+function tryPin({ attempts, connections }: ActionContext, request: IncomingMessage, typed: string): Promise<Attempt> {
+  const peer = connections.peerOf(request);
+  // The connection was closed meanwhile: nobody hears the answer, so nothing is done.
+  return peer === null ? Promise.resolve({ outcome: 'busy' }) : attempts.try(typed, peer);
+}
+
+async function ask(context: ActionContext, kind: Form, sent: IncomingMessage): Promise<ActionResult> {
+  const { effects, layout } = context;
+  const form = await readForm(sent);
   const request = requestOf(kind, effects.newId(), form);
-  const attempt = await attempts.try(form.get('pin') ?? '');
+  const attempt = await tryPin(context, sent, form.get('pin') ?? '');
   if (attempt.outcome !== 'right') return refusedPin(attempt);
   leaveRequest(effects, layout, request);
   return { outcome: 'asked', id: request.id };
 }
 
-/** A form with a file while it streams in: first the PIN, then the file, then nothing that matters. */
+/** A form with a file while it streams in: first the PIN, then the file, then parts that are ignored. */
 class InstallForm {
   readonly #context: ActionContext;
+  readonly #request: IncomingMessage;
   readonly #reader: MultipartReader;
   #field: 'pin' | 'file' | 'other' = 'other';
   #pin = '';
   #incoming: Incoming | null = null;
   #path: string | null = null;
 
-  constructor(context: ActionContext, boundary: string) {
+  constructor(context: ActionContext, request: IncomingMessage, boundary: string) {
     this.#context = context;
+    this.#request = request;
     this.#reader = new MultipartReader(boundary);
   }
 
-  /** @returns why nothing more of the form is wanted, or null */
+  /** @returns why the rest of the form is not wanted, or null */
   async take(bytes: Uint8Array): Promise<Refused | null> {
     for (const event of this.#reader.push(bytes)) {
       if (event.kind === 'part') {
@@ -181,7 +184,7 @@ class InstallForm {
   /** The file that was sent. @throws MultipartError when there is none */
   finish(): string {
     this.#reader.finish();
-    if (this.#path === null) throw new MultipartError('the form has no file');
+    if (this.#path === null) throw new MultipartError(pageTexts.noFile);
     return this.#path;
   }
 
@@ -190,15 +193,21 @@ class InstallForm {
   }
 
   async #beginFile(): Promise<Refused | null> {
-    if (this.#incoming !== null) throw new MultipartError('the form has two files');
-    const attempt = await this.#context.attempts.try(this.#pin);
-    if (attempt.outcome !== 'right') return refusedPin(attempt);
+    if (this.#incoming !== null) throw new MultipartError(pageTexts.twoFiles);
+    const { connections } = this.#context;
+    // While the PIN is checked, the delay is the page's own.
+    connections.sends(this.#request);
+    const attempt = await tryPin(this.#context, this.#request, this.#pin);
+    if (attempt.outcome !== 'right') {
+      connections.ended(this.#request);
+      return refusedPin(attempt);
+    }
     this.#incoming = this.#context.uploads.begin();
     return null;
   }
 }
 
-/** Reads to the end of a body: a browser shows an answer only when it could send all that it has. */
+/** Reads a body to its end: a browser shows an answer only after it has sent everything. */
 async function drain(request: IncomingMessage): Promise<void> {
   for await (const part of request) void part;
 }
@@ -206,8 +215,8 @@ async function drain(request: IncomingMessage): Promise<void> {
 async function install(context: ActionContext, request: IncomingMessage): Promise<ActionResult> {
   const { effects, layout } = context;
   const boundary = boundaryOf(request.headers['content-type']);
-  if (boundary === null) throw new MultipartError('this is not a form with a file');
-  const form = new InstallForm(context, boundary);
+  if (boundary === null) throw new MultipartError(pageTexts.notAFileForm);
+  const form = new InstallForm(context, request, boundary);
   try {
     for await (const part of request.iterator({ destroyOnReturn: false })) {
       const refusal = await form.take(Buffer.from(part));
@@ -223,7 +232,7 @@ async function install(context: ActionContext, request: IncomingMessage): Promis
   }
 }
 
-/** Runs one action of the page. Expected failures are a refusal in plain words. */
+/** Runs one action of the page. An expected failure becomes a refusal in plain words. */
 export async function act(
   context: ActionContext,
   kind: Request['kind'],
@@ -231,7 +240,7 @@ export async function act(
 ): Promise<ActionResult> {
   const result = await acted(context, kind, request);
   context.effects.log(
-    `${kind}: ${result.outcome === 'asked' ? `left request ${result.id}` : `refused: ${result.sentence}`}`,
+    `${kind}: ${result.outcome === 'asked' ? pageTexts.leftRequest(result.id) : pageTexts.refused(result.sentence)}`,
   );
   if (result.outcome === 'refused') await drain(request);
   return result;
@@ -239,7 +248,7 @@ export async function act(
 
 async function acted(context: ActionContext, kind: Request['kind'], request: IncomingMessage): Promise<ActionResult> {
   try {
-    return kind === 'install' ? await install(context, request) : await ask(context, kind, await readForm(request));
+    return kind === 'install' ? await install(context, request) : await ask(context, kind, request);
   } catch (error) {
     const known = refusedBy(error);
     if (known === null) throw error;

@@ -1,27 +1,15 @@
 import { parseArgs } from 'node:util';
+import { pageTexts } from '../words/texts.ts';
 import { isLoopback } from './guard.ts';
 
-/** Characters that a page's password has at least, where the page can be reached from elsewhere. */
+/** The least length of a page's password, needed when the page can be reached from elsewhere. */
 export const passwordLengthMin = 12;
 
-export const help = `The field page: how this appliance is doing, and what can be done about it on site.
+export const help = pageTexts.help(passwordLengthMin);
 
-  --root DIR             the data partition (/var/lib/holdfast)
-  --port PORT            where to listen (7070; 0 takes a free one)
-  --host ADDRESS         127.0.0.1; any other needs all three of the next
-  --tls-key FILE         PEM of the page's key
-  --tls-cert FILE        PEM of its certificate
-  --password-file FILE   the password that every visitor needs, ${passwordLengthMin} characters or more
-  --name NAME            a name under which the page may be asked for; may be repeated
-  --json                 print where it listens as JSON
-  --help, --version
-
-Started by systemd with one socket (LISTEN_FDS), it listens there.
-`;
-
-/** A command line that can not be followed. */
+/** A command line that cannot be used. */
 export class ArgumentsError extends Error {
-  readonly code: 'usage' | 'not-loopback' | 'password-too-short';
+  readonly code: 'usage' | 'not-loopback' | 'password-too-short' | 'tls-invalid';
   constructor(code: ArgumentsError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -70,15 +58,12 @@ export function readArguments(args: readonly string[]): Arguments {
   if (values.version) return { kind: 'version' };
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new ArgumentsError('usage', `--port ${values.port} is not a port`);
+    throw new ArgumentsError('usage', pageTexts.notAPort(values.port));
   }
   const { 'tls-key': tlsKey, 'tls-cert': tlsCert, 'password-file': passwordFile, root, host, json } = values;
   const isExposed = tlsKey !== undefined && tlsCert !== undefined && passwordFile !== undefined;
   if (!isExposed && !isLoopback(host)) {
-    throw new ArgumentsError(
-      'not-loopback',
-      `the page would be open to everybody who can reach ${host}: it needs --tls-key, --tls-cert and --password-file`,
-    );
+    throw new ArgumentsError('not-loopback', pageTexts.open(host));
   }
   const names = isLoopback(host) ? values.name : [host, ...values.name];
   return {

@@ -1,29 +1,34 @@
 import { dirname } from 'node:path';
-import { z } from 'zod';
 import type { Layout } from '../../protocol/layout.ts';
 import { readFile, readJson, writeNewFile } from '../effects/durable.ts';
+import { setAside } from '../effects/kept-file.ts';
+import { pageTexts } from '../words/texts.ts';
 import type { PageEffects } from './effects.ts';
-import { isPin, pinRecordShape } from './pin.ts';
+import {
+  decodeFailures,
+  encodeFailures,
+  type Failures,
+  failuresBytes,
+  failuresOf,
+  inBoot,
+  noFailures,
+  type PeerName,
+  type Tally,
+  tallyOf,
+  withFailure,
+  withoutFailures,
+} from './failures.ts';
+import { isPin, pinBytesMax, pinRecordShape } from './pin.ts';
 
-/** Wrong PINs that cost nothing but the typing. */
+/** Wrong PINs before the first wait. */
 const freeFailures = 5;
-/** The wait after the next one; it doubles with each, up to the longest: nobody is locked out for ever. */
+/** The first wait; each further failure doubles it, up to the longest wait: nobody is locked out for ever. */
 const firstWaitMs = 2_000;
 const longestWaitMs = 5 * 60_000;
-/** One sector, written in place: no power cut tears it, and a full disk does not stop it. */
-const recordBytes = 512;
-const pinBytesMax = 4 * 1024;
-/** People who may wait for their PIN to be checked; each check costs 16 MiB. */
+/** Tries of one peer that may wait to be checked; each check costs 16 MiB, and only one runs at a time. */
 const waitingMax = 4;
 
-const failuresShape = z.object({
-  v: z.literal(1),
-  count: z.int().min(0),
-  last: z.object({ boot: z.string(), monoMs: z.number() }),
-});
-type Failures = z.infer<typeof failuresShape>;
-
-/** What became of one try. Everything but `right` changes nothing on the appliance. */
+/** The result of one try. Only `right` changes anything on the appliance. */
 export type Attempt =
   | { readonly outcome: 'right' }
   | { readonly outcome: 'wrong'; readonly left: number }
@@ -32,28 +37,37 @@ export type Attempt =
   | { readonly outcome: 'no-pin' }
   | { readonly outcome: 'not-counted'; readonly why: string };
 
-/** The wait after so many failures, in milliseconds. */
+/** The wait after this many failures, in milliseconds. */
 export function waitAfterMs(count: number): number {
   return count < freeFailures ? 0 : Math.min(firstWaitMs * 2 ** Math.min(count - freeFailures, 30), longestWaitMs);
 }
 
-/** Checks PINs one after the other, and counts each try on disk before it looks at it. */
+function waitMsOf({ count, monoMs }: Tally, nowMs: number): number {
+  return Math.max(0, waitAfterMs(count) - Math.max(0, nowMs - monoMs));
+}
+
+/**
+ * Checks PINs one after the other, and counts each try on disk before it checks it, by the peer that sent it: the wrong
+ * PINs of one peer never delay those of another.
+ */
 export class Attempts {
   readonly #effects: PageEffects;
   readonly #layout: Layout;
   #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  #saidDamage = false;
+  readonly #waiting = new Map<PeerName, number>();
 
   constructor(effects: PageEffects, layout: Layout) {
     this.#effects = effects;
     this.#layout = layout;
   }
 
-  async try(typed: string): Promise<Attempt> {
-    if (this.#waiting >= waitingMax) return { outcome: 'busy' };
-    this.#waiting += 1;
-    const attempt = this.#last.then(() => this.#tryNow(typed));
-    // The next one waits for the end of this one, however it ends.
+  async try(typed: string, peer: PeerName): Promise<Attempt> {
+    const waiting = this.#waiting.get(peer) ?? 0;
+    if (waiting >= waitingMax) return { outcome: 'busy' };
+    this.#waiting.set(peer, waiting + 1);
+    const attempt = this.#last.then(() => this.#tryNow(typed, peer));
+    // The next try waits for the end of this one, however it ends.
     this.#last = attempt.then(
       () => undefined,
       () => undefined,
@@ -61,24 +75,34 @@ export class Attempts {
     try {
       return await attempt;
     } finally {
-      this.#waiting -= 1;
+      const left = (this.#waiting.get(peer) ?? 1) - 1;
+      if (left === 0) this.#waiting.delete(peer);
+      else this.#waiting.set(peer, left);
     }
   }
 
-  async #tryNow(typed: string): Promise<Attempt> {
+  async #tryNow(typed: string, peer: PeerName): Promise<Attempt> {
     const record = this.#readPin();
     if (record === null) return { outcome: 'no-pin' };
     const failures = this.#read();
-    const waitMs = this.#waitMs(failures);
+    const nowMs = this.#effects.clock.monoMs();
+    const tally = tallyOf(failures, peer, nowMs);
+    const waitMs = waitMsOf(tally, nowMs);
     if (waitMs > 0) return { outcome: 'wait', seconds: Math.ceil(waitMs / 1000) };
     // Counted and synced first: pulling the plug while a PIN is checked must not give a free try.
-    const why = this.#write(failures.count + 1);
+    const counted = withFailure(failures, peer, nowMs);
+    const why = this.#write(counted);
     if (why !== null) return { outcome: 'not-counted', why };
     if (!(await isPin(record, typed))) {
-      return { outcome: 'wrong', left: Math.max(0, freeFailures - failures.count - 1) };
+      return { outcome: 'wrong', left: Math.max(0, freeFailures - tally.count - 1) };
     }
-    this.#write(0);
+    this.#write(withoutFailures(counted, peer, nowMs));
     return { outcome: 'right' };
+  }
+
+  /** Without one nothing can be done here. */
+  hasPin(): boolean {
+    return this.#readPin() !== null;
   }
 
   #readPin() {
@@ -86,39 +110,36 @@ export class Attempts {
     try {
       return pinRecordShape.nullable().parse(readJson(files, this.#layout.pin, pinBytesMax));
     } catch (error) {
-      log(`${this.#layout.pin} can not be read: ${String(error)}`);
+      // Once: each look at the page reads it.
+      if (!this.#saidDamage) log(pageTexts.fileUnreadable(this.#layout.pin, String(error)));
+      this.#saidDamage = true;
       return null;
     }
   }
 
-  /** What can not be read counts as all free tries used. */
+  /** An unreadable file counts as if all free tries were used. */
   #read(): Failures {
-    const last = { boot: '', monoMs: 0 };
+    const boot = this.#effects.clock.bootId();
     try {
-      const bytes = readFile(this.#effects.files, this.#layout.pinFailures, recordBytes);
-      if (bytes === null) return { v: 1, count: 0, last };
-      return failuresShape.parse(JSON.parse(bytes.toString('utf8')));
+      const bytes = readFile(this.#effects.files, this.#layout.pinFailures, failuresBytes);
+      return inBoot(bytes === null ? noFailures : decodeFailures(bytes), boot);
     } catch (error) {
-      this.#effects.log(`${this.#layout.pinFailures} can not be read: ${String(error)}`);
-      return { v: 1, count: freeFailures, last };
+      this.#effects.log(pageTexts.fileUnreadable(this.#layout.pinFailures, String(error)));
+      return failuresOf(freeFailures, 0, boot);
     }
   }
 
-  #waitMs({ count, last }: Failures): number {
-    const { clock } = this.#effects;
-    // Monotonic times of two boots do not compare: in a new boot, the wait begins with the boot.
-    const since = last.boot === clock.bootId() ? last.monoMs : 0;
-    return Math.max(0, waitAfterMs(count) - Math.max(0, clock.monoMs() - since));
-  }
-
   /** @returns why the count could not be made durable, or null */
-  #write(count: number): string | null {
-    const { files, clock, log } = this.#effects;
+  #write(failures: Failures): string | null {
+    const { files, log } = this.#effects;
     const path = this.#layout.pinFailures;
-    const failures: Failures = { v: 1, count, last: { boot: clock.bootId(), monoMs: clock.monoMs() } };
-    const bytes = Buffer.from(JSON.stringify(failures).padEnd(recordBytes));
+    const bytes = encodeFailures(failures);
     try {
-      if (files.stat(path) === null) {
+      const facts = files.stat(path);
+      // Something other than a file cannot hold the count: it is moved aside, and every free try stays used until the
+      // wait is over.
+      if (facts !== null && facts.kind !== 'file') setAside(files, path);
+      if (facts?.kind !== 'file') {
         writeNewFile(files, path, bytes, 0o600);
         files.syncDirectory(dirname(path));
         return null;
@@ -132,7 +153,7 @@ export class Attempts {
       }
       return null;
     } catch (error) {
-      log(`${path} can not be written: ${String(error)}`);
+      log(pageTexts.fileUnwritable(path, String(error)));
       return error instanceof Error ? error.message : String(error);
     }
   }

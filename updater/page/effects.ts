@@ -1,7 +1,7 @@
 import type { Clock } from '../effects/clock.ts';
 import type { Files } from '../effects/files.ts';
 
-/** What the page does outside of itself. It touches nothing but page/, run/requests/ and run/status.json. */
+/** What the page does outside itself. It touches only page/, run/requests/ and run/status.json. */
 export interface PageEffects {
   readonly files: Files;
   readonly clock: Pick<Clock, 'monoMs' | 'bootId' | 'wallS'>;

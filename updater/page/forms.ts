@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { pageTexts } from '../words/texts.ts';
 
 /** A form without a file: a PIN and a digest. */
 const formBytesMax = 4 * 1024;
@@ -15,14 +16,14 @@ export class FormError extends Error {
 export async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
   const type = request.headers['content-type'] ?? '';
   if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(type)) {
-    throw new FormError('form-malformed', 'this is not a form of this page');
+    throw new FormError('form-malformed', pageTexts.notAForm);
   }
   const parts: Buffer[] = [];
   let size = 0;
   for await (const part of request.iterator({ destroyOnReturn: false })) {
     const bytes = Buffer.from(part);
     size += bytes.length;
-    if (size > formBytesMax) throw new FormError('form-too-large', 'the form is larger than any of this page');
+    if (size > formBytesMax) throw new FormError('form-too-large', pageTexts.formTooLarge);
     parts.push(bytes);
   }
   return new URLSearchParams(Buffer.concat(parts).toString('utf8'));

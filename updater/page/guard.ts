@@ -1,18 +1,19 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { pageTexts } from '../words/texts.ts';
 
-/** Who may speak to the page, and under which names. */
+/** How to reach the page, and with which password. */
 export interface Guard {
   readonly scheme: 'http' | 'https';
-  /** `name:port` forms under which a browser may have come here, in lower case. */
+  /** `name:port` forms by which a browser may have come here, in lower case. */
   readonly hosts: ReadonlySet<string>;
-  /** Needed by everyone where the page is not on loopback alone. */
+  /** Everyone needs it when the page listens beyond loopback. */
   readonly password: string | null;
 }
 
-/** Why a request is not answered, as status and sentence. */
+/** Why a request is refused, as status and sentence. */
 export interface Refusal {
-  readonly status: 400 | 401 | 403;
+  readonly status: 400 | 401 | 403 | 429;
   readonly sentence: string;
 }
 
@@ -22,14 +23,14 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-/** Loopback's names and those that were given, each with the port; without it where it is the scheme's own. */
+/** Loopback's names and the given ones, each with the port, and also without it when it is the scheme's default. */
 export function hostsOf(scheme: Guard['scheme'], names: readonly string[], port: number): Set<string> {
   const all = [...loopbackNames, ...names].map((name) => name.toLowerCase());
   const isOwnPort = port === (scheme === 'https' ? 443 : 80);
   return new Set(all.flatMap((name) => [`${name}:${port}`, ...(isOwnPort ? [name] : [])]));
 }
 
-/** Compares digests: neither length nor content of the right one shows in the time that it takes. */
+/** Compares digests, so that the time taken reveals neither length nor content of the right one. */
 function isSame(a: string, b: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(a), digest(b));
@@ -43,25 +44,25 @@ function passwordOf(authorization: string | undefined): string | null {
 }
 
 /**
- * Host first, against names that were made to point here (DNS rebinding); Origin for what changes something, against
- * forms of other sites. A tool that is no browser sends no Origin, and no site can make a browser leave it out.
+ * Checks Host first, against DNS rebinding, and Origin for requests that change something, against forms of other
+ * sites. Tools other than browsers send no Origin, and no site can make a browser omit it.
  */
 export function refusalOf(guard: Guard, method: string, headers: IncomingHttpHeaders): Refusal | null {
   const host = headers.host?.toLowerCase() ?? '';
   if (!guard.hosts.has(host)) {
     return {
       status: 400,
-      sentence: 'This page is not known under that name. Use the address that the appliance prints.',
+      sentence: pageTexts.unknownName,
     };
   }
   if (guard.password !== null && !isSame(passwordOf(headers.authorization) ?? '', guard.password)) {
-    return { status: 401, sentence: 'This page asks for the password that was set for it.' };
+    return { status: 401, sentence: pageTexts.needsPassword };
   }
   if (method === 'GET' || method === 'HEAD') return null;
   const site = headers['sec-fetch-site'];
   const isForeign = headers.origin !== undefined && headers.origin.toLowerCase() !== `${guard.scheme}://${host}`;
   if (isForeign || (site !== undefined && site !== 'same-origin' && site !== 'none')) {
-    return { status: 403, sentence: 'Another site tried to use this page. Nothing was changed.' };
+    return { status: 403, sentence: pageTexts.otherSite };
   }
   return null;
 }

@@ -1,4 +1,6 @@
-/** What a browser may send around its fields: RFC 2046 bounds the boundary, the rest is ours. */
+import { pageTexts } from '../words/texts.ts';
+
+/** What a browser may send around its fields: RFC 2046 limits the boundary; the other limits are ours. */
 const boundaryPattern = /^multipart\/form-data\s*;\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s";]{1,70}))\s*$/i;
 const headerBytesMax = 2 * 1024;
 const partsMax = 8;
@@ -13,7 +15,7 @@ export type MultipartEvent =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
   | { readonly kind: 'part-end' };
 
-/** The boundary of a form's content type, or null when it is no multipart form. */
+/** The boundary of a form's content type, or null when it is not a multipart form. */
 export function boundaryOf(contentType: string | undefined): string | null {
   const match = boundaryPattern.exec(contentType ?? '');
   return match?.[1] ?? match?.[2] ?? null;
@@ -24,7 +26,7 @@ function nameOf(headers: string): { name: string; isFile: boolean } {
   // RFC 7578 section 4.2; browsers write a quote inside a name as %22.
   const name = /;\s*name="([^"]{1,100})"/i.exec(line)?.[1];
   if (!/^content-disposition\s*:\s*form-data\s*;/i.test(line) || name === undefined) {
-    throw new MultipartError('a part of the form has no name');
+    throw new MultipartError(pageTexts.partWithoutName);
   }
   return { name, isFile: /;\s*filename\*?=/i.test(line) };
 }
@@ -32,14 +34,14 @@ function nameOf(headers: string): { name: string; isFile: boolean } {
 type Place = 'delimiter' | 'headers' | 'body' | 'done';
 
 /**
- * Takes a multipart/form-data body (RFC 7578) apart while it streams in. Keeps at most one delimiter or one header
- * block in memory, whatever the size of the body. Text before the first delimiter is refused, text after the last
- * one is ignored.
+ * Takes a multipart/form-data body (RFC 7578) apart while it streams in. However large the body, it keeps at most one
+ * delimiter or one header block in memory. Text before the first delimiter is refused, text after the last one is
+ * ignored.
  */
 export class MultipartReader {
   readonly #delimiter: Buffer;
   #place: Place = 'delimiter';
-  // As if a line had ended before: so the first delimiter looks like all others.
+  // As if a line had just ended, so that the first delimiter looks like all others.
   #rest: Buffer = Buffer.from('\r\n');
   #parts = 0;
   #inPart = false;
@@ -58,7 +60,7 @@ export class MultipartReader {
 
   /** @throws MultipartError when the body ended before the form did */
   finish(): void {
-    if (this.#place !== 'done') throw new MultipartError('the form ended in the middle');
+    if (this.#place !== 'done') throw new MultipartError(pageTexts.formEnded);
   }
 
   /** @returns false when more bytes are needed */
@@ -82,11 +84,11 @@ export class MultipartReader {
     const length = this.#delimiter.length;
     const seen = Math.min(this.#rest.length, length);
     if (!this.#rest.subarray(0, seen).equals(this.#delimiter.subarray(0, seen))) {
-      throw new MultipartError('the form does not begin with its boundary');
+      throw new MultipartError(pageTexts.noBoundary);
     }
     if (this.#rest.length < length + 2) return false;
     const tail = this.#rest.subarray(length, length + 2).toString('latin1');
-    if (tail !== '--' && tail !== '\r\n') throw new MultipartError('a boundary of the form is damaged');
+    if (tail !== '--' && tail !== '\r\n') throw new MultipartError(pageTexts.boundaryDamaged);
     if (this.#inPart) events.push({ kind: 'part-end' });
     this.#inPart = false;
     this.#place = tail === '--' ? 'done' : 'headers';
@@ -98,11 +100,11 @@ export class MultipartReader {
   #passHeaders(events: MultipartEvent[]): boolean {
     const end = this.#rest.indexOf('\r\n\r\n');
     if ((end === -1 ? this.#rest.length : end) > headerBytesMax) {
-      throw new MultipartError('the head of a part of the form is too long');
+      throw new MultipartError(pageTexts.headTooLong);
     }
     if (end === -1) return false;
     this.#parts += 1;
-    if (this.#parts > partsMax) throw new MultipartError('the form has too many parts');
+    if (this.#parts > partsMax) throw new MultipartError(pageTexts.tooManyParts);
     events.push({ kind: 'part', ...nameOf(this.#rest.subarray(0, end).toString('utf8')) });
     this.#inPart = true;
     this.#place = 'body';
@@ -112,7 +114,7 @@ export class MultipartReader {
 
   #passBody(events: MultipartEvent[]): boolean {
     const at = this.#rest.indexOf(this.#delimiter);
-    // What could be the begin of a delimiter waits for the next bytes.
+    // What could be the start of a delimiter waits for the next bytes.
     const end = at === -1 ? Math.max(0, this.#rest.length - this.#delimiter.length + 1) : at;
     if (end > 0) events.push({ kind: 'bytes', bytes: this.#rest.subarray(0, end) });
     this.#rest = this.#rest.subarray(end);

@@ -1,4 +1,6 @@
-/** Dark on white with strong bands: it is read outdoors, on a phone, by somebody in a hurry. */
+import { pageWords } from '../words/texts.ts';
+
+/** Dark on white with strong bands: somebody in a hurry reads it outdoors, on a phone. */
 export const style = `
 :root { color-scheme: light; --ink: #111; --soft: #444; --line: #b5b5b5; }
 * { box-sizing: border-box; }
@@ -15,14 +17,15 @@ header.blocked, header.safe { background: #971a1a; }
 main { padding-top: 1rem; padding-bottom: 2rem; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 2rem; }
 h2 { font-size: 1.15rem; margin: 1.4rem 0 .4rem; padding-bottom: .2rem; border-bottom: 2px solid var(--ink); }
-table { width: 100%; border-collapse: collapse; }
-th, td { text-align: left; padding: .35rem .5rem .35rem 0; border-bottom: 1px solid var(--line); }
+table { width: 100%; border-collapse: collapse; font-size: .95rem; }
+th, td { text-align: left; padding: .35rem .4rem .35rem 0; border-bottom: 1px solid var(--line); }
 th { font-size: .9rem; color: var(--soft); }
 dl { margin: 0; }
 dl div { display: grid; grid-template-columns: 7rem 1fr; gap: .5rem; padding: .35rem 0; border-bottom: 1px solid var(--line); }
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
 ul { margin: 0; padding-left: 1.2rem; }
+li, p { overflow-wrap: anywhere; }
 li { margin: .4rem 0; }
 small, .note { color: var(--soft); }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f1f1f1; border-left: 4px solid var(--ink); padding: .6rem; max-height: 22rem; overflow: auto; font-size: .9rem; }
@@ -47,8 +50,8 @@ button:focus-visible, input:focus-visible, select:focus-visible { outline: 4px s
 `;
 
 /**
- * Loads the state again while nobody is typing; without scripts, the link at the end does. When the page does not
- * answer any more, what it shows is old, and it says so.
+ * Reloads the state at intervals; without scripts, the link at the end does. When the page no longer answers, what it
+ * shows is old, and it says so.
  */
 export const script = `
 const everyMs = 3000;
@@ -65,8 +68,8 @@ setInterval(async () => {
   } catch {
     const verdict = document.getElementById('verdict');
     verdict.className = 'unknown';
-    verdict.querySelector('.word').textContent = 'unknown';
-    verdict.querySelector('h1').textContent = 'How this appliance is doing is not known.';
+    verdict.querySelector('.word').textContent = ${JSON.stringify(pageWords.verdicts.unknown)};
+    verdict.querySelector('h1').textContent = ${JSON.stringify(pageWords.notKnownNow)};
     document.getElementById('lost').style.display = 'block';
   }
 }, everyMs);

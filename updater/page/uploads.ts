@@ -1,15 +1,16 @@
 import { dirname, join } from 'node:path';
 import type { Layout } from '../../protocol/layout.ts';
 import type { Files, Handle } from '../effects/files.ts';
+import { pageTexts } from '../words/texts.ts';
 import type { PageEffects } from './effects.ts';
+import { uploadsQuota } from './quota.ts';
 import { filesWaitedFor } from './requests.ts';
 
-/** What may lie in page/uploads/ at once. A bundle with a runtime has about 60 MiB; the updater takes no larger one. */
-const uploadsBytesMax = 2 * 1024 * 1024 * 1024;
+/** Files that may lie in page/uploads/ at once; half of them may be what the updater is about to take. */
 const uploadsMax = 4;
-/** Left free for everybody else on the partition. */
+/** Left free for everything else on the partition. */
 const spareBytes = 64 * 1024 * 1024;
-/** Synced on the way, so that the end of a large file does not stop the page for long. */
+/** Synced on the way, so that the end of a large file does not block the page for long. */
 const syncEveryBytes = 16 * 1024 * 1024;
 
 export type UploadErrorCode = 'upload-too-large' | 'uploads-full' | 'no-space' | 'upload-empty' | 'upload-busy';
@@ -25,7 +26,7 @@ export class UploadError extends Error {
 
 const mebibyte = 1024 * 1024;
 
-/** One file on its way. */
+/** One file while it arrives. */
 export class Incoming {
   readonly #files: Files;
   readonly #partPath: string;
@@ -45,15 +46,12 @@ export class Incoming {
     this.#handle = files.create(this.#partPath, 0o600);
   }
 
-  /** @throws UploadError when the file becomes larger than its room; the system's errors when it can not be written */
+  /** @throws UploadError when the file becomes larger than its room; the system's errors when it cannot be written */
   write(bytes: Uint8Array): void {
     if (this.#handle === null) throw new TypeError('the upload has ended');
     if (this.#bytes + bytes.length > this.#roomBytes) {
-      const room = `${Math.ceil(this.#roomBytes / mebibyte)} MB`;
-      throw new UploadError(
-        'upload-too-large',
-        `The file is larger than the ${room} that there is room for. Nothing was taken.`,
-      );
+      const room = pageTexts.megabytes(Math.ceil(this.#roomBytes / mebibyte));
+      throw new UploadError('upload-too-large', pageTexts.fileTooLarge(room));
     }
     this.#files.write(this.#handle, bytes, this.#bytes);
     this.#bytes += bytes.length;
@@ -66,7 +64,7 @@ export class Incoming {
   finish(): string {
     if (this.#handle === null) throw new TypeError('the upload has ended');
     if (this.#bytes === 0) {
-      throw new UploadError('upload-empty', 'No file was chosen, or it is empty. Choose a bundle (.hfb).');
+      throw new UploadError('upload-empty', pageTexts.fileEmpty);
     }
     this.#files.sync(this.#handle);
     this.#close();
@@ -75,7 +73,7 @@ export class Incoming {
     return this.#path;
   }
 
-  /** Removes whatever there is of the file, finished or not. */
+  /** Removes whatever exists of the file, finished or not. */
   discard(): void {
     this.#close();
     this.#files.unlink(this.#partPath);
@@ -90,7 +88,7 @@ export class Incoming {
   }
 }
 
-/** page/uploads/: files as they came, never looked into here. The updater copies, verifies and removes them. */
+/** page/uploads/: files as they arrived, never opened here. The updater copies, verifies and removes them. */
 export class Uploads {
   readonly #effects: PageEffects;
   readonly #layout: Layout;
@@ -101,7 +99,7 @@ export class Uploads {
     this.#layout = layout;
   }
 
-  /** Removes what a page before this one left and no request waits for. */
+  /** Removes what an earlier page left and no request waits for. */
   tidy(): void {
     const { files } = this.#effects;
     const waitedFor = filesWaitedFor(this.#effects, this.#layout);
@@ -116,17 +114,17 @@ export class Uploads {
     const { files } = this.#effects;
     const directory = this.#layout.uploads;
     if (this.#busy) {
-      throw new UploadError('upload-busy', 'Another file is being sent to this page. Wait until it is done.');
+      throw new UploadError('upload-busy', pageTexts.anotherFile);
     }
     const sizes = files.list(directory).map((name) => files.stat(join(directory, name))?.size ?? 0);
     if (sizes.length >= uploadsMax) {
-      const sentence = `${sizes.length} files wait to be installed already. Let the updater take them first.`;
+      const sentence = pageTexts.filesWait(sizes.length);
       throw new UploadError('uploads-full', sentence);
     }
     const usedBytes = sizes.reduce((sum, size) => sum + size, 0);
-    const roomBytes = Math.min(uploadsBytesMax - usedBytes, files.freeBytes(directory) - spareBytes);
+    const roomBytes = Math.min(uploadsQuota.bytes - usedBytes, files.freeBytes(directory) - spareBytes);
     if (roomBytes <= 0) {
-      throw new UploadError('no-space', 'There is no room for a file on the appliance. Nothing was taken.');
+      throw new UploadError('no-space', pageTexts.noRoom);
     }
     const incoming = new Incoming(files, directory, this.#effects.newId(), roomBytes, () => {
       this.#busy = false;

@@ -1,9 +1,10 @@
 import { connect } from 'node:net';
 import { z } from 'zod';
 import { exitShape } from '../../protocol/exit.ts';
+import { processesTexts } from '../words/texts.ts';
 import { type AgentFacts, type ProcessControl, ProcessControlError } from './process-control.ts';
 
-/** Stopping takes the agent's 5 s, then SIGKILL, then a look that it is gone. */
+/** Stopping takes the agent's 5 s, then SIGKILL, then a check that it is gone. */
 const answerTimeoutMs = 15_000;
 const answerBytesMax = 128 * 1024;
 
@@ -25,7 +26,7 @@ type Answer = z.infer<typeof answerShape>;
 
 export type SupervisorOperation = 'agent' | 'start-agent' | 'stop-agent' | 'run-updater' | 'updater-output';
 
-/** One JSON line to the development supervisor's socket, one back. */
+/** Sends one JSON line to the development supervisor's socket and reads one back. */
 function ask(socketPath: string, op: SupervisorOperation): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath);
@@ -34,7 +35,7 @@ function ask(socketPath: string, op: SupervisorOperation): Promise<Answer> {
     const fail = (cause?: Error) => {
       socket.destroy();
       reject(
-        new ProcessControlError('process-control-unreachable', `no answer to ${op} from ${socketPath}`, { cause }),
+        new ProcessControlError('process-control-unreachable', processesTexts.noAnswer(op, socketPath), { cause }),
       );
     };
     socket.setTimeout(answerTimeoutMs, () => fail());
@@ -60,13 +61,13 @@ export function supervisorControl(socketPath: string, isolation: 'users' | 'none
     const answer = await ask(socketPath, op);
     if (answer.ok) return answer;
     const code = answer.code === 'agent-not-gone' ? 'agent-not-gone' : 'process-control-refused';
-    throw new ProcessControlError(code, answer.message ?? `${op} was refused`);
+    throw new ProcessControlError(code, answer.message ?? processesTexts.refused(op));
   };
   return {
     isolation,
     async agent(): Promise<AgentFacts> {
       const { agent } = await order('agent');
-      if (agent === undefined) throw new ProcessControlError('process-control-refused', 'the answer names no agent');
+      if (agent === undefined) throw new ProcessControlError('process-control-refused', processesTexts.noAgent);
       return agent;
     },
     async startAgent() {

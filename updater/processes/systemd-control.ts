@@ -3,11 +3,12 @@ import type { Clock } from '../effects/clock.ts';
 import { replaceFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import type { RunProgram } from '../effects/programs.ts';
-import { readEnds, readUpdaterEnds } from '../launch-end.ts';
-import type { User } from '../settings.ts';
+import type { User } from '../identity/settings.ts';
+import { readEnds, readUpdaterEnds } from '../launch/end.ts';
+import { processesTexts } from '../words/texts.ts';
 import { type AgentFacts, type ProcessControl, ProcessControlError } from './process-control.ts';
 
-/** The units that this talks about; image/system/units has them. */
+/** The units that this file names; they are in image/system/units. */
 const agentUnit = 'holdfast-agent.service';
 const updaterUnit = 'holdfast-updater.service';
 
@@ -24,15 +25,15 @@ const unitsAtBoot = [
 
 const systemctl = '/usr/bin/systemctl';
 const journalctl = '/usr/bin/journalctl';
-/** A look at a unit takes milliseconds; a busy machine may need longer. */
+/** Looking at a unit takes milliseconds; a busy machine may need longer. */
 const lookTimeoutMs = 15_000;
-/** Its 5 s to stop, SIGKILL, and as long again; starting has launch before it, which reads every seal. */
+/** A stop takes 5 s, SIGKILL, and as long again; a start runs launch first, which reads every seal. */
 const orderTimeoutMs = 90_000;
-/** After SIGKILL nothing of the agent may be left; the kernel needs a moment. */
+/** After SIGKILL, nothing of the agent may be left; the kernel needs a moment. */
 const goneWithinMs = 5_000;
 const goneLookMs = 50;
 const outputBytesMax = 16 * 1024;
-/** Lines of the last output that are asked for: more than the bytes hold. */
+/** Lines of the last output that are requested: more than the bytes hold. */
 const outputLines = 400;
 
 const stateOf: Readonly<Record<string, AgentFacts['state']>> = {
@@ -49,7 +50,7 @@ export interface SystemdEffects {
   readonly layout: Layout;
   readonly clock: Pick<Clock, 'monoMs' | 'delay'>;
   readonly run: RunProgram;
-  /** Whose processes are the agent's. */
+  /** The user of the agent's processes. */
   readonly agentUser: User | null;
 }
 
@@ -61,7 +62,7 @@ interface Shown {
 
 /** systemd in the field, through its own command line. */
 export function systemdControl(effects: SystemdEffects): ProcessControl {
-  /** The output of a run that has ended does not change any more. */
+  /** The output of an ended run no longer changes. */
   let output: { readonly invocation: string; readonly text: string } | null = null;
 
   async function order(...words: readonly string[]): Promise<string | null> {
@@ -81,7 +82,7 @@ export function systemdControl(effects: SystemdEffects): ProcessControl {
       `_SYSTEMD_INVOCATION_ID=${invocation}`,
     ];
     const { code, stdout } = await effects.run(journalctl, words, lookTimeoutMs);
-    // Evidence is wanted, and nothing depends on it.
+    // The output is wanted as evidence, but nothing depends on it.
     if (code !== 0) return '';
     output = { invocation, text: Buffer.from(stdout).subarray(-outputBytesMax).toString('utf8') };
     return output.text;
@@ -96,16 +97,16 @@ export function systemdControl(effects: SystemdEffects): ProcessControl {
     },
     async startAgent() {
       await order('reset-failed', agentUnit);
-      // A start that launch refuses, or that fails, shows in the facts; here it is no error.
+      // A start that launch refuses, or that fails, shows in the facts; here it is not an error.
       await order('start', agentUnit);
     },
     async stopAgent() {
       const { invocation } = await show(effects.run);
-      // Before the stop: the end that follows is an ordered one, and launch must not count it.
+      // Written before the stop: the end that follows is an ordered one, and launch must not count it.
       replaceFile(effects.files, effects.layout.agentStopping, Buffer.from(invocation), 0o600);
       const complaint = await order('stop', agentUnit);
       if (complaint !== null)
-        throw new ProcessControlError('process-control-refused', `systemd did not stop the agent: ${complaint}`);
+        throw new ProcessControlError('process-control-refused', processesTexts.notStopped(complaint));
       await proveGone(effects);
     },
     async updaterOutput() {
@@ -118,7 +119,7 @@ export function systemdControl(effects: SystemdEffects): ProcessControl {
 }
 
 function unreachable(what: string, complaint: string): ProcessControlError {
-  return new ProcessControlError('process-control-unreachable', `systemd does not answer to ${what}: ${complaint}`);
+  return new ProcessControlError('process-control-unreachable', processesTexts.systemdSilent(what, complaint));
 }
 
 async function show(run: RunProgram): Promise<Shown> {
@@ -137,25 +138,28 @@ async function show(run: RunProgram): Promise<Shown> {
   if (state === undefined || facts.get('LoadState') !== 'loaded') {
     throw new ProcessControlError(
       'process-control-refused',
-      `systemd has no usable ${agentUnit} (${facts.get('LoadState')}, ${facts.get('ActiveState')})`,
+      processesTexts.noUsableUnit(agentUnit, facts.get('LoadState'), facts.get('ActiveState')),
     );
   }
   const pid = Number(facts.get('MainPID'));
   return { state, pid: state === 'active' && pid > 0 ? pid : null, invocation: facts.get('InvocationID') ?? '' };
 }
 
-/** What runs on an appliance from now on; at each later boot systemd does this itself. @throws ProcessControlError */
+/**
+ * Starts what runs on an appliance from now on; at each later boot, systemd does this itself.
+ * @throws ProcessControlError
+ */
 export async function startUnits(run: RunProgram): Promise<void> {
   const { code, complaint } = await run(systemctl, ['start', '--no-block', ...unitsAtBoot], orderTimeoutMs);
   if (code !== 0) throw unreachable('start', complaint);
 }
 
-/** One more run soon. What can not be asked for now comes by its timer. */
+/** Asks for one more run soon. If that fails, the timer starts it. */
 export async function askForRun(run: RunProgram): Promise<void> {
   await run(systemctl, ['start', '--no-block', updaterUnit], orderTimeoutMs);
 }
 
-/** Whatever the agent left behind belongs to its user, and its user can do nothing about that. */
+/** Everything that the agent left behind belongs to its user, and that user cannot change this. */
 async function proveGone({ files, clock, agentUser }: SystemdEffects): Promise<void> {
   if (agentUser === null) return;
   for (const endMs = clock.monoMs() + goneWithinMs; ; await clock.delay(goneLookMs)) {
@@ -164,9 +168,6 @@ async function proveGone({ files, clock, agentUser }: SystemdEffects): Promise<v
       .filter((name) => /^\d+$/.test(name) && files.stat(`/proc/${name}`)?.uid === agentUser.uid);
     if (left.length === 0) return;
     if (clock.monoMs() < endMs) continue;
-    throw new ProcessControlError(
-      'agent-not-gone',
-      `processes of the agent outlive their stop: ${left.slice(0, 10).join(', ')}`,
-    );
+    throw new ProcessControlError('agent-not-gone', processesTexts.processesOutlive(left.slice(0, 10).join(', ')));
   }
 }

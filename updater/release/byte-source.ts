@@ -1,37 +1,38 @@
 import { manifestLimits } from '../../protocol/payload.ts';
 import type { Files, Handle } from '../effects/files.ts';
-import type { Http, HttpHead, HttpStream } from '../effects/http.ts';
-import { ReleaseError } from './release-error.ts';
+import type { Http } from '../effects/http.ts';
+import type { HttpHead, HttpStream } from '../effects/http-request.ts';
+import { asFileError, ReleaseError } from '../trust/release-error.ts';
+import { releaseTexts } from '../words/texts.ts';
 
-/** Bytes of a bundle, wherever they are. Nobody trusts them before their digest was checked. */
+/** Bytes of a bundle, from any source. They are not trusted until their digest is checked. */
 export interface ByteSource {
-  /** It can not send a part: each look begins at its first byte, so one long look is better than many. */
+  /** It cannot send a part: each read starts at the first byte, so one long read is better than many. */
   readonly wholeOnly?: boolean;
-  /** What it sent was not what was signed. @returns false when nobody else has it */
+  /** Its bytes were not what was signed. @returns false when there is no other source */
   readonly distrust?: () => Promise<boolean>;
-  /** For a file on this machine: the same as `read`, at once. */
+  /** For a file on this machine: a synchronous `read`. */
   readonly readNow?: (position: number, length: number) => Buffer;
   /** The path or address, for messages. */
   readonly name: string;
   readonly size: number;
   /** Exactly `length` bytes at `position`, or a {@link ReleaseError} `truncated`. */
   read(position: number, length: number): Promise<Buffer>;
-  /** The same, handed over in pieces as they arrive; what `take` throws ends it. */
+  /** The same, delivered in pieces as they arrive; an error thrown by `take` ends it. */
   stream(position: number, length: number, take: (piece: Buffer) => void): Promise<void>;
   close(): void;
 }
 
-/** One piece of a file. */
 const pieceBytes = 1024 * 1024;
-/** Frames, patches, and what comes before them. */
+/** Frames, patches, and everything before them. */
 const bundleBytesMax = 2 * manifestLimits.payloadBytesMax;
-/** For one range of at most 8 MiB; a line of 10 KiB/s does it in time. */
+/** For one range of at most 8 MiB; a connection of 10 KiB/s manages it in time. */
 const rangeTotalMs = 15 * 60_000;
-/** What is asked of a server first: it tells the size, and holds all that comes before the frames of most releases. */
+/** The first request to a server: it shows the size, and contains everything before the frames of most releases. */
 const firstRangeBytes = 128 * 1024;
 
 /**
- * A local file, opened once and held: whatever is renamed, linked or written to its name later is not looked at.
+ * A local file, opened once and held: later changes of its name (rename, link) do not matter.
  * @throws ReleaseError `no-file`
  */
 export function fileSource(files: Files, path: string): ByteSource {
@@ -39,13 +40,13 @@ export function fileSource(files: Files, path: string): ByteSource {
   try {
     handle = files.openRead(path);
   } catch (cause) {
-    throw new ReleaseError('no-file', `${path} can not be opened as a file`, { cause });
+    throw new ReleaseError('no-file', releaseTexts.notOpened(path), { cause });
   }
   const { size } = files.statHandle(handle);
   const readExactly = (position: number, length: number): Buffer => {
     const bytes = readOrGone(files, handle, path, position, length);
-    if (bytes.length !== length) throw new ReleaseError('truncated', `${path} ends before byte ${position + length}`);
-    return bytes;
+    if (bytes.length === length) return bytes;
+    throw asFileError(new ReleaseError('truncated', releaseTexts.endsBefore(path, position + length)), path);
   };
   return {
     name: path,
@@ -61,13 +62,13 @@ export function fileSource(files: Files, path: string): ByteSource {
   };
 }
 
-/** A stick that was pulled out is not a broken disk of ours. */
+/** Pulling out a stick is not a fault of our own disk. */
 function readOrGone(files: Files, handle: Handle, path: string, position: number, length: number): Buffer {
   try {
     return files.read(handle, position, length);
   } catch (cause) {
     if (!(cause instanceof Error && 'code' in cause)) throw cause;
-    throw new ReleaseError('no-file', `${path} can not be read any more (${String(cause.code)})`, { cause });
+    throw new ReleaseError('no-file', releaseTexts.noLongerRead(path, String(cause.code)), { cause });
   }
 }
 
@@ -86,7 +87,7 @@ export async function httpSource(http: Http, url: string): Promise<ByteSource> {
       return Buffer.concat(parts);
     },
     stream: async (position, length, take) => {
-      // What came with the first bytes is not asked for again.
+      // Bytes of the first answer are not requested again.
       const known = first.bytes.subarray(position, position + length);
       if (known.length > 0) take(known);
       const rest = { position: position + known.length, length: length - known.length };
@@ -96,7 +97,7 @@ export async function httpSource(http: Http, url: string): Promise<ByteSource> {
   };
 }
 
-/** The first bytes, and the size of the whole, which every later answer must repeat: else it is about another file. */
+/** The first bytes, and the total size, which every later answer must repeat: otherwise it is about another file. */
 async function readFirst(http: Http, url: string): Promise<{ bytes: Buffer; size: number; wholeOnly: boolean }> {
   const parts: Buffer[] = [];
   const answered = await readRange(http, { url, position: 0, length: firstRangeBytes, size: null }, (part) =>
@@ -109,11 +110,14 @@ interface Range {
   readonly url: string;
   readonly position: number;
   readonly length: number;
-  /** null: not known yet, and fewer bytes than `length` may be all there are. */
+  /** null: not known yet; the file may be shorter than `length`. */
   readonly size: number | null;
 }
 
-/** A part of a file, also where the whole of it is sent: then what lies before is passed over, and the rest not read. */
+/**
+ * A part of a file, even if the server sends all of it: then the bytes before the part are skipped, and the rest is not
+ * read.
+ */
 function readRange(
   http: Http,
   range: Range,
@@ -132,24 +136,24 @@ function readRange(
     let received = 0;
     for await (const part of answer.body) {
       received += part.length;
-      if (received > expected) throw new ReleaseError('bad-bundle', `${url} sent more than the range asked for`);
+      if (received > expected) throw new ReleaseError('bad-bundle', releaseTexts.sentMore(url));
       take(part);
     }
     if (received < expected) {
-      throw new ReleaseError('truncated', `${url} sent ${received} of ${expected} bytes at ${position}`);
+      throw new ReleaseError('truncated', releaseTexts.sentLess(url, received, expected, position));
     }
     return { size, wholeOnly };
   });
 }
 
-/** The whole file, of a length that is said before and is not more than any bundle has. */
+/** The whole file, if its announced length is not more than any bundle has. */
 function wholeSizeOf({ headers }: HttpHead, { url, size }: Range): number {
   const announced = /^\d{1,15}$/.exec(String(headers['content-length']))?.[0];
   const whole = Number(announced ?? Number.NaN);
   if (!(whole <= bundleBytesMax)) {
-    throw new ReleaseError('range-ignored', `${url} sends the whole file, and does not say how long it is`);
+    throw new ReleaseError('range-ignored', releaseTexts.lengthUnknown(url));
   }
-  if (size !== null && whole !== size) throw new ReleaseError('bad-bundle', `${url} sends another file than before`);
+  if (size !== null && whole !== size) throw new ReleaseError('bad-bundle', releaseTexts.anotherFile(url));
   return whole;
 }
 
@@ -168,18 +172,18 @@ async function takeWithin(
     at += part.length;
     if (at >= position + length) return;
   }
-  throw new ReleaseError('truncated', `${url} ends at byte ${at} of ${position + length}`);
+  throw new ReleaseError('truncated', releaseTexts.endsAt(url, at, position + length));
 }
 
 function sizeOf({ status, headers }: HttpHead, { url, position, length, size }: Range): number {
-  if (status !== 206) throw new ReleaseError('http-status', `${url} answers with status ${status}`);
+  if (status !== 206) throw new ReleaseError('http-status', releaseTexts.answersWith(url, status));
   const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(String(headers['content-range']));
   const [from, to, total] = (match ?? []).slice(1).map(Number);
   if (from === undefined || to === undefined || total === undefined) {
-    throw new ReleaseError('range-ignored', `${url} does not say which part of the file it sends`);
+    throw new ReleaseError('range-ignored', releaseTexts.partUnknown(url));
   }
   if (from !== position || to !== Math.min(position + length, total) - 1 || (size !== null && total !== size)) {
-    throw new ReleaseError('bad-bundle', `${url} sends another part, or a part of another file, than was asked for`);
+    throw new ReleaseError('bad-bundle', releaseTexts.anotherPart(url));
   }
   return total;
 }

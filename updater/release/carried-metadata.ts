@@ -2,13 +2,14 @@ import { metadataLimits } from '../../protocol/trust/metadata-limits.ts';
 import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { loadTrusted, type Trusted, updateRoot, updateTargetsFromFile } from '../../protocol/trust/tuf.ts';
 import { parseTargets } from '../../protocol/trust/tuf-metadata.ts';
+import type { TrustPlace } from '../trust/trust-files.ts';
+import { promote, storedRoot } from '../trust/trust-store.ts';
+import { releaseTexts } from '../words/texts.ts';
 import type { Bundle } from './open-bundle.ts';
-import type { TrustPlace } from './trust-files.ts';
-import { promote, storedRoot } from './trust-store.ts';
 
 /**
- * What a bundle carries may bring the trust of this appliance forward, never back: the roots that follow ours, then
- * the targets when they are newer than ours (DESIGN section 5, "from a file").
+ * Metadata in a bundle may move this appliance's trust forward, never back: the roots that follow ours, then the
+ * targets if they are newer than ours.
  * @throws TrustError
  */
 export function takeCarriedMetadata(place: TrustPlace, trusted: Trusted, bundle: Bundle): Trusted {
@@ -20,11 +21,11 @@ export function takeCarriedMetadata(place: TrustPlace, trusted: Trusted, bundle:
   for (const { version, bytes } of bundle.roots) {
     const known = storedRoot(place, version);
     if (known !== null && !known.equals(bytes)) {
-      throw new TrustError('tuf-mismatch', `the carried root ${version} is not the one that is known here`);
+      throw new TrustError('tuf-mismatch', releaseTexts.carriedRootUnknown(version));
     }
     if (version > current.root.version + 1) {
-      const missing = `${current.root.version + 1} is missing, which leads from the one that is known here`;
-      throw new TrustError('tuf-incomplete', `the bundle carries root ${version}, and root ${missing}`);
+      const missing = releaseTexts.rootMissing(current.root.version + 1);
+      throw new TrustError('tuf-incomplete', releaseTexts.carriesRoots(version, missing));
     }
     if (version > current.root.version) advance(updateRoot(current, bytes));
   }
@@ -36,14 +37,14 @@ export function takeCarriedMetadata(place: TrustPlace, trusted: Trusted, bundle:
   }
   advance(updateTargetsFromFile(current, bundle.targets));
   if (stored?.version === version && !stored.bytes.equals(bundle.targets)) {
-    throw new TrustError('tuf-mismatch', `the carried targets ${version} are not the ones that are known here`);
+    throw new TrustError('tuf-mismatch', releaseTexts.carriedTargetsUnknown(version));
   }
   return current;
 }
 
 /**
- * Older targets decide nothing. But a file in which they are damaged is told to be damaged, so they must have been signed
- * once: by a key that some root on the way named, which may have been replaced since. Nothing is trusted by this.
+ * Older targets decide nothing. But a file with damaged targets is reported as damaged, so the targets must have been
+ * signed once: by a key that some earlier root named, even if it was replaced since. Nothing is trusted by this.
  * @throws TrustError `tuf-threshold`
  */
 function requireSignedOnce(place: TrustPlace, { root }: Trusted, bundle: Bundle, version: number): void {
@@ -51,7 +52,7 @@ function requireSignedOnce(place: TrustPlace, { root }: Trusted, bundle: Bundle,
   for (const bytes of [root.bytes, ...carried.toReversed(), ...rootsBefore(place, root.version)]) {
     if (vouches(bytes, bundle.targets)) return;
   }
-  throw new TrustError('tuf-threshold', `the carried targets ${version} are not signed as any known root asks`);
+  throw new TrustError('tuf-threshold', releaseTexts.carriedTargetsUnsigned(version));
 }
 
 function* rootsBefore(place: TrustPlace, version: number): Generator<Buffer> {
@@ -62,7 +63,7 @@ function* rootsBefore(place: TrustPlace, version: number): Generator<Buffer> {
   }
 }
 
-/** False also for a root that is not one: a bundle may carry anything for those before our first. */
+/** False also for an invalid root: a bundle may carry anything as roots before our first. */
 function vouches(root: Buffer, targets: Buffer): boolean {
   try {
     return loadTrusted({ root, timestamp: null, snapshot: null, targets }).targets !== null;

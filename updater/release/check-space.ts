@@ -3,28 +3,29 @@ import type { Layout } from '../../protocol/layout.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import { installedBytes } from '../../protocol/payload.ts';
 import type { Files } from '../effects/files.ts';
+import { asReleaseError, ReleaseError } from '../trust/release-error.ts';
+import { releaseTexts } from '../words/texts.ts';
 import { workDirectory } from './chunk-store.ts';
-import { asReleaseError, ReleaseError } from './release-error.ts';
 import { verifyRuntime } from './verify-slot.ts';
 
 /** Room for records, logs and the file system's own bookkeeping. */
 const marginBytes = 16 * 1024 * 1024;
 const marginInodes = 1_000;
-/** Names looked at while old trees are measured: more than a slot and a transaction's work can hold. */
+/** Names read while old trees are measured: more than a slot and a transaction's work can hold. */
 const entriesMax = 100_000;
 
 export interface SpacePlace {
   readonly files: Files;
   readonly layout: Layout;
   readonly tx: number;
-  /** Directory of the slot that will be written; what is in it is given up first. */
+  /** Directory of the slot that will be written; its content is given up first. */
   readonly slot: string;
-  /** False: the frames are read where they lie, and need no room here. */
+  /** False: the frames are read in place and need no room here. */
   readonly copiesFrames: boolean;
 }
 
 /**
- * Every place that an install writes to can really be written (S3), before anything depends on it.
+ * Checks that every place that an install writes to is really writable (S3), before anything depends on it.
  * @throws ReleaseError `read-only`, `no-space`, `disk`
  */
 export function probeWritable({ files, layout, slot }: Omit<SpacePlace, 'tx' | 'copiesFrames'>): void {
@@ -36,7 +37,7 @@ export function probeWritable({ files, layout, slot }: Omit<SpacePlace, 'tx' | '
     join(slot, '..'),
     layout.runtimes,
   ]) {
-    if (files.stat(directory) === null) continue; // its parent was probed, and it is made there
+    if (files.stat(directory) === null) continue; // its parent was probed, and it is created there
     const probe = join(directory, '.probe');
     try {
       files.unlink(probe);
@@ -50,7 +51,7 @@ export function probeWritable({ files, layout, slot }: Omit<SpacePlace, 'tx' | '
       files.unlink(probe);
       files.syncDirectory(directory);
     } catch (error) {
-      throw asReleaseError(error, `${directory} can not be written`);
+      throw asReleaseError(error, releaseTexts.notWritable(directory));
     }
   }
 }
@@ -58,7 +59,7 @@ export function probeWritable({ files, layout, slot }: Omit<SpacePlace, 'tx' | '
 /** What a transaction will write, in bytes, by the row that writes it. */
 export interface Needs {
   readonly frames: number;
-  /** The slot, and its runtime unless it is here. */
+  /** The slot, and its runtime unless it is already here. */
   readonly slot: number;
 }
 
@@ -94,7 +95,7 @@ export function requireSpace(place: SpacePlace, manifest: Manifest, reserveBytes
   if (free < needed) {
     throw new ReleaseError(
       'no-space',
-      `${manifest.component} ${manifest.version} needs ${megabytes(needed)} MB on the data partition, ${megabytes(free)} MB are free`,
+      releaseTexts.needsSpace(manifest.component, manifest.version, megabytes(needed), megabytes(free)),
     );
   }
   const names = manifest.files.length + manifest.links.length + (runtime?.files.length ?? 0) + manifest.chunks.length;
@@ -102,7 +103,7 @@ export function requireSpace(place: SpacePlace, manifest: Manifest, reserveBytes
   if (inodes !== null && inodes < names + marginInodes) {
     throw new ReleaseError(
       'no-space',
-      `${manifest.component} ${manifest.version} needs ${names + marginInodes} more files on the data partition, there is room for ${inodes}`,
+      releaseTexts.needsFiles(manifest.component, manifest.version, names + marginInodes, inodes),
     );
   }
   return needs;
@@ -112,7 +113,7 @@ function megabytes(bytes: number): string {
   return (bytes / 1_000_000).toFixed(1);
 }
 
-/** What a directory holds that the transaction has written already, or will give up before it writes. */
+/** Bytes in a directory that the transaction has already written, or will give up before it writes. */
 function treeBytes(files: Files, directory: string): number {
   let sum = 0;
   const pending = [directory];

@@ -3,28 +3,32 @@ import type { Layout } from '../../protocol/layout.ts';
 import type { Base, Chunk, Patch } from '../../protocol/payload.ts';
 import { readFile, writeNewFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
+import { ReleaseError } from '../trust/release-error.ts';
+import { releaseTexts } from '../words/texts.ts';
 import { release, unpackFrame } from './frame.ts';
 import { type Installed, type InstalledPlace, installedContent } from './installed-content.ts';
 import type { Bundle } from './open-bundle.ts';
-import { ReleaseError } from './release-error.ts';
 
 export interface ChunkPlace extends InstalledPlace {
   readonly tx: number;
-  /** What the patches of the release are made against. */
+  /** The bases of the release's patches. */
   readonly bases: readonly Base[];
-  /** A bundle that lies on this machine: what is in it need not be copied first. */
+  /** A bundle on this machine: its content need not be copied first. */
   readonly bundle: Bundle | null;
 }
 
 export interface ChunkStore {
   /**
-   * The verified raw bytes, from a fetched frame or patch, from what is installed, or from the bundle where it lies;
-   * null when nobody has them. They are the caller's, who should {@link release} them.
+   * The verified raw bytes, from a fetched frame or patch, from what is installed, or from the bundle in place; null
+   * when none of them has the bytes. They belong to the caller, who should {@link release} them.
    */
   read(chunk: Chunk): Buffer | null;
   /** The first patch of a chunk whose bases are all here; null for none. */
   patchFor(chunk: Chunk): Patch | null;
-  /** Keeps the frame of a chunk, or of a patch of it, once it gives the right bytes; durable when it returns. @throws ReleaseError `bad-chunk` */
+  /**
+   * Keeps the frame of a chunk, or of a patch of it, once it gives the right bytes; durable when it returns.
+   * @throws ReleaseError `bad-chunk`
+   */
   keep(chunk: Chunk, patch: Patch | null, frame: Buffer): void;
 }
 
@@ -64,7 +68,7 @@ export function chunkStore(place: ChunkPlace): ChunkStore {
   };
 }
 
-/** work/<tx>: all that a transaction keeps until it ends. */
+/** work/<tx>: everything that a transaction keeps until it ends. */
 export function workDirectory(layout: Layout, tx: number): string {
   return join(layout.work, String(tx));
 }
@@ -73,7 +77,10 @@ function nameOf(chunk: Chunk, patch: Patch | null): string {
   return patch === null ? chunk.sha256 : `${chunk.sha256}.patch-${chunk.patches?.indexOf(patch) ?? 0}`;
 }
 
-/** The bytes that a patch makes of what is installed. @throws ReleaseError `bad-chunk`, also when a base is not whole */
+/**
+ * The bytes that a patch makes from what is installed.
+ * @throws ReleaseError `bad-chunk`, also when a base is not whole
+ */
 function unpackPatch(installed: Installed, bases: readonly Base[], chunk: Chunk, patch: Patch, frame: Buffer): Buffer {
   const parts = patch.dictionary.map(({ base, position, length }) =>
     installed.read(bases[base]?.sha256 ?? '', position, length),
@@ -81,7 +88,7 @@ function unpackPatch(installed: Installed, bases: readonly Base[], chunk: Chunk,
   const whole = parts.filter((part) => part !== null);
   try {
     if (whole.length < parts.length) {
-      throw new ReleaseError('bad-chunk', `what chunk ${chunk.sha256.slice(0, 12)} is a patch of can not be read`);
+      throw new ReleaseError('bad-chunk', releaseTexts.patchBaseUnreadable(chunk.sha256.slice(0, 12)));
     }
     const [only] = whole;
     const dictionary = whole.length === 1 && only !== undefined ? only : Buffer.concat(whole);
@@ -93,7 +100,7 @@ function unpackPatch(installed: Installed, bases: readonly Base[], chunk: Chunk,
   }
 }
 
-/** A frame that was kept, verified again: a disk may rot between two starts. What does not verify is removed. */
+/** Reads a kept frame and verifies it again: a disk may rot between two starts. A bad frame is removed. */
 function readKept(
   files: Files,
   path: string,

@@ -1,5 +1,5 @@
 import type { Layout } from '../../protocol/layout.ts';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../identity/settings.ts';
 
 /** The device of each slot of the operating system, by the slot's directory below slots/os/, which holds its seal. */
 export type DeviceSlots = ReadonlyMap<string, string>;

@@ -1,19 +1,20 @@
 import { TrustError } from '../../protocol/trust/trust-error.ts';
 import { HttpError } from '../effects/http-error.ts';
+import { ReleaseError, type ReleaseErrorCode } from '../trust/release-error.ts';
+import { releaseTexts } from '../words/texts.ts';
 import type { ByteSource } from './byte-source.ts';
 import type { Bundle } from './open-bundle.ts';
-import { ReleaseError, type ReleaseErrorCode } from './release-error.ts';
 
-/** One place that may have a bundle. `open` throws when what it has is not the bundle that is wanted. */
+/** One source that may have a bundle. `open` throws when it does not have the wanted bundle. */
 export interface Candidate {
   readonly name: string;
   open(): Promise<Bundle>;
 }
 
-/** Is told what each place did wrong. */
+/** Called with the failure of each source. */
 type Failed = (name: string, error: Error) => void;
 
-/** What one place can do wrong that another one may do right: it does not answer, or it has another file. */
+/** Failures of one source that another may not have: it does not answer, or it has another file. */
 const copyCodes = new Set<ReleaseErrorCode>([
   'bad-bundle',
   'bad-chunk',
@@ -27,15 +28,15 @@ const copyCodes = new Set<ReleaseErrorCode>([
 type SourceFault = HttpError | ReleaseError | TrustError;
 
 function isSourcesFault(error: unknown): error is SourceFault {
-  // Metadata that a copy carries and that is not to be trusted says nothing about the release.
+  // Untrusted metadata in a copy says nothing about the release.
   if (error instanceof HttpError || error instanceof TrustError) return true;
   return error instanceof ReleaseError && copyCodes.has(error.code);
 }
 
 /**
- * The first place whose bundle is the wanted one and passes `accept`, with what that made of it. Where the place fails
- * later, the next one carries on at the byte that is missing. When all fail, the last one's failure is the caller's;
- * what is wrong with the release itself is the same everywhere, and thrown at once.
+ * The first source whose bundle is the wanted one and passes `accept`, with the result of that. If the source fails
+ * later, the next one continues at the missing byte. If all fail, the caller gets the last one's failure; a fault of
+ * the release itself is the same everywhere and is thrown at once.
  */
 export async function firstAccepted<Accepted>(
   candidates: readonly Candidate[],
@@ -58,7 +59,7 @@ export async function firstAccepted<Accepted>(
 async function openNext(left: Candidate[], failed: Failed): Promise<Bundle> {
   for (let last: SourceFault | null = null; ; ) {
     const candidate = left.shift();
-    if (candidate === undefined) throw last ?? new ReleaseError('unreachable', 'there is no source of this bundle');
+    if (candidate === undefined) throw last ?? new ReleaseError('unreachable', releaseTexts.noSource);
     try {
       return await candidate.open();
     } catch (error) {
@@ -71,15 +72,15 @@ async function openNext(left: Candidate[], failed: Failed): Promise<Bundle> {
 
 const entries = ['chunks', 'patches'] as const;
 
-/** The frames are the same, whatever metadata lies before them: it may be older in one place than in another. */
+/** The frames are the same, whatever metadata precedes them: it may be older in one source than in another. */
 function requireSameFrames(bundle: Bundle, first: Bundle): void {
   for (const entry of entries) {
     if (bundle[entry]?.size === first[entry]?.size) continue;
-    throw new ReleaseError('bad-bundle', `${bundle.source.name} has ${entry} of another size`);
+    throw new ReleaseError('bad-bundle', releaseTexts.otherSize(bundle.source.name, entry));
   }
 }
 
-/** The frames of a bundle by their positions in the first place's, wherever they lie in the one that is asked now. */
+/** The frames of a bundle by their positions in the first source, wherever they are in the current one. */
 class FallingOver implements ByteSource {
   readonly #first: Bundle;
   readonly #left: Candidate[];
@@ -111,7 +112,7 @@ class FallingOver implements ByteSource {
 
   readonly distrust = async (): Promise<boolean> => {
     if (this.#left.length === 0) return false;
-    const why = `${this.name} sends chunks that do not have their digest`;
+    const why = releaseTexts.wrongDigests(this.name);
     await this.#moveOn(new ReleaseError('bad-chunk', why));
     return true;
   };
@@ -133,7 +134,7 @@ class FallingOver implements ByteSource {
       try {
         take(piece);
       } catch (error) {
-        // The taker's word ends it: another source would not change its mind.
+        // The consumer's refusal ends it: another source would not change it.
         isRefused = true;
         throw error;
       }
@@ -157,10 +158,10 @@ class FallingOver implements ByteSource {
       if (from === null || to === null || position < from.position || position > from.position + from.size) continue;
       return position - from.position + to.position;
     }
-    throw new RangeError(`byte ${position} of a bundle is not among its frames`);
+    throw new RangeError(releaseTexts.notAmongFrames(position));
   }
 
-  /** The candidates bound how often that can happen. */
+  /** The number of candidates limits how often this can happen. */
   async #moveOn(error: unknown): Promise<void> {
     if (!isSourcesFault(error) || this.#left.length === 0) throw error;
     this.#failed(this.name, error);

@@ -2,29 +2,34 @@ import type { Layout } from '../../protocol/layout.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { Chunk, Patch } from '../../protocol/payload.ts';
 import type { Files } from '../effects/files.ts';
+import { asReleaseError, ReleaseError } from '../trust/release-error.ts';
+import { releaseTexts } from '../words/texts.ts';
 import { type ChunkPlace, type ChunkStore, chunkStore, workDirectory } from './chunk-store.ts';
 import { release } from './frame.ts';
 import type { Bundle } from './open-bundle.ts';
-import { asReleaseError, ReleaseError } from './release-error.ts';
 import { verifyRuntime } from './verify-slot.ts';
 
-/** One ranged read: few requests, and a range that breaks is asked for again from the chunk that it broke in. */
+/**
+ * The size of one ranged read: few requests, and a broken range is requested again from the chunk in which it broke.
+ */
 const rangeBytesMax = 8 * 1024 * 1024;
-/** Bytes that nobody needs, read over rather than asked around: less than a round trip costs on a slow line. */
+/**
+ * A gap of unneeded bytes up to this size is read, not skipped: that costs less than a round trip on a slow connection.
+ */
 const gapBytesMax = 32 * 1024;
 
-/** More places than can be named. */
+/** More sources than can be named. */
 const sourcesMax = 16;
 
 export interface Fetched {
   /** Bytes of frames that came from the bundle. */
   readonly fetchedBytes: number;
-  /** Raw bytes that were here already: fetched before an interruption, or part of what is installed. */
+  /** Raw bytes that were already here: fetched before an interruption, or part of what is installed. */
   readonly reusedBytes: number;
 }
 
 /**
- * Brings every chunk that is missing here into work/<tx>/. May be repeated: what is verified is not fetched again.
+ * Brings every missing chunk into work/<tx>/. May be repeated: verified chunks are not fetched again.
  * @throws ReleaseError
  */
 export async function fetchChunks(
@@ -39,13 +44,13 @@ export async function fetchChunks(
     files.syncDirectory(layout.work);
     const store = chunkStore({ ...place, bases: manifest.bases, bundle: null });
     const { needed, missing, patches, patched } = planChunks(store, place, manifest, bundle);
-    // A base may have rotted: what its patch does not give comes as a whole chunk.
+    // A base may have rotted: a chunk that its patch does not give is fetched whole.
     const failed = await fetchPieces(bundle, bundle.patches, patches, store);
     const chunks = wholePieces(missing.filter((chunk) => !patched.has(chunk) || failed.has(chunk)));
     await fetchPieces(bundle, bundle.chunks, chunks, store);
     return { fetchedBytes: storedBytes([...patches, ...chunks]), reusedBytes: rawBytes(needed) - rawBytes(missing) };
   } catch (error) {
-    throw asReleaseError(error, `fetching ${manifest.component} ${manifest.version}`);
+    throw asReleaseError(error, releaseTexts.fetching(manifest.component, manifest.version));
   }
 }
 
@@ -53,7 +58,7 @@ interface ChunkPlan {
   readonly needed: readonly Chunk[];
   readonly missing: readonly Chunk[];
   readonly patches: readonly Piece[];
-  /** The missing ones that a patch gives. */
+  /** The missing chunks that a patch gives. */
   readonly patched: ReadonlySet<Chunk>;
 }
 
@@ -70,7 +75,7 @@ function planChunks(
   return { needed, missing, patches, patched: new Set(patches.map(({ chunk }) => chunk)) };
 }
 
-/** What {@link fetchChunks} would find and fetch, as long as no patch fails; nothing is fetched. */
+/** What {@link fetchChunks} would find and fetch if no patch fails; nothing is fetched. */
 export function plannedChunks(
   place: Omit<ChunkPlace, 'bundle' | 'bases'>,
   manifest: Manifest,
@@ -91,7 +96,7 @@ const wholePieces = (chunks: readonly Chunk[]): Piece[] =>
 interface Piece {
   readonly chunk: Chunk;
   readonly patch: Patch | null;
-  /** Where it is within its entry of the bundle. */
+  /** Its position within its entry of the bundle. */
   readonly offset: number;
   readonly stored: number;
 }
@@ -103,7 +108,7 @@ function patchPiece(store: ChunkStore, bundle: Bundle, chunk: Chunk): Piece | nu
   return patch === null ? null : { ...pick(patch), chunk, patch };
 }
 
-/** @returns the chunks of patches that do not give them. @throws ReleaseError `bad-chunk` for a whole chunk */
+/** @returns the chunks whose patches did not give them. @throws ReleaseError `bad-chunk` for a whole chunk */
 async function fetchPieces(
   bundle: Bundle,
   entry: Bundle['chunks'] | null,
@@ -132,11 +137,11 @@ async function fetchPieces(
       }
       return failed;
     } catch (error) {
-      // Whoever sends what was not signed is asked no more; what is verified stays.
+      // A source that sends unsigned bytes is not asked again; verified chunks stay.
       if (!isBadChunk(error) || (await bundle.source.distrust?.()) !== true) throw error;
     }
   }
-  throw new ReleaseError('bad-chunk', 'no source sends the chunks that were signed');
+  throw new ReleaseError('bad-chunk', releaseTexts.noSourceSends);
 }
 
 function isBadChunk(error: unknown): boolean {
@@ -149,7 +154,7 @@ function isHere(store: ChunkStore, chunk: Chunk): boolean {
   return raw !== null;
 }
 
-/** Chunks of the slot, and of the runtime unless it is here, whole; each once. */
+/** Chunks of the slot, and of the runtime unless it is here and whole; each once. */
 function neededChunks(files: Files, layout: Layout, manifest: Manifest): Chunk[] {
   const { runtime } = manifest;
   const runtimeFiles = runtime === null || verifyRuntime(files, layout, runtime.digest).sound ? [] : runtime.files;
@@ -158,7 +163,7 @@ function neededChunks(files: Files, layout: Layout, manifest: Manifest): Chunk[]
   return [...indexes].flatMap((index) => manifest.chunks[index] ?? []);
 }
 
-/** Joins what lies close together. */
+/** Joins pieces that are close together. */
 function ranges(pieces: readonly Piece[]): Piece[][] {
   const joined: Piece[][] = [];
   for (const piece of pieces) {
@@ -176,7 +181,7 @@ function ranges(pieces: readonly Piece[]): Piece[][] {
   return joined;
 }
 
-/** Hands over each frame as soon as its last byte is here. One is in memory at a time. */
+/** Delivers each frame as soon as its last byte has arrived. Only one is in memory at a time. */
 async function fetchRange(
   bundle: Bundle,
   entry: Bundle['chunks'],
@@ -193,7 +198,7 @@ async function fetchRange(
   const take = (bytes: Buffer): void => {
     let rest = bytes;
     for (let piece = range[next]; piece !== undefined && rest.length > 0; piece = range[next]) {
-      // Before the piece lies a gap, which is stepped over.
+      // A gap before the piece is skipped.
       const wanted = offset < piece.offset ? piece.offset - offset : piece.offset + piece.stored - offset;
       const part = rest.subarray(0, wanted);
       if (offset >= piece.offset) part.copy(frame, offset - piece.offset);
@@ -205,6 +210,6 @@ async function fetchRange(
     }
   };
   await bundle.source.stream(entry.position + first.offset, last.offset + last.stored - first.offset, take);
-  if (next < range.length) throw new ReleaseError('truncated', `${bundle.source.name} ends within a chunk`);
+  if (next < range.length) throw new ReleaseError('truncated', releaseTexts.endsWithinChunk(bundle.source.name));
   release(frame);
 }

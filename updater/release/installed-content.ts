@@ -8,7 +8,7 @@ import type { DeviceSlots } from './device-slots.ts';
 import { release } from './frame.ts';
 import { looksSealed, readOwnManifest } from './verify-slot.ts';
 
-/** What sealed slots and runtimes hold, as their manifests say; a hint, until the bytes that are read were hashed. */
+/** The content of sealed slots and runtimes, as their manifests describe it; only a hint until the bytes are hashed. */
 
 const slotNames = ['0', '1', '2', 'factory'];
 
@@ -25,7 +25,7 @@ interface Place extends Content {
 export interface InstalledPlace {
   readonly files: Files;
   readonly layout: Layout;
-  /** Directory of the slot that is about to be written, and is therefore no source. */
+  /** Directory of the slot that is about to be written, and so is not a source. */
   readonly slot: string;
   readonly devices: DeviceSlots;
 }
@@ -34,7 +34,7 @@ export interface Installed {
   /** The verified raw bytes of a chunk; null when nothing has them. */
   chunk(chunk: Chunk): Buffer | null;
   hasContent(digest: Digest): boolean;
-  /** Bytes of a content, whatever they are; null when they can not be read. */
+  /** Bytes of a content, unverified; null when they cannot be read. */
   read(digest: Digest, position: number, length: number): Buffer | null;
 }
 
@@ -72,7 +72,7 @@ function readPlace(files: Files, { path, isDevice }: Content, position: number, 
   }
 }
 
-/** What can not be opened (a link, a FIFO, a bad block) is no source of chunks, and no reason to stop. */
+/** What cannot be opened (a link, a FIFO, a bad block) is not a source of chunks, but must not stop anything either. */
 function unlessUnreadable<T>(open: () => T): T | null {
   try {
     return open();
@@ -98,7 +98,7 @@ function lookAround({ files, layout, slot: exceptSlot, devices }: InstalledPlace
   const noteDirectory = (directory: string, isRuntime: boolean) => {
     if (directory === exceptSlot || !looksSealed(files, directory).sound) return;
     const own = readOwnManifest(files, directory);
-    if (own === null) return; // rotten: then it is no source
+    if (own === null) return; // rotten, so it is not a source
     const { manifest } = own;
     for (const entry of isRuntime ? (manifest.runtime?.files ?? []) : manifest.files) {
       note({ path: join(directory, entry.path), isDevice: false }, entry.sha256, entry.chunks, manifest.chunks);

@@ -9,10 +9,10 @@ import { readSeal } from './verify-slot.ts';
 const slotNames: readonly SlotName[] = ['0', '1', '2', 'factory'];
 
 /**
- * Removes what no transaction and no slot needs any more: work of transactions that ended, and runtimes that no sealed
- * slot names. Never one that committed, previous or factory name (S55): if the seal of one of them can not be read,
- * nobody knows what it names, and every runtime stays.
- * @returns what was removed, as paths
+ * Removes what no transaction and no slot needs: work of ended transactions, and runtimes that no sealed slot names. It
+ * never removes a runtime that committed, previous or factory names (S55): if the seal of one of them cannot be read,
+ * it is unknown what it names, and every runtime stays.
+ * @returns the paths that were removed
  */
 export function prune(files: Files, layout: Layout, state: StateBody): string[] {
   const removed: string[] = [];
@@ -47,7 +47,7 @@ function runtimesNamed(files: Files, layout: Layout, state: StateBody): Set<stri
       const directory = layout.slot(component, slot);
       const seal = readSeal(files, directory);
       if (seal?.runtime) named.add(seal.runtime.digest);
-      // A factory slot, or any with a seal that does not parse: damaged is not the same as unused.
+      // A factory slot, or any slot with a seal that does not parse: damaged is not the same as unused.
       const exists = files.stat(slot === 'factory' ? directory : join(directory, sealName)) !== null;
       if (seal === null && (mustBeKnown.has(directory) || exists)) return null;
     }

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import type { Layout } from '../../protocol/layout.ts';
 import type { Files } from '../effects/files.ts';
+import { asReleaseError, ReleaseError } from '../trust/release-error.ts';
+import { releaseTexts } from '../words/texts.ts';
 import { workDirectory } from './chunk-store.ts';
-import { asReleaseError } from './release-error.ts';
 
-/** The rows that write, each with a file that holds its space until it begins. */
+/** The rows that write, each with a file that holds its space until the row begins. */
 const reservations = ['fetching', 'writing', 'snapped'] as const;
 type Reservation = (typeof reservations)[number];
 
@@ -20,9 +21,9 @@ function pathOf({ layout, tx }: Omit<ReservePlace, 'log'>, row: Reservation): st
 }
 
 /**
- * Takes space away from everybody else, the agent for one, before the first write of a transaction: what was asked at its
- * begin must still be there when the agent has been stopped. May be repeated; where the file system can not reserve, what
- * is free was checked, and that is all.
+ * Takes space away from everything else, such as the agent, before the first write of a transaction: space that was
+ * free at its beginning must still be there when the agent has been stopped. May be repeated; if the file system cannot
+ * reserve, the earlier check of free space is all there is.
  * @param bytes what each row will write
  * @throws ReleaseError `no-space`, `read-only`, `disk`
  */
@@ -40,14 +41,17 @@ export function reserveSpace(place: ReservePlace, bytes: Readonly<Partial<Record
     }
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EOPNOTSUPP') {
-      log(`no space is reserved, because the file system can not: ${error.message}`);
+      log(releaseTexts.notReserved(error.message));
       return;
     }
-    throw asReleaseError(error, 'reserving space');
+    throw asReleaseError(error, releaseTexts.reservingSpace);
   }
 }
 
-function reserveOne({ files }: ReservePlace, path: string, bytes: number): void {
+function reserveOne({ files, layout }: ReservePlace, path: string, bytes: number): void {
+  // ext4 gives all blocks that it has before it finds that they are not enough: nobody else could write meanwhile.
+  const free = files.freeBytes(layout.work);
+  if (free < bytes) throw new ReleaseError('no-space', releaseTexts.reservesMore(bytes, free));
   try {
     files.reserve(path, bytes);
   } catch (error) {
@@ -56,7 +60,7 @@ function reserveOne({ files }: ReservePlace, path: string, bytes: number): void 
   }
 }
 
-/** The row that it was kept for begins. */
+/** Called when the row begins for which the space was kept. */
 export function giveUpSpace(place: Omit<ReservePlace, 'log'>, row: Reservation): void {
   const path = pathOf(place, row);
   if (place.files.stat(path) === null) return;

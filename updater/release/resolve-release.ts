@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { addressBelow } from '../../protocol/address.ts';
 import type { ReleaseName } from '../../protocol/check-in.ts';
 import { componentShape } from '../../protocol/component.ts';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
@@ -14,19 +15,21 @@ import { versionShape } from '../../protocol/version.ts';
 import { readFile, replaceFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 import type { Http } from '../effects/http.ts';
+import { entriesOf, overPath } from '../effects/over-path.ts';
+import { asFileError, asReleaseError, ReleaseError } from '../trust/release-error.ts';
+import { inOrder, sourcesInUse, takeSignedSources } from '../trust/sources.ts';
+import type { TrustPlace } from '../trust/trust-files.ts';
+import { loadTrust } from '../trust/trust-store.ts';
+import { releaseTexts } from '../words/texts.ts';
 import { type ByteSource, fileSource, httpSource } from './byte-source.ts';
 import { takeCarriedMetadata } from './carried-metadata.ts';
 import { workDirectory } from './chunk-store.ts';
 import { type Candidate, firstAccepted } from './fall-over.ts';
 import { type Bundle, openBundle } from './open-bundle.ts';
 import { refreshMetadata } from './refresh-metadata.ts';
-import { asReleaseError, ReleaseError } from './release-error.ts';
 import { type Acceptance, refuseQuarantined, requireAcceptable } from './require-acceptable.ts';
-import { inOrder, sourcesInUse, takeSources } from './sources.ts';
-import type { TrustPlace } from './trust-files.ts';
-import { loadTrust } from './trust-store.ts';
 
-/** A release that is trusted, fits, and whose bytes can be read. Close `bundle.source` when done. */
+/** A release that is trusted and fits, and whose bytes can be read. Close `bundle.source` when done. */
 export interface ResolvedRelease {
   readonly manifest: Manifest;
   readonly manifestDigest: Digest;
@@ -40,41 +43,71 @@ export interface ResolveEffects extends TrustPlace {
   readonly log?: (line: string) => void;
 }
 
-/** What would be the same whoever sent the metadata. */
+/** For all metadata of one source, over every entry of the network path, however many roots the walk has. */
+const walkTotalMs = 10 * 60_000;
+/** Failures that would be the same with metadata from any source. */
 const ownCodes = new Set<string>(['disk', 'no-space', 'read-only', 'root-not-pinned']);
 
+function isOfTheSource(error: unknown): error is ReleaseError {
+  return error instanceof ReleaseError && !ownCodes.has(error.code);
+}
+
 /**
- * The server is asked first, because it knows what is newest; who comes after it can only be older. When all fail, the
- * first one's failure is the caller's.
+ * Each entry of the path may show another repository, or none: what cannot be verified over one entry is requested over
+ * the next.
  */
-async function refreshFromAny(effects: ResolveEffects, bases: readonly string[]): Promise<Trusted> {
+function refreshOverPath(effects: ResolveEffects, base: string, release: ReleaseName): Promise<Trusted> {
+  return overPath(effects.http, {
+    totalMs: walkTotalMs,
+    work: async (http, totalMs) => {
+      const trusted = await refreshMetadata(effects, http, base, undefined, AbortSignal.timeout(totalMs));
+      takeNamedSources(effects, trusted);
+      // The server has just signed that it wants this release: metadata without it may come from an outdated cache.
+      requireListed(trusted, release.component, release.version, release.manifest);
+      return trusted;
+    },
+    isUnverified: isOfTheSource,
+    by: 'content',
+    log: effects.log,
+  });
+}
+
+/**
+ * The server is asked first, because it knows what is newest; later sources can only be older. If all fail, the caller
+ * gets the first one's failure.
+ */
+async function refreshFromAny(effects: ResolveEffects, bases: readonly string[], release: ReleaseName): Promise<void> {
   let first: ReleaseError | null = null;
   for (const base of bases) {
     try {
-      return await refreshMetadata(effects, effects.http, base);
+      await refreshOverPath(effects, base, release);
+      return;
     } catch (error) {
-      if (!(error instanceof ReleaseError) || ownCodes.has(error.code)) throw error;
+      if (!isOfTheSource(error)) throw error;
       first ??= error;
-      effects.log?.(`${error.message}; the next source is asked`);
+      effects.log?.(releaseTexts.nextSource(error.message));
     }
   }
-  throw first ?? new ReleaseError('unreachable', 'there is no source of release metadata');
+  throw first ?? new ReleaseError('unreachable', releaseTexts.noMetadataSource);
 }
 
-/** The operator may name sources in the signed targets; a technician's stay until a higher number is signed. */
-function takeSignedSources(place: TrustPlace, trusted: Trusted): void {
+/** The operator may name sources in the signed targets; a technician's sources stay until those change. */
+function takeNamedSources(place: TrustPlace, trusted: Trusted): void {
   const { sources } = holdfastFields(trusted);
-  if (sources !== undefined) takeSources(place, sources, 'targets');
+  const by = { root: trusted.root.version, targets: trusted.targets?.version ?? 0 };
+  if (sources !== undefined) takeSignedSources(place, sources, by);
 }
 
-/** The bundle of a release in one place; nothing of it is believed but that its manifest is the one that was released. */
-function bundleAt({ http }: ResolveEffects, base: string, { component, version, manifest }: ReleaseName): Candidate {
-  const url = `${base.replace(/\/$/, '')}/bundles/${bundleName(component, version)}`;
+/**
+ * The bundle of a release at one source; only its manifest is checked to be the released one, nothing else is trusted.
+ */
+function bundleAt(http: Http, base: string, { component, version, manifest }: ReleaseName): Candidate {
+  const url = addressBelow(base, `/bundles/${bundleName(component, version)}`);
   const open = async (): Promise<Bundle> => {
     const bundle = await openWhole(await httpSource(http, url));
     if (sha256(bundle.manifestBytes) === manifest) return bundle;
     bundle.source.close();
-    throw new ReleaseError('wrong-manifest', `${url} holds another manifest than was released`);
+    throw new ReleaseError('wrong-manifest', releaseTexts.otherManifest(url));
   };
   return { name: url, open };
 }
@@ -104,14 +137,12 @@ export async function resolveFromServer(
   try {
     refuseQuarantined(acceptance, release.manifest, subject);
     const bases = [...sourcesInUse(effects).flatMap(({ releases }) => inOrder(releases).map(({ url }) => url)), base];
-    const trusted = await refreshFromAny(effects, [base, ...bases.slice(0, -1)]);
-    takeSignedSources(effects, trusted);
-    requireListed(trusted, component, version, release.manifest);
+    await refreshFromAny(effects, [base, ...bases.slice(0, -1)], release);
     return await firstAccepted(
-      bases.map((from) => bundleAt(effects, from, release)),
-      // What a place before this one carried may have brought the trust forward.
+      bases.flatMap((from) => entriesOf(effects.http).map((http) => bundleAt(http, from, release))),
+      // Metadata from an earlier source may have moved the trust forward.
       (bundle) => acceptBundle(effects, loadTrust(effects), bundle, acceptance),
-      (name, error) => effects.log?.(`${name}: ${error.message}; the next source is asked`),
+      (name, error) => effects.log?.(releaseTexts.nextSourceAfter(name, error.message)),
     );
   } catch (error) {
     throw asReleaseError(error, subject);
@@ -119,7 +150,7 @@ export async function resolveFromServer(
 }
 
 /**
- * A bundle that somebody brought. The file is opened once; what happens to its name afterwards does not matter.
+ * A bundle that somebody brought. The file is opened once; later changes of its name do not matter.
  * @throws ReleaseError
  */
 export async function resolveFromFile(
@@ -136,7 +167,7 @@ export async function resolveFromFile(
       throw error;
     }
   } catch (error) {
-    throw asReleaseError(error, path);
+    throw asFileError(error, path);
   }
 }
 
@@ -159,16 +190,16 @@ function acceptBundle(
 
 const nameShape = z.object({ component: componentShape, version: versionShape });
 
-/** Which release the manifest says it is; nothing else of it is looked at before the targets vouch for its digest. */
+/** The release that the manifest claims to be; nothing else in it is read before the targets vouch for its digest. */
 function claimedName(manifestBytes: Buffer, where: string): Pick<Manifest, 'component' | 'version'> {
   const json = parseManifestJson(manifestBytes);
   const parsed = nameShape.safeParse(json.outcome === 'parsed' ? json.value : null);
   if (parsed.success) return parsed.data;
   const why = json.outcome === 'unusable' ? `: ${json.why}` : '';
-  throw new ReleaseError('bad-bundle', `${where} holds a manifest that names no release${why}`);
+  throw new ReleaseError('bad-bundle', releaseTexts.noReleaseNamed(where, why));
 }
 
-/** Listed by the deciding targets, with this digest; what is not listed never was a release, or was revoked. */
+/** Requires that the deciding targets list it with this digest; an unlisted release never was one, or was revoked. */
 function requireListed(trusted: Trusted, component: string, version: string, manifest: Digest): void {
   const name = manifestTargetName(component, version);
   try {
@@ -176,38 +207,38 @@ function requireListed(trusted: Trusted, component: string, version: string, man
     if (target.sha256 === manifest) return;
   } catch (cause) {
     if (!(cause instanceof TrustError) || cause.code !== 'tuf-target-unknown') throw cause;
-    throw new ReleaseError('revoked', `${component} ${version} is not among the releases that are listed now`, {
+    throw new ReleaseError('revoked', releaseTexts.notAmongListed(component, version), {
       cause,
     });
   }
-  throw new ReleaseError('wrong-manifest', `${component} ${version} is listed with another manifest than this one`);
+  throw new ReleaseError('wrong-manifest', releaseTexts.listedOtherwise(component, version));
 }
 
 /**
- * @throws ReleaseError `bad-manifest`: it was signed, so whoever signed it must make it anew; `incompatible`: it was
- * written for a newer updater, so nothing that this one makes of it would be right
+ * @throws ReleaseError `bad-manifest`: it was signed, so its signer must make it again; `incompatible`: it was written
+ * for a newer updater, and this one could only misread it
  */
 function parseManifest(bytes: Buffer, subject: string): Manifest {
   const reading = readManifest(bytes);
   if (reading.outcome === 'newer') {
-    throw new ReleaseError('incompatible', `${subject} asks for what this updater does not know: ${reading.needs}`);
+    throw new ReleaseError('incompatible', releaseTexts.needsUnknown(subject, reading.needs));
   }
   if (reading.outcome === 'unusable') {
     const { why, cause } = reading;
-    throw new ReleaseError('bad-manifest', `the manifest of ${subject} is not usable: ${why}`, { cause });
+    throw new ReleaseError('bad-manifest', releaseTexts.manifestUnusable(subject, why), { cause });
   }
   const { runtime } = reading.manifest;
   if (runtime !== null && sha256(treeDigestInput(runtime.files)) !== runtime.digest) {
-    throw new ReleaseError('bad-manifest', `the manifest of ${subject} names a runtime that is not the one it lists`);
+    throw new ReleaseError('bad-manifest', releaseTexts.runtimeNotListed(subject));
   }
   return reading.manifest;
 }
 
-/** The frames fill the bundle's entries for them, without a rest: there is no place for unsigned bytes. */
+/** The frames fill their entries of the bundle completely: there is no place for unsigned bytes. */
 function requireFrames({ chunks }: Manifest, { source, chunks: place, patches }: Bundle): void {
   const fills = (what: string, frames: readonly Frame[], bytes: number) => {
     const end = endOfFrames(frames);
-    if (end !== bytes) throw new ReleaseError('bad-bundle', `${source.name} has ${bytes} bytes of ${what}, not ${end}`);
+    if (end !== bytes) throw new ReleaseError('bad-bundle', releaseTexts.otherLength(source.name, bytes, what, end));
   };
   fills('frames', chunks, place.size);
   fills(
@@ -217,18 +248,21 @@ function requireFrames({ chunks }: Manifest, { source, chunks: place, patches }:
   );
 }
 
-/** Keeps the manifest of a transaction, so that a restart carries on without asking anybody; durable when it returns. */
+/**
+ * Keeps the manifest of a transaction, so that it continues after a restart without the network; durable when it
+ * returns.
+ */
 export function keepManifest({ files, layout }: TrustPlace, tx: number, manifestBytes: Buffer): void {
   try {
     for (const directory of [layout.work, workDirectory(layout, tx)]) {
-      // Whatever else lies there is in the way, and a link would lead the work somewhere else.
+      // Anything else there is in the way, and a link would redirect the work.
       if (files.stat(directory)?.kind !== 'directory') files.removeTree(directory);
       files.makeDirectory(directory, 0o700);
     }
     files.syncDirectory(layout.work);
     replaceFile(files, join(workDirectory(layout, tx), 'manifest.json'), manifestBytes, 0o600);
   } catch (error) {
-    throw asReleaseError(error, 'keeping the manifest');
+    throw asReleaseError(error, releaseTexts.keepingManifest);
   }
 }
 
@@ -244,5 +278,5 @@ export function keptManifest(
   if (facts?.kind !== 'file' || facts.size > manifestLimits.manifestBytesMax) return null;
   const manifestBytes = readFile(files, path, manifestLimits.manifestBytesMax);
   if (manifestBytes === null || sha256(manifestBytes) !== digest) return null;
-  return { manifest: parseManifest(manifestBytes, 'the transaction'), manifestBytes };
+  return { manifest: parseManifest(manifestBytes, releaseTexts.theTransaction), manifestBytes };
 }

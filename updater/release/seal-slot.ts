@@ -6,7 +6,7 @@ import { type Seal, sealName, sealShape } from '../../protocol/seal.ts';
 import { replaceJson } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
 
-/** What the seal of a slot says: all that launch needs, and every file. */
+/** The content of a slot's seal: everything that launch needs, and every file. */
 export function slotSealOf(manifest: Manifest, digest: Digest): Seal {
   const { component, version, securityVersion, entry, runtime, compatibility } = manifest;
   return {

@@ -9,10 +9,10 @@ import { parseManifestJson } from '../../protocol/read-manifest.ts';
 import { committedName, manifestName, type Seal, sealName, sealShape } from '../../protocol/seal.ts';
 import { readFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
+import { deviceDigest } from './device-digest.ts';
 import { runtimeSealOf, slotSealOf } from './seal-slot.ts';
-import { deviceDigest } from './write-device.ts';
 
-/** Bytes of a seal: as many files as a manifest may have, about 200 bytes each, and the same cap as launch's. */
+/** Bytes of a seal: as many files as a manifest may have, about 200 bytes each, and the same limit as launch's. */
 const sealBytesMax = 8 * 1024 * 1024;
 /** Bytes in memory while a file is hashed. */
 const pieceBytes = 256 * 1024;
@@ -35,7 +35,7 @@ export type Damage =
   | 'wrong-link'
   | 'extra-file';
 
-/** What a look at a slot or runtime found. `path` is where, below its directory. */
+/** The result of checking a slot or runtime. `path` is the place of the damage, below its directory. */
 export type SlotVerdict =
   | { readonly sound: true; readonly seal: Seal }
   | { readonly sound: false; readonly reason: Damage; readonly path: string };
@@ -49,13 +49,13 @@ export function readSeal(files: Files, directory: string): Seal | null {
   return parsed.success ? parsed.data : null;
 }
 
-/** What the updater wrote beside a tree; null for anything that it would not have written. */
+/** A file that the updater wrote beside a tree; null for anything that it would not have written. */
 function readMark(files: Files, path: string, bytesMax: number): Buffer | null {
   const facts = files.stat(path);
   return facts?.kind === 'file' && facts.size <= bytesMax ? readFile(files, path, bytesMax) : null;
 }
 
-/** The manifest that a slot or runtime was written from, by its own word; null when there is none that can be read. */
+/** The manifest that a slot or runtime says it was written from; null when there is none, or it cannot be read. */
 export function readOwnManifest(files: Files, directory: string): { digest: Digest; manifest: Manifest } | null {
   const bytes = readMark(files, join(directory, manifestName), manifestLimits.manifestBytesMax);
   const json = bytes === null ? null : parseManifestJson(bytes);
@@ -68,26 +68,36 @@ function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch (error) {
-    if (error instanceof SyntaxError) return null; // a rotten seal is no seal
+    if (error instanceof SyntaxError) return null; // a rotten seal counts as none
     throw error;
   }
 }
 
-/** The quick look, as launch has it: the seal parses, and every file that it lists is there with its size. */
+/** The quick check, as in launch: the seal parses, and every file that it lists exists with its size. */
 export function looksSealed(files: Files, directory: string): SlotVerdict {
   const seal = readSeal(files, directory);
   if (seal === null) return damaged('no-seal', sealName);
-  for (const { path, size } of seal.files) {
+  for (const { path, size, executable } of seal.files) {
     const facts = files.stat(join(directory, path));
     if (facts?.kind !== 'file') return damaged('missing-file', path);
     if (facts.size !== size) return damaged('wrong-size', path);
+    const needs = executable ? 0o555 : 0o444;
+    if ((facts.mode & needs) !== needs) return damaged('wrong-mode', path);
   }
   return { sound: true, seal };
 }
 
+/** The quick check of a slot and the runtime that it names: launch starts it only with both. */
+export function looksInstalled(files: Files, layout: Layout, component: Component, slot: string): SlotVerdict {
+  const verdict = looksSealed(files, layout.slot(component, slot));
+  if (!verdict.sound || verdict.seal.runtime === null) return verdict;
+  const runtime = looksSealed(files, layout.runtime(verdict.seal.runtime.digest));
+  return runtime.sound ? verdict : { ...runtime, path: join('runtime', runtime.path) };
+}
+
 /**
- * The full look at a slot or runtime: its manifest has the digest that the seal names, the seal says what the manifest
- * says, every file has its hash and mode, every link its target, and there is nothing else.
+ * The full check of a slot or runtime: its manifest has the digest that the seal names, the seal agrees with the
+ * manifest, every file has its hash and mode, every link its target, and there is nothing else.
  */
 export function verifySlot(files: Files, directory: string, expected?: Digest): SlotVerdict {
   const quick = looksSealed(files, directory);
@@ -106,7 +116,7 @@ export function verifySlot(files: Files, directory: string, expected?: Digest): 
   return verifyTree(files, directory, seal) ?? { sound: true, seal };
 }
 
-/** A slot of the operating system: its seal, and every byte of its device. */
+/** Checks a slot of the operating system: its seal, and every byte of its device. */
 export function verifyDeviceSlot(files: Files, directory: string, device: string, expected: Digest): SlotVerdict {
   const verdict = verifySlot(files, directory, expected);
   if (!verdict.sound) return verdict;
@@ -115,7 +125,7 @@ export function verifyDeviceSlot(files: Files, directory: string, device: string
   return image !== null && holds === image.sha256 ? verdict : damaged('wrong-content', device);
 }
 
-/** A slot, and the runtime that it names. */
+/** Checks a slot, and the runtime that it names. */
 export function verifyInstalled(
   files: Files,
   layout: Layout,
@@ -133,7 +143,7 @@ export function verifyRuntime(files: Files, layout: Layout, digest: Digest): Slo
   const verdict = verifySlot(files, layout.runtime(digest));
   if (!verdict.sound) return verdict;
   const { seal } = verdict;
-  // A runtime seal names itself, so that no other tree can stand in this place.
+  // A runtime's seal names the runtime itself, so that no other tree can take its place.
   return seal.component === 'runtime' && seal.runtime?.digest === digest ? verdict : damaged('bad-seal', sealName);
 }
 
@@ -146,7 +156,7 @@ interface Listed {
 export function verifyTree(files: Files, directory: string, listed: Listed): SlotVerdict | null {
   const known = new Set([...listed.files, ...listed.links].map(({ path }) => path));
   const parents = new Set([...known].flatMap(parentsOf));
-  // First of all: through a link in a directory's place, everything below could look right and be somewhere else.
+  // First of all: behind a link in a directory's place, everything below could look right and be somewhere else.
   for (const path of ['', ...parents]) {
     if (files.stat(join(directory, path))?.kind !== 'directory') return damaged('missing-file', path);
   }
@@ -181,7 +191,7 @@ function hashFile(files: Files, path: string, piece: Buffer): Digest {
   }
 }
 
-/** A name that nobody signed. Directories that no listed file needs count too. */
+/** A name that is not signed. Directories that no listed file needs count, too. */
 function extraFile(
   files: Files,
   directory: string,

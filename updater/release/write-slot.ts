@@ -7,11 +7,12 @@ import { type FileEntry, type ImageEntry, type LinkEntry, parentsOf, type Runtim
 import { committedName, manifestName, sealName } from '../../protocol/seal.ts';
 import { writeNewFile } from '../effects/durable.ts';
 import type { Files } from '../effects/files.ts';
+import { asReleaseError, ReleaseError } from '../trust/release-error.ts';
+import { releaseTexts } from '../words/texts.ts';
 import { type ChunkStore, chunkStore } from './chunk-store.ts';
 import type { DeviceSlots } from './device-slots.ts';
 import { release } from './frame.ts';
 import type { Bundle } from './open-bundle.ts';
-import { asReleaseError, ReleaseError } from './release-error.ts';
 import { runtimeSealOf, slotSealOf, writeSeal } from './seal-slot.ts';
 import { verifyRuntime, verifyTree } from './verify-slot.ts';
 import { writeDevice } from './write-device.ts';
@@ -27,7 +28,7 @@ export interface WriteOrder {
   /** The signed bytes; kept in the slot. */
   readonly manifestBytes: Buffer;
   readonly devices: DeviceSlots;
-  /** The bundle, where it lies on this machine and was not copied. */
+  /** The bundle, if it is on this machine and was not copied. */
   readonly bundle: Bundle | null;
 }
 
@@ -48,7 +49,7 @@ export function writeSlot(order: WriteOrder): void {
     writeTree(files, directory, manifest, manifest, manifestBytes, store);
     files.syncDirectory(dirname(directory));
   } catch (error) {
-    throw asReleaseError(error, `writing ${manifest.component} ${manifest.version}`);
+    throw asReleaseError(error, releaseTexts.writing(manifest.component, manifest.version));
   }
 }
 
@@ -63,7 +64,7 @@ export function sealSlot(order: Omit<WriteOrder, 'devices' | 'bundle' | 'tx'>): 
     writeSeal(files, layout.slot(manifest.component, slot), slotSealOf(manifest, digest));
     return digest;
   } catch (error) {
-    throw asReleaseError(error, `sealing ${manifest.component} ${manifest.version}`);
+    throw asReleaseError(error, releaseTexts.sealing(manifest.component, manifest.version));
   }
 }
 
@@ -73,15 +74,15 @@ function writeImage(
   store: ChunkStore,
 ): void {
   const device = devices.get(layout.slot(manifest.component, slot));
-  if (device === undefined) throw new ReleaseError('device-unusable', `os slot ${slot} has no device here`);
+  if (device === undefined) throw new ReleaseError('device-unusable', releaseTexts.noDevice(slot));
   writeDevice({ files, device, manifest, image, store });
 }
 
-/** The marks go first and for good, so that no half of what follows can ever be launched. */
+/** The marks are removed first and for good, so that no half-written slot can ever be launched. */
 function unseal(files: Files, directory: string): void {
   const facts = files.stat(directory);
   if (facts === null) return;
-  // Through a link in a slot's place, the marks of whatever it names would go.
+  // Through a link in a slot's place, the marks of its target would be removed.
   if (facts.kind === 'directory') {
     for (const name of [sealName, committedName]) files.unlink(join(directory, name));
     files.syncDirectory(directory);
@@ -114,7 +115,7 @@ function writeRuntime(
   files.removeTree(fresh);
   writeTree(files, fresh, manifest, { files: runtime.files, links: [] }, manifestBytes, store);
   writeSeal(files, fresh, runtimeSealOf(runtime, sha256(manifestBytes)));
-  // A damaged runtime steps aside as late as it can: a running version may still get on with what is left of it.
+  // A damaged runtime is moved aside as late as possible: a running version may still manage with what is left of it.
   if (files.stat(directory) !== null) {
     files.removeTree(damaged);
     files.rename(directory, damaged);
@@ -130,8 +131,8 @@ interface Tree {
 }
 
 /**
- * Files, then links, so that no file is ever written through one; then directories from the deepest up, each synced; then
- * every byte is read back.
+ * Files, then links, so that no file is ever written through one; then directories from the deepest up, each synced;
+ * then every byte is read back.
  */
 function writeTree(
   files: Files,
@@ -152,7 +153,7 @@ function writeTree(
   files.syncDirectory(directory);
   const damage = verifyTree(files, directory, tree);
   if (damage !== null && !damage.sound) {
-    throw new ReleaseError('slot-damaged', `${damage.path} was written but reads back as ${damage.reason}`);
+    throw new ReleaseError('slot-damaged', releaseTexts.readsBackAs(damage.path, damage.reason));
   }
 }
 
@@ -163,7 +164,7 @@ function writeEntry(files: Files, path: string, entry: FileEntry, manifest: Mani
     for (const index of entry.chunks) {
       const chunk = manifest.chunks[index];
       const raw = chunk === undefined ? null : store.read(chunk);
-      if (raw === null) throw new ReleaseError('chunk-missing', `a chunk of ${entry.path} is not here (any more)`);
+      if (raw === null) throw new ReleaseError('chunk-missing', releaseTexts.chunkMissing(entry.path));
       files.write(handle, raw, position);
       position += raw.length;
       release(raw);

@@ -8,9 +8,9 @@ import { type Http, makeHttp } from '../../../updater/effects/http.ts';
 import { deviceSlotsOf } from '../../../updater/release/device-slots.ts';
 import { fetchChunks } from '../../../updater/release/fetch-chunks.ts';
 import { keepManifest, resolveFromFile, resolveFromServer } from '../../../updater/release/resolve-release.ts';
-import { installFirstRoot } from '../../../updater/release/trust-store.ts';
 import { verifyDeviceSlot, verifyInstalled } from '../../../updater/release/verify-slot.ts';
 import { sealSlot, writeSlot } from '../../../updater/release/write-slot.ts';
+import { installFirstRoot } from '../../../updater/trust/trust-store.ts';
 
 /**
  * One appliance, as a process of its own: the earlier release is installed from its file, then the later one is fetched

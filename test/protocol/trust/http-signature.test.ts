@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { generateKeyPair, publicKeyOf, verifyBytes } from '../../../protocol/trust/ed25519.ts';
 import {
   claimedKeyId,
+  claimsTarget,
   contentDigest,
   type SignatureHeaders,
   signAnswer,
@@ -166,6 +167,64 @@ describe('a signed request', () => {
     expect(claimedKeyId({})).toBeNull();
     expect(claimedKeyId({ 'signature-input': ['a', 'b'] })).toBeNull();
     expect(claimedKeyId({ 'signature-input': 'hf=();keyid="../../etc"' })).toBeNull();
+  });
+});
+
+describe('a request that is signed with its target', () => {
+  const target = { authority: 'fleet.example:8443', query: '?' };
+  const whole = { ...request, target };
+  const signedWhole = signRequest(whole, appliance.privateKey);
+  const verify = (parts: Partial<typeof whole>, headers: SignatureHeaders = {}): unknown =>
+    codeOf(() => verifyRequest({ ...whole, ...parts }, { ...signedWhole, ...headers }, appliance.publicKey));
+
+  it('is accepted, and says so before it is verified', () => {
+    expect(verify({})).toBe('accepted');
+    expect([claimsTarget(signedWhole), claimsTarget(signed), claimsTarget({})]).toEqual([true, false, false]);
+    expect(claimedKeyId(signedWhole)).toBe(claimedKeyId(signed));
+  });
+
+  it('covers each of its parts', () => {
+    expect(verify({ target: { ...target, authority: 'fleet.example' } })).toBe('signature-wrong');
+    expect(verify({ target: { ...target, query: '?a=1' } })).toBe('signature-wrong');
+    expect(verify({ path: '/v1/enrol' })).toBe('signature-wrong');
+    expect(verify({ method: 'PUT' })).toBe('signature-wrong');
+    expect(verify({ body: Buffer.from('{}') })).toBe('digest-mismatch');
+  });
+
+  it('is not one of the first profile, nor the other way round', () => {
+    expect(codeOf(() => verifyRequest(request, signedWhole, appliance.publicKey))).toBe('signature-malformed');
+    expect(codeOf(() => verifyRequest(whole, signed, appliance.publicKey))).toBe('signature-malformed');
+    const input = signedWhole['signature-input'];
+    for (const other of [input.replace(';tag="holdfast-2"', ''), input.replace('holdfast-2', 'holdfast-3')])
+      expect(verify({}, { 'signature-input': other })).toBe('signature-malformed');
+  });
+
+  it('is answered in its own profile, bound to its target', () => {
+    const reply = signAnswer(answer, whole, signedWhole.signature, server.privateKey);
+    const check = (to: Parameters<typeof verifyAnswer>[2]): unknown =>
+      codeOf(() => verifyAnswer(answer, reply, to, signedWhole.signature, [server.publicKey]));
+    expect(check(whole)).toBe('accepted');
+    expect(check({ ...whole, target: { ...target, authority: 'other.example' } })).toBe('signature-wrong');
+    expect(check({ ...whole, target: { ...target, query: '?a' } })).toBe('signature-wrong');
+    expect(check(request)).toBe('signature-malformed');
+  });
+
+  it('stays verifiable for ever, and so does its answer', () => {
+    const shape = {
+      method: z.string(),
+      path: z.string(),
+      target: z.object({ authority: z.string(), query: z.string() }),
+    };
+    const common = { body: z.string(), headers: z.record(z.string(), z.string()), publicKey: z.string() };
+    const asked = z.object({ ...shape, ...common }).parse(readExample('http-request.target'));
+    const parts = { ...asked, body: Buffer.from(asked.body) };
+    expect(codeOf(() => verifyRequest(parts, asked.headers, asked.publicKey))).toBe('accepted');
+    const got = z
+      .object({ ...common, status: z.int(), request: z.object({ ...shape, signature: z.string() }) })
+      .parse(readExample('http-answer.target'));
+    const reply = { status: got.status, body: Buffer.from(got.body) };
+    const run = () => verifyAnswer(reply, got.headers, got.request, got.request.signature, [got.publicKey]);
+    expect(codeOf(run)).toBe('accepted');
   });
 });
 

@@ -3,13 +3,11 @@ import type { ReadingsSeen } from '../../story/observations.ts';
 import { historyOf, readings, whyOf } from '../../story/outside.ts';
 import { askUpdater, halfWritten, lostEvents, stateOf, statusOf, wakeUpdater } from '../killing/look.ts';
 import type { ApplianceBox } from '../world/appliance-box.ts';
-import { until } from '../world/wait.ts';
+import { patienceMs, until } from '../world/wait.ts';
 import type { World } from '../world/world.ts';
 import type { Case, Release } from './cases.ts';
 import type { MisbehavingProxy } from './misbehaving-proxy.ts';
 
-const seenWithinMs = 20_000;
-const arrivesWithinMs = 45_000;
 /** Check-ins that are answered with a lie before a look at what the appliance makes of it. */
 const liesTold = 3;
 
@@ -43,7 +41,7 @@ export interface Lane {
 
 /** The line of the transaction that was refused, once the updater rests again. */
 function refusal(box: ApplianceBox, lastTx: number) {
-  return until('a refusal', seenWithinMs, () => {
+  return until('a refusal', patienceMs, () => {
     const status = statusOf(box);
     const line = status.transactions.find(({ tx, outcome }) => tx > lastTx && wordOf(outcome) === 'refused');
     return line !== undefined && status.row === 'idle' ? { code: line.reason, sentence: line.text } : null;
@@ -52,7 +50,7 @@ function refusal(box: ApplianceBox, lastTx: number) {
 
 /** What stopped the transaction that stays in its row, in the words of `why`. */
 function trouble(box: ApplianceBox, codes: readonly string[]) {
-  return until(`trouble: ${codes.join(', ')}`, seenWithinMs, () => {
+  return until(`trouble: ${codes.join(', ')}`, patienceMs, () => {
     const { why } = statusOf(box);
     const code = codes.find((one) => why.includes(`(${one})`));
     return code === undefined ? null : { code, sentence: why };
@@ -62,7 +60,7 @@ function trouble(box: ApplianceBox, codes: readonly string[]) {
 /** After several check-ins that were lied to, what the appliance says about the last one. */
 async function disbelief({ box, proxy }: Lane) {
   const before = proxy.requests.length;
-  return until('check-ins that are not believed', seenWithinMs, () => {
+  return until('check-ins that are not believed', patienceMs, () => {
     wakeUpdater(box);
     const error = statusOf(box).checkIn.error;
     return error !== null && proxy.requests.length >= before + liesTold
@@ -98,7 +96,7 @@ export async function look(lane: Lane, one: Case, release: Release): Promise<See
   };
   proxy.lie = null;
   if (one.outcome === 'not believed') {
-    await until('an answer that is believed', seenWithinMs, () => {
+    await until('an answer that is believed', patienceMs, () => {
       wakeUpdater(box);
       return statusOf(box).checkIn.error === null ? true : null;
     });
@@ -109,7 +107,7 @@ export async function look(lane: Lane, one: Case, release: Release): Promise<See
 /** @returns what is to be seen once the appliance rests on the version, whatever it met on the way */
 export async function arrived(world: World, lane: Lane, version: string, before: ReadingsSeen): Promise<Arrived> {
   const { name, box } = lane;
-  await until(`${version} arrives at ${name}`, arrivesWithinMs, () => {
+  await until(`${version} arrives at ${name}`, patienceMs, () => {
     const { row, app } = stateOf(box);
     return row === 'idle' && app.committed.version === version && statusOf(box).agent.version === version ? true : null;
   });

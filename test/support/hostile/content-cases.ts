@@ -1,4 +1,5 @@
 import { sha256 } from '../../../protocol/digest.ts';
+import { treeDigestInput } from '../../../protocol/payload.ts';
 import { changed } from '../../protocol/examples.ts';
 import type { ManifestCase } from './path-cases.ts';
 import type { Sampled } from './sample.ts';
@@ -35,7 +36,7 @@ const numbers: readonly ManifestCase[] = [
   set('a chunk that is not listed', ['files', 0, 'chunks', 0], 2),
   set('chunks that do not add up', ['files', 0, 'size'], 12),
   set('a mode instead of a yes', ['files', 0, 'executable'], 0o4755),
-  set('a trial that can not be passed', ['trial'], { healthyMs: 2, deadlineMs: 1 }),
+  set('a trial that cannot be passed', ['trial'], { healthyMs: 2, deadlineMs: 1 }),
   wrong('a file of more bytes than any slot has', (sample) => ({
     ...sample,
     chunks: [{ ...sample.chunks[0], size: 4 * 1024 * 1024 }],
@@ -124,6 +125,20 @@ const shapes: readonly ManifestCase[] = [
   })),
 ];
 
+/** Well-formed, signed, and nothing that could be started: launch and the units start main.js, an agent on its own bin/node. */
+const notStarted: readonly ManifestCase[] = [
+  { ...set('no runtime for an agent', ['runtime'], null), needsMore: true },
+  { ...set('a program of another name', ['entry'], 'lib/tool'), needsMore: true },
+  {
+    ...wrong('a runtime that cannot be executed', (sample) => {
+      const files = (sample.runtime?.files ?? []).map((file) => ({ ...file, executable: false }));
+      const digest = sha256(treeDigestInput(files));
+      return { ...sample, runtime: { digest, name: 'node', entry: 'bin/node', files } };
+    }),
+    needsMore: true,
+  },
+];
+
 const newer: readonly ManifestCase[] = [
   { ...set('a critical field that nobody knows', ['critical'], ['x']), code: 'incompatible' },
   {
@@ -182,4 +197,11 @@ const texts: readonly ManifestCase[] = [
 ];
 
 /** What the contents of a manifest may not be. */
-export const contentCases: readonly ManifestCase[] = [...numbers, ...frames, ...shapes, ...newer, ...texts];
+export const contentCases: readonly ManifestCase[] = [
+  ...numbers,
+  ...frames,
+  ...shapes,
+  ...notStarted,
+  ...newer,
+  ...texts,
+];

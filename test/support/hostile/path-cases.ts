@@ -57,7 +57,7 @@ const twins: readonly ManifestCase[] = [
   wrong('twins by the kelvin sign', (sample) => withFile(withFile(sample, 'kelvin'), '\u212aelvin')),
   file('a character that nobody sees', 'main\u200b.js'),
   file('a name that reads from right to left', 'lib/\u202esj.niam'),
-  file('half a surrogate, which a disk can not keep', 'lib/\ud800'),
+  file('half a surrogate, which a disk cannot keep', 'lib/\ud800'),
   file('the character that stands for a broken one', 'lib/\ufffd'),
   file('a file below a file', 'main.js/more'),
   wrong('a directory where a file comes later', (sample) => withFile(withFile(sample, 'data/deep'), 'data')),

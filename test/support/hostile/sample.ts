@@ -4,7 +4,7 @@ import { zstdCompressSync } from 'node:zlib';
 import { addRelease, type Repository } from '../../../image/repository.ts';
 import { sha256 } from '../../../protocol/digest.ts';
 import type { ManifestInput } from '../../../protocol/manifest.ts';
-import type { LinkEntry } from '../../../protocol/payload.ts';
+import { type LinkEntry, treeDigestInput } from '../../../protocol/payload.ts';
 import { archive } from '../bundle-fixture.ts';
 
 /** What the small release consists of. No two have the same program: what is installed already is not fetched. */
@@ -24,11 +24,12 @@ function chunkOf(raw: Buffer, frame: Buffer, offset: number): ManifestInput['chu
   return { sha256: sha256(raw), size: raw.length, offset, stored: frame.length };
 }
 
-/** A small release that is right in every way: two files, one of them executable, and a link. */
+/** A small release that is right in every way: two files, one of them executable, a link, and a runtime of the same bytes. */
 export function sampleRelease(version: string): Sample {
   const program = programOf(version);
   const frames = [program, tool].map((raw) => zstdCompressSync(raw));
   const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = frames;
+  const node = { path: 'bin/node', executable: true, size: tool.length, sha256: sha256(tool), chunks: [1] };
   const manifest: Sampled = {
     format: 1,
     critical: [],
@@ -36,7 +37,7 @@ export function sampleRelease(version: string): Sample {
     version,
     securityVersion: 0,
     entry: 'main.js',
-    runtime: null,
+    runtime: { digest: sha256(treeDigestInput([node])), name: 'node', entry: 'bin/node', files: [node] },
     files: [
       { path: 'main.js', executable: false, size: program.length, sha256: sha256(program), chunks: [0] },
       { path: 'lib/tool', executable: true, size: tool.length, sha256: sha256(tool), chunks: [1] },

@@ -6,12 +6,12 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { layoutOf } from '../../../protocol/layout.ts';
 import { rows } from '../../../protocol/state-record.ts';
+import { type Lock, takeLock } from '../../../updater/appliance/lock.ts';
 import { realClock } from '../../../updater/effects/clock.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
-import { type Lock, takeLock } from '../../../updater/lock.ts';
-import { runUpdater } from '../../../updater/loop.ts';
-import { openAppliance } from '../../../updater/run.ts';
-import { loadState } from '../../../updater/state-store.ts';
+import { loadState } from '../../../updater/record/state-store.ts';
+import { runUpdater } from '../../../updater/run/loop.ts';
+import { openAppliance } from '../../../updater/run/run.ts';
 import { killingFiles, moments, type Plan } from './killing-files.ts';
 
 /**

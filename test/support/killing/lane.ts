@@ -87,7 +87,7 @@ export class Lane {
     const begun = await this.begin(one.deaths);
     if (one.flow === 'return') askUpdater(this.box, { kind: 'rollback' });
     // Whoever went back by hand lets the release come again.
-    if (one.flow === 'update') askUpdater(this.box, { kind: 'retry' });
+    if (one.flow === 'update') askUpdater(this.box, this.#forth());
     if (one.flow === 'failing' && failing !== null) askUpdater(this.box, { kind: 'install', file: failing });
     return this.finish(begun);
   }
@@ -95,8 +95,14 @@ export class Lane {
   /** Back by hand, or forward again, with nobody killing anything. */
   async go(kind: 'rollback' | 'retry'): Promise<void> {
     const { lastTx } = stateOf(this.box);
-    askUpdater(this.box, { kind });
+    askUpdater(this.box, kind === 'retry' ? this.#forth() : { kind });
     await this.#ended(lastTx);
+  }
+
+  /** What was left last, by its name: without one, only what failed its trial is tried again. */
+  #forth(): { kind: 'retry'; manifest?: string } {
+    const left = stateOf(this.box).quarantine.at(-1);
+    return left === undefined ? { kind: 'retry' } : { kind: 'retry', manifest: left.manifest };
   }
 
   /** @returns the lines of the one transaction after `lastTx`, when it is over and the committed version answers */

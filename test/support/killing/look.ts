@@ -5,8 +5,8 @@ import type { SlotName } from '../../../protocol/component.ts';
 import type { StateBody } from '../../../protocol/state-record.ts';
 import { type Status, statusShape } from '../../../protocol/status.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
+import { loadState } from '../../../updater/record/state-store.ts';
 import { readSeal, verifyInstalled } from '../../../updater/release/verify-slot.ts';
-import { loadState } from '../../../updater/state-store.ts';
 import type { ApplianceBox } from '../world/appliance-box.ts';
 import type { World } from '../world/world.ts';
 
@@ -26,7 +26,7 @@ export function askUpdater(
   box: ApplianceBox,
   wanted:
     | { kind: 'rollback'; data?: { tx: number; ageH: number } }
-    | { kind: 'retry' }
+    | { kind: 'retry'; manifest?: string }
     | { kind: 'install'; file: string },
 ): string {
   const id = randomUUID();

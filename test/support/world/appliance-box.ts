@@ -4,12 +4,16 @@ import { chmodSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSyn
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
+import { killAll, processesOf } from '../../../image/development/supervisor/processes-of.ts';
+import { ownMounts } from '../../../image/development/supervisor/sandbox.ts';
+import { controlSocketOf, type SupervisorConfig } from '../../../image/development/supervisor/supervisor.ts';
 import { type Layout, layoutOf } from '../../../protocol/layout.ts';
-import { type Status, statusShape } from '../../../protocol/status.ts';
-import { killAll, processesOf } from '../supervisor/processes-of.ts';
-import { ownMounts } from '../supervisor/sandbox.ts';
-import { controlSocketOf, type SupervisorConfig } from '../supervisor/supervisor.ts';
+import type { Status } from '../../../protocol/status.ts';
+import { readShownStatus } from '../../../updater/commands/read-status.ts';
+import { realClock } from '../../../updater/effects/clock.ts';
+import { realFiles } from '../../../updater/effects/files.ts';
 import { checkout, nodeBinary } from './checkout.ts';
+import { patienceMs } from './wait.ts';
 
 const setUpShape = z.object({ appliance: z.string(), name: z.string(), pin: z.string().nullable() });
 
@@ -23,6 +27,8 @@ export interface BoxOptions {
   /** Seconds instead of minutes; status says so. */
   readonly trial?: { readonly healthyMs: number; readonly deadlineMs: number };
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** More words for `setup`. */
+  readonly setUpWords?: readonly string[];
   /** Whether launch can be made to wait, by a file in `config.launchGate`. */
   readonly holdsLaunch?: boolean;
 }
@@ -87,7 +93,16 @@ export class ApplianceBox {
     writeFileSync(this.layout.settings, JSON.stringify(settings), { mode: 0o600 });
     const claimFile = join(this.layout.updater, 'claim');
     writeFileSync(claimFile, claim, { mode: 0o600 });
-    const { stdout } = await this.updaterProgram(['setup', '--server', server, '--claim-file', claimFile, '--json']);
+    const words = [
+      'setup',
+      '--server',
+      server,
+      '--claim-file',
+      claimFile,
+      '--json',
+      ...(this.options.setUpWords ?? []),
+    ];
+    const { stdout } = await this.updaterProgram(words);
     const result = setUpShape.parse(JSON.parse(stdout));
     this.id = result.appliance;
     this.pin = result.pin ?? this.pin;
@@ -97,7 +112,7 @@ export class ApplianceBox {
     const configFile = join(this.config.logs, 'supervisor.json');
     writeFileSync(configFile, JSON.stringify({ ...this.config, ...changes }));
     const log = openSync(join(this.config.logs, 'supervisor.log'), 'a');
-    const main = join(checkout, 'test', 'support', 'supervisor', 'main.ts');
+    const main = join(checkout, 'image', 'development', 'supervisor', 'main.ts');
     const supervisor = [nodeBinary, main, '--config', configFile];
     const inSandbox = (changes.sandbox ?? this.config.sandbox) !== null;
     const [program = nodeBinary, ...args] = inSandbox ? [...ownMounts, ...supervisor] : supervisor;
@@ -164,12 +179,14 @@ export class ApplianceBox {
 
   updaterProgram(args: readonly string[]) {
     const { os, root } = this.options;
-    return execa(join(os, 'node'), [join(os, 'updater', 'main.js'), ...args, '--root', root], { timeout: 120_000 });
+    return execa(join(os, 'node'), [join(os, 'updater', 'main.js'), ...args, '--root', root], { timeout: patienceMs });
   }
 
+  /** What `holdfast-updater status --json` prints, read by the same code, without a process for each look. */
   async status(): Promise<Status> {
-    const { stdout } = await this.updaterProgram(['status', '--json']);
-    return statusShape.parse(JSON.parse(stdout));
+    const shown = readShownStatus({ files: realFiles, clock: realClock, layout: this.layout });
+    if (shown === null || shown.old !== null) throw new Error(shown?.old?.sentence ?? 'there is no status');
+    return shown.status;
   }
 }
 

@@ -1,17 +1,35 @@
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
+import { bundleRelease } from '../../../image/release.ts';
+import { describedIn } from '../../../image/release-commands.ts';
+import type { Repository } from '../../../image/repository.ts';
+import { readServerKeys } from '../../../image/repository-keys.ts';
+import type { TrialAsked } from '../../../protocol/manifest.ts';
+import { newRepository } from '../new-repository.ts';
 import { checkout, nodeBinary } from './checkout.ts';
+import { emittedProgram, type ProgramInput, placeOs } from './programs.ts';
 
-const builtShape = z.object({ path: z.string(), manifest: z.string(), bytes: z.number() });
-export type Built = z.infer<typeof builtShape> & { readonly version: string };
+const signedSourcesShape = z.object({ bundle: z.string() });
 
-/** Builds releases as a release engineer does, with one operator's repository; each build is a process of its own. */
+export interface Built {
+  readonly path: string;
+  readonly manifest: string;
+  readonly bytes: number;
+  readonly version: string;
+}
+
+/**
+ * Builds releases as a release engineer does, with one operator's repository. Programs come from a cache, and each bundle is
+ * described and signed anew; test/image/main.test.ts builds by the command line.
+ */
 export class Builder {
   readonly dir: string;
   readonly #serverKeys: string;
   readonly #runtime: string;
+  #repository: Promise<Repository> | null = null;
 
   /** @param runtime the Node binary that the agent's releases ship */
   constructor(dir: string, serverKeys: string, runtime: string) {
@@ -22,26 +40,23 @@ export class Builder {
   }
 
   app(version: string): Promise<Built> {
-    return this.#build('app', version, [
-      '--release',
-      join(checkout, 'test', 'releases', version),
-      '--runtime',
-      this.#runtime,
-    ]);
+    return this.#described('app', version);
   }
 
   /** The agent as it is in the checkout, under any version; of the security version that the releases of the tests have. */
   unpatched(version: string): Promise<Built> {
-    return this.#build('app', version, ['--version', version, '--security-version', '1', '--runtime', this.#runtime]);
+    const plain = { component: 'app', version, patchFile: null, state: null } as const;
+    return this.#bundle(plain, { securityVersion: 1 });
   }
 
   updater(version: string): Promise<Built> {
-    return this.#build('updater', version, ['--version', version]);
+    const plain = { component: 'updater', version, patchFile: null, state: null } as const;
+    return this.#bundle(plain, { securityVersion: 0 });
   }
 
   /** An updater as a directory of test/releases changes it. */
   patchedUpdater(version: string): Promise<Built> {
-    return this.#build('updater', version, ['--release', join(checkout, 'test', 'releases', `updater-${version}`)]);
+    return this.#described('updater', version);
   }
 
   /** Takes a release off the signed list; who has the next bundle of this repository knows it. */
@@ -50,26 +65,46 @@ export class Builder {
     await execa(nodeBinary, [join(checkout, 'image', 'main.ts'), 'revoke', component, version, ...places, '--json']);
   }
 
-  async #build(component: string, version: string, more: readonly string[]): Promise<Built> {
-    const places = ['--repository', join(this.dir, 'repository'), '--server-keys', this.#serverKeys, '--out', this.dir];
-    const { stdout } = await execa(nodeBinary, [
-      join(checkout, 'image', 'main.ts'),
-      'build',
-      '--component',
-      component,
-      ...places,
-      ...more,
-      // Most of these are broken on purpose, and a start of each costs seconds.
-      '--no-trial-start',
-      '--json',
-    ]);
-    return { ...builtShape.parse(JSON.parse(stdout)), version };
+  /** Signs the sources of a JSON file. @returns what is published for it */
+  async signSources(file: string): Promise<string> {
+    const places = ['--repository', join(this.dir, 'repository'), '--server-keys', this.#serverKeys];
+    const main = join(checkout, 'image', 'main.ts');
+    const { stdout } = await execa(nodeBinary, [main, 'sources', 'set', file, ...places, '--json']);
+    return signedSourcesShape.parse(JSON.parse(stdout)).bundle;
+  }
+
+  async #described(component: 'app' | 'updater', version: string): Promise<Built> {
+    const name = component === 'app' ? version : `updater-${version}`;
+    const described = await describedIn(join(checkout, 'test', 'releases', name));
+    if (described === null) throw new RangeError(name);
+    const { securityVersion = 0, state = null, trial, patch } = described;
+    const program = { component, version: described.version, patchFile: patch, state };
+    return this.#bundle(program, { securityVersion, ...(trial === undefined ? {} : { trial }) });
+  }
+
+  /** `build` without a trial start: most of these are broken on purpose, and a start of each costs seconds. */
+  async #bundle(
+    input: ProgramInput,
+    signed: { readonly securityVersion: number; readonly trial?: TrialAsked },
+  ): Promise<Built> {
+    this.#repository ??= this.#begin();
+    const [repository, { payloadDir, entry, release }] = await Promise.all([this.#repository, emittedProgram(input)]);
+    const runtime = input.component === 'app' ? this.#runtime : null;
+    const more = { ...input, ...signed, runtime, bases: [], repository, outDir: this.dir };
+    const { path, manifest, bytes } = await bundleRelease(more, release, payloadDir, entry);
+    return { path, manifest, bytes, version: input.version };
+  }
+
+  /** `keys init`, where the directory of this builder has no repository yet. */
+  async #begin(): Promise<Repository> {
+    const dir = join(this.dir, 'repository');
+    await mkdir(dir, { recursive: true });
+    return newRepository({ dir, serverKeys: await readServerKeys(this.#serverKeys), now: () => new Date() });
   }
 
   /** What the operating system's image brings, with the bundles that become factory. */
   async os(out: string, version: string, factory: readonly Built[]): Promise<void> {
-    const args = ['os', '--out', out, '--version', version, '--node', nodeBinary, '--json'];
-    await execa(nodeBinary, [join(checkout, 'image', 'main.ts'), ...args]);
+    await placeOs(out, version);
     mkdirSync(join(out, 'factory'), { recursive: true });
     for (const bundle of factory) copyFileSync(bundle.path, join(out, 'factory', bundle.path.split('/').at(-1) ?? ''));
   }

@@ -56,7 +56,7 @@ export class ServerBox {
   }
 
   /** @param port 0 on the first start; the same again afterwards, so that appliances find it */
-  async start(port = 0, paceS = 1): Promise<void> {
+  async start(port = 0, paceS = 1, publicUrls: readonly string[] = []): Promise<void> {
     const log = openSync(this.#log, 'a');
     const args = [
       'serve',
@@ -69,6 +69,9 @@ export class ServerBox {
       '--token-file',
       this.tokenFile,
       '--json',
+      // What a person looks at in a world of one machine is looked at there.
+      ...(publicUrls.length === 0 ? ['--open-to-this-host'] : []),
+      ...publicUrls.flatMap((url) => ['--public-url', url]),
     ];
     const child = spawn(process.execPath, [join(checkout, 'server-lite', 'main.ts'), ...args], {
       stdio: ['ignore', 'pipe', log],

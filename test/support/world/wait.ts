@@ -8,6 +8,12 @@ export class WaitError extends Error {
 const lookEveryMs = 100;
 
 /**
+ * What comes at all comes within this time, on a machine that has anything else to do as well. It is the same for
+ * everything that is waited for, and less than the time-out of the tests, so that the wait says what did not come.
+ */
+export const patienceMs = 240_000;
+
+/**
  * Looks until `look` returns something, and says what it last saw when it never does.
  * @throws WaitError
  */

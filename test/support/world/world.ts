@@ -28,8 +28,8 @@ export class World {
   }
 
   /** Server up, factory releases built and published, the operating system's part emitted. */
-  async found(factoryVersion: string, paceS = 1, port = 0): Promise<void> {
-    await this.server.start(port, paceS);
+  async found(factoryVersion: string, paceS = 1, port = 0, publicUrls: readonly string[] = []): Promise<void> {
+    await this.server.start(port, paceS, publicUrls);
     const app = await this.builder.app(factoryVersion);
     const updater = await this.builder.updater(updaterVersion);
     // Each carries all that was signed before it, so they are published in the order of their making.
@@ -49,7 +49,8 @@ export class World {
       root,
       os: this.os,
       logs: this.logs,
-      timerMs: 1_000,
+      // Requests, hints and ends of the agent start an updater at once; each start costs a third of a second of a processor.
+      timerMs: 20_000,
       pagePort: null,
       ...options,
     });

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { requestShape } from '../../../protocol/request.ts';
 import { PageBox, soundStatus } from './page-box.ts';
 
-/** Going back to a version that can not read today's data: what is told first, and what has to be repeated. */
+/** Going back to a version that cannot read today's data: what is told first, and what has to be repeated. */
 
-const text = '1.0.52 can not read the data that 1.0.54 writes. Name the age, 5d, to go back.';
+const text = '1.0.52 cannot read the data that 1.0.54 writes. Name the age, 5d, to go back.';
 
 async function started(): Promise<PageBox> {
   const box = new PageBox();
@@ -21,7 +21,7 @@ describe('the form for going back to data of before', () => {
     expect(page).toContain(text);
     expect(page).toContain('<input name="tx" type="hidden" value="7">');
     expect(page).toMatch(/<input name="age" required (?!value)[^>]*>/);
-    expect(page).toContain('Go back to the data of 5d ago');
+    expect(page).toContain('Go back to 1.0.52 and its data of 5d ago');
   });
 
   it('asks for that data and that age, as the person typed it', async () => {
@@ -42,7 +42,7 @@ describe('the form for going back to data of before', () => {
     const box = await started();
     const { status, text: page } = await box.post('/rollback', { pin: box.pin, tx, age });
     expect(status).toBe(400);
-    expect(page).toContain('type its age as the page says it');
+    expect(page).toContain('type its age as the page shows it');
     expect(asked(box)).toEqual([]);
   });
 
@@ -50,6 +50,18 @@ describe('the form for going back to data of before', () => {
     const box = await started();
     expect((await box.post('/rollback', { pin: '000000', tx: '7', age: '5d' })).status).toBe(403);
     expect(asked(box)).toEqual([]);
+  });
+
+  it('names the version, and asks for that one alone, however long it lay open', async () => {
+    const box = await started();
+    const manifest = 'a'.repeat(64);
+    box.writeStatus({ ...soundStatus(box.clock), back: { version: '1.0.52', manifest, refused: null } });
+    const { text: page } = await box.ask();
+    expect(page).toContain('<button>Go back to 1.0.52</button>');
+    expect(page).toContain(`<input name="manifest" type="hidden" value="${manifest}">`);
+    expect((await box.post('/rollback', { pin: box.pin, manifest })).status).toBe(303);
+    expect(asked(box)).toMatchObject([{ kind: 'rollback', manifest }]);
+    expect((await box.post('/rollback', { pin: box.pin, manifest: 'x' })).status).toBe(400);
   });
 
   it('is as it was where the data is kept', async () => {

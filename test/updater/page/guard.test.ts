@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readArguments } from '../../../updater/page/arguments.ts';
+import { PasswordWaits } from '../../../updater/page/password-waits.ts';
 import { testCertificate, testKey } from './certificate.ts';
 import { PageBox, soundStatus } from './page-box.ts';
 
@@ -82,6 +83,34 @@ describe('a page that can be reached from elsewhere', () => {
       expect(answer.headers['www-authenticate']).toContain('Basic');
       expect(answer.text).not.toContain('1.0.52');
     }
+  });
+});
+
+describe('wrong passwords', () => {
+  const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(`anyone:${text}`).toString('base64')}` });
+
+  it('make their peer wait, and a request by a foreign name does not end that', async () => {
+    const box = new PageBox();
+    await box.start({ tls: { key: Buffer.from(testKey), cert: Buffer.from(testCertificate) }, password });
+    for (let i = 0; i < 5; i += 1) {
+      expect((await box.ask({ headers: basic('something else') })).status).toBe(401);
+      expect((await box.ask({ headers: { host: 'evil.example', ...basic(password) } })).status).toBe(
+        i === 4 ? 429 : 400,
+      );
+    }
+    expect((await box.ask({ headers: basic(password) })).status).toBe(429);
+    expect((await box.ask()).status).toBe(401);
+    box.clock.monoMs += 2_000;
+    expect((await box.ask({ headers: basic(password) })).status).toBe(200);
+    expect((await box.ask({ headers: basic('something else') })).status).toBe(401);
+  });
+
+  it('are counted for each peer by itself, and of so many peers', () => {
+    const waits = new PasswordWaits();
+    for (let i = 0; i < 5; i += 1) waits.wrong('ip:192.0.2.1', 0);
+    expect([waits.leftS('ip:192.0.2.1', 500), waits.leftS('ip:192.0.2.2', 500)]).toEqual([2, 0]);
+    for (let i = 0; i < 300; i += 1) waits.wrong(`ip:10.0.${Math.floor(i / 100)}.${i % 100}`, 0);
+    expect(waits.leftS('ip:192.0.2.1', 500)).toBe(0);
   });
 });
 

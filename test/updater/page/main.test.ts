@@ -1,12 +1,20 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
+import { connect } from 'node:tls';
 import { execa } from 'execa';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
+import { realClock } from '../../../updater/effects/clock.ts';
+import { waitAfterMs } from '../../../updater/page/attempts.ts';
+import { encodeFailures, failuresOf, type PeerName } from '../../../updater/page/failures.ts';
+import { makeCertificate } from '../../support/certificate.ts';
+import { patienceMs, until } from '../../support/world/wait.ts';
 import { testCertificate, testKey } from './certificate.ts';
+import { postAs } from './other-user.ts';
 import { PageBox } from './page-box.ts';
 
 const program = resolve(import.meta.dirname, '../../../updater/page/main.ts');
@@ -45,15 +53,20 @@ describe('the page as a process', () => {
 
   it('counts wrong PINs over SIGKILL', async () => {
     const box = new PageBox();
-    const body = new URLSearchParams({ pin: '00000000' });
+    // So many before, and all their waits over, that the next wait is the longest one: no machine sleeps through that.
+    const who: PeerName = `uid:${process.getuid?.() ?? 0}`;
+    const tally = { count: 20, monoMs: realClock.monoMs() - waitAfterMs(20) };
+    const failures = { ...failuresOf(0, 0, realClock.bootId()), peers: new Map([[who, tally]]) };
+    writeFileSync(box.layout.pinFailures, encodeFailures(failures));
     const first = await startProgram(box.root);
-    for (let i = 0; i < 5; i += 1) await fetch(new URL('/check', first.url), { method: 'POST', body });
+    const wrong = new URLSearchParams({ pin: '00000000' });
+    expect((await fetch(new URL('/check', first.url), { method: 'POST', body: wrong })).status).toBe(403);
     first.child.kill('SIGKILL');
     await first.child;
     const second = await startProgram(box.root);
     const right = new URLSearchParams({ pin: box.pin });
     expect((await fetch(new URL('/check', second.url), { method: 'POST', body: right })).status).toBe(429);
-    expect(box.failures()).toMatchObject({ count: 5 });
+    expect(box.failures()).toMatchObject({ peers: [[who, 21, expect.any(Number)]] });
   });
 
   it('never has a PIN in what it logs', async () => {
@@ -67,8 +80,11 @@ describe('the page as a process', () => {
     expect(`${stdout}${stderr}`).not.toContain(box.pin);
   });
 
-  it('answers on a socket that somebody else opened', async () => {
+  it('answers on a socket that somebody else opened, and there refuses the agent’s user too', async () => {
     const box = new PageBox();
+    const agentUid = 64_711;
+    mkdirSync(box.layout.agentRun);
+    chownSync(box.layout.agentRun, agentUid, agentUid);
     const server = createServer();
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     const address = z.object({ port: z.int() }).parse(server.address());
@@ -84,6 +100,9 @@ describe('the page as a process', () => {
     expect(await firstLine(child.stdout)).toContain(`:${address.port}/`);
     server.close(); // ours only; the page has its own descriptor of the same socket
     expect((await fetch(`http://127.0.0.1:${address.port}/status.json`)).status).toBe(200);
+    const [status] = await postAs(agentUid, `http://127.0.0.1:${address.port}/check`, { pin: box.pin });
+    expect([403, 0]).toContain(status);
+    expect(box.requests()).toEqual([]);
   });
 
   it('has help and a version', async () => {
@@ -97,7 +116,7 @@ describe('the page as a process', () => {
   ])('refuses %j as %s', async (args, code) => {
     const box = new PageBox();
     const result = await execa(process.execPath, [program, '--root', box.root, ...args], { reject: false });
-    expect(result.exitCode).toBe(64);
+    expect(result.exitCode).toBe(2);
     expect(result.stderr).toContain(`(${code})`);
   });
 
@@ -111,9 +130,37 @@ describe('the page as a process', () => {
     const result = await execa(process.execPath, [program, ...args, '--password-file', paths.password], {
       reject: false,
     });
-    expect(result.exitCode).toBe(64);
+    expect(result.exitCode).toBe(2);
     expect(result.stderr).toContain('(password-too-short)');
     expect(result.stderr).not.toContain(readFileSync(paths.password, 'utf8').trim());
+  });
+
+  it('serves a renewed certificate after SIGHUP, and without one stops cleanly', async () => {
+    const box = new PageBox();
+    const path = (name: string) => join(box.root, name);
+    const put = ({ cert, key }: { cert: string; key: string }) => {
+      writeFileSync(path('cert'), cert);
+      writeFileSync(path('key'), key);
+    };
+    put({ cert: testCertificate, key: testKey });
+    writeFileSync(path('password'), 'a password of many letters\n');
+    const files = ['--tls-key', path('key'), '--tls-cert', path('cert'), '--password-file', path('password')];
+    const { child, url } = await startProgram(box.root, '--host', '0.0.0.0', ...files);
+    const shown = async () => {
+      const socket = connect({ port: Number(new URL(url).port), rejectUnauthorized: false });
+      await once(socket, 'secureConnect');
+      const subject = socket.getPeerX509Certificate()?.subject;
+      socket.destroy();
+      return subject;
+    };
+    expect(await shown()).toBe('CN=page.test');
+    const renewed = makeCertificate(box.root, 'renewed');
+    put(renewed);
+    child.kill('SIGHUP');
+    await until('the renewed one', patienceMs, async () => ((await shown()) === 'CN=renewed' ? true : null));
+    const plain = await startProgram(box.root);
+    plain.child.kill('SIGHUP');
+    expect((await plain.child).exitCode).toBe(0);
   });
 
   it('says so when its port is taken', async () => {

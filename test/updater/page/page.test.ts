@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { statSync, utimesSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { requestShape } from '../../../protocol/request.ts';
 import { PageBox, soundStatus } from './page-box.ts';
@@ -32,6 +32,22 @@ describe('the page', () => {
     expect(text).toContain('<header id="verdict" class="ok">');
     expect(visible(text)).toContain('1.0.52 runs and is healthy. till-3, as of 12 s ago');
     expect(visible(text)).toContain('Last answer 12 s ago');
+    expectActions(text);
+  });
+
+  it('says what a person should see to, and why the updater was stopped', async () => {
+    const box = await started();
+    const why = 'The updater was stopped: the data partition takes no change any more (disk-read-only).';
+    box.writeStatus({
+      ...soundStatus(box.clock),
+      verdict: { word: 'blocked', sentence: why },
+      why,
+      stopped: { code: 'disk-read-only', text: 'it takes no change', next: 'Look at the disk.' },
+      notices: ['the factory agent is damaged <b>'],
+    });
+    const { text } = await box.ask();
+    expect(visible(text)).toContain(why);
+    expect(text).toContain('<p class="trouble">the factory agent is damaged &lt;b&gt;</p>');
     expectActions(text);
   });
 
@@ -123,12 +139,12 @@ describe('the page', () => {
   });
 });
 
-describe('where the status can not be trusted', () => {
+describe('where the status cannot be trusted', () => {
   it.each<[string, (box: PageBox) => void, string]>([
     ['is missing', () => undefined, 'has not written a status'],
-    ['is no JSON', (box) => writeFileSync(box.layout.status, '{"v":1,'), 'can not be read'],
+    ['is no JSON', (box) => writeFileSync(box.layout.status, '{"v":1,'), 'cannot be read'],
     ['has another shape', (box) => box.writeStatus({ v: 2 }), 'not one that this page reads'],
-    ['is too large', (box) => writeFileSync(box.layout.status, 'x'.repeat(300_000)), 'can not be read'],
+    ['is too large', (box) => writeFileSync(box.layout.status, 'x'.repeat(300_000)), 'cannot be read'],
     [
       'is old',
       (box) => {
@@ -228,12 +244,18 @@ describe('an action', () => {
     const box = await started();
     const { headers } = await box.post('/check', { pin: box.pin });
     const path = headers.location ?? '';
+    utimesSync(box.layout.requests, 1, 1);
     expect(visible((await box.ask({ path })).text)).toContain('Your request waits for the updater.');
+    // Whoever looks knocks again: a run that was just ending heard nothing.
+    expect(statSync(box.layout.requests).mtimeMs).toBeGreaterThan(1_000);
     const id = path.slice('/?asked='.length);
-    box.writeStatus({
-      ...soundStatus(box.clock),
-      lastRequest: { id, outcome: 'refused', text: 'there is no previous version' },
-    });
+    const answered = (answer: object) =>
+      box.writeStatus({ ...soundStatus(box.clock), lastRequest: { id, outcome: 'done', text: '', ...answer } });
+    answered({ text: 'looking for a release now', open: true });
+    expect((await box.ask({ path })).text).toContain('notice waiting');
+    answered({ outcome: 'failed', code: 'stalled', text: '1.0.53 was rolled back' });
+    expect(visible((await box.ask({ path })).text)).toContain('Your request: 1.0.53 was rolled back (stalled)');
+    answered({ outcome: 'refused', text: 'there is no previous version' });
     expect(visible((await box.ask({ path })).text)).toContain('Your request: there is no previous version');
   });
 

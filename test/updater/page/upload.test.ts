@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { requestShape } from '../../../protocol/request.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
+import { patienceMs } from '../../support/world/wait.ts';
 import { PageBox } from './page-box.ts';
 
 async function started(change: (box: PageBox) => void = () => undefined): Promise<PageBox> {
@@ -104,11 +105,11 @@ describe('a file that is sent to the page', () => {
     socket.write(
       `POST /install HTTP/1.1\r\nhost: 127.0.0.1:${box.port}\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 100000\r\n\r\n${head}${'x'.repeat(10_000)}`,
     );
-    await vi.waitFor(() => expect(box.uploads()).toEqual([expect.stringMatching(/\.part$/)]), { timeout: 5_000 });
+    await vi.waitFor(() => expect(box.uploads()).toEqual([expect.stringMatching(/\.part$/)]), { timeout: patienceMs });
     expect((await box.install(box.pin, 'in between')).status).toBe(409);
     expect(box.uploads()).toHaveLength(1);
     socket.destroy();
-    await vi.waitFor(() => expect(box.uploads()).toEqual([]), { timeout: 5_000 });
+    await vi.waitFor(() => expect(box.uploads()).toEqual([]), { timeout: patienceMs });
     expect((await box.install(box.pin, 'the next')).status).toBe(303);
   });
 

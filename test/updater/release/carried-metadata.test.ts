@@ -7,7 +7,7 @@ import { manifestTargetName } from '../../../protocol/manifest.ts';
 import { generateKeyPair, type KeyPair } from '../../../protocol/trust/ed25519.ts';
 import { makeRoot, makeTargets } from '../../../protocol/trust/tuf-sign.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
-import { installFirstRoot, loadTrust } from '../../../updater/release/trust-store.ts';
+import { installFirstRoot, loadTrust } from '../../../updater/trust/trust-store.ts';
 import { makeAppliance, makeReleaseFixture, type ReleaseFixture } from '../../support/bundle-fixture.ts';
 import { type Unwrapped, unwrapped, wrap } from '../../support/rewrapped-bundle.ts';
 import {

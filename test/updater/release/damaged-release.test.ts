@@ -5,9 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../../protocol/digest.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
 import { refreshMetadata } from '../../../updater/release/refresh-metadata.ts';
-import { ReleaseError } from '../../../updater/release/release-error.ts';
-import { loadTrust } from '../../../updater/release/trust-store.ts';
 import { verifySlot } from '../../../updater/release/verify-slot.ts';
+import { ReleaseError } from '../../../updater/trust/release-error.ts';
+import { loadTrust } from '../../../updater/trust/trust-store.ts';
 import { archive, makeAppliance, makeReleaseFixture, noise } from '../../support/bundle-fixture.ts';
 import { flipByte } from '../../support/lying-server.ts';
 import { startReleaseServer } from '../../support/release-server.ts';
@@ -95,6 +95,9 @@ describe('a damaged release', () => {
     }
     expect(await refuse(Buffer.alloc(0))).toBe('truncated');
     expect(await refuse(good.subarray(0, good.length - 1))).toBe('truncated');
+    writeFileSync(path, good.subarray(0, good.length - 1));
+    const next = expect.stringMatching(/^The file is not whole: copy it again/);
+    await expect(fromFile(appliance.layout, path)).rejects.toMatchObject({ code: 'truncated', next });
     expect(await refuse(Buffer.concat([good, Buffer.from('x')]))).toBe('bad-bundle');
     expect(await refuse(Buffer.concat([good, good]))).toBe('bad-bundle');
     expect(await refuse(Buffer.from('<!doctype html>'.repeat(100)))).toBe('not-a-bundle');
@@ -205,7 +208,7 @@ describe('a damaged release', () => {
     const manifest = Buffer.from(
       JSON.stringify({
         format: 1,
-        component: 'app',
+        component: 'updater',
         version: '2.0.0',
         securityVersion: 0,
         entry: 'main.js',
@@ -218,7 +221,7 @@ describe('a damaged release', () => {
         sbom: sha256(''),
       }),
     );
-    const path = await fixture.buildRaw({ component: 'app', version: '2.0.0' }, manifest, bomb);
+    const path = await fixture.buildRaw({ component: 'updater', version: '2.0.0' }, manifest, bomb);
     const resolved = await fromFile(appliance.layout, path);
     expect(await refusal(() => fetchInto(appliance.layout, resolved))).toBe('bad-chunk');
     resolved.bundle.source.close();

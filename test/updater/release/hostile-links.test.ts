@@ -2,10 +2,10 @@ import { mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, unlinkSync,
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
-import { buildBundle } from '../../../image/bundle.ts';
+import { buildBundle, nodeRuntime } from '../../../image/bundle.ts';
 import { sha256 } from '../../../protocol/digest.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
-import { quickSeal } from '../../../updater/launch-count.ts';
+import { quickSeal } from '../../../updater/record/quick-look.ts';
 import { readSeal, verifySlot } from '../../../updater/release/verify-slot.ts';
 import { sampleRelease, writeBundle } from '../../support/hostile/sample.ts';
 import { treeDigest } from '../../support/hostile/tree-digest.ts';
@@ -34,8 +34,10 @@ describe('a link of a release', () => {
     mkdirSync(join(dir, 'bin'), { recursive: true });
     writeFileSync(join(dir, 'main.js'), 'export {};\n');
     symlinkSync('../main.js', join(dir, 'bin/main'));
+    const node = join(scene.bundles, 'node');
+    writeFileSync(node, '#!/bin/false\n');
     const built = await buildBundle({
-      payload: { kind: 'tree', dir, entry: 'main.js', runtime: null },
+      payload: { kind: 'tree', dir, entry: 'main.js', runtime: nodeRuntime(node) },
       component: 'app',
       version: '2.0.0',
       securityVersion: 0,

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { type Layout, layoutOf } from '../../../protocol/layout.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
-import { ReleaseError, type ReleaseErrorCode } from '../../../updater/release/release-error.ts';
 import type { ResolvedRelease } from '../../../updater/release/resolve-release.ts';
 import { looksSealed, verifySlot } from '../../../updater/release/verify-slot.ts';
+import { ReleaseError, type ReleaseErrorCode } from '../../../updater/trust/release-error.ts';
 import { makeReleaseFixture, type ReleaseFixture } from '../../support/bundle-fixture.ts';
+import { cpuStopwatch } from '../../support/cpu-time.ts';
 import { type BundleParts, sampleRelease, signedParts, writeBundle } from '../../support/hostile/sample.ts';
 import { treeDigest } from '../../support/hostile/tree-digest.ts';
 import { fetchInto, fromFile, setUp, writeInto } from './install.ts';
@@ -87,9 +88,9 @@ export async function makeHostileScene(): Promise<HostileScene> {
     expectRefused: async (code, resolve) => {
       clear();
       const before = state();
-      const startMs = performance.now();
+      const busyMs = cpuStopwatch();
       const error = await refusalOf(() => into('1', resolve));
-      expect(performance.now() - startMs).toBeLessThan(busyMsMax);
+      expect(busyMs()).toBeLessThan(busyMsMax);
       expect([error.code, error.message]).toEqual([code, expect.stringMatching(/^.{20,900}$/)]);
       expect(error.next).toMatch(/^[A-Z].{20,}\.$/);
       expect(looksSealed(realFiles, layout.slot('app', '1')).sound).toBe(false);

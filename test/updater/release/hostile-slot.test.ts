@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { sha256 } from '../../../protocol/digest.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
-import { quickSeal } from '../../../updater/launch-count.ts';
+import { quickSeal } from '../../../updater/record/quick-look.ts';
 import { keptManifest } from '../../../updater/release/resolve-release.ts';
 import { verifySlot } from '../../../updater/release/verify-slot.ts';
 import { type HostileScene, makeHostileScene } from './hostile-scene.ts';

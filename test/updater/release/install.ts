@@ -7,9 +7,10 @@ import { noDevices } from '../../../updater/release/device-slots.ts';
 import { fetchChunks } from '../../../updater/release/fetch-chunks.ts';
 import type { Acceptance } from '../../../updater/release/require-acceptable.ts';
 import { type ResolvedRelease, resolveFromFile, resolveFromServer } from '../../../updater/release/resolve-release.ts';
-import { installFirstRoot } from '../../../updater/release/trust-store.ts';
 import { sealSlot, writeSlot } from '../../../updater/release/write-slot.ts';
+import { installFirstRoot } from '../../../updater/trust/trust-store.ts';
 import type { BuiltRelease, ReleaseFixture } from '../../support/bundle-fixture.ts';
+import { patienceMs } from '../../support/world/wait.ts';
 
 /** An appliance that takes anything that is signed. */
 export const anything: Acceptance = {
@@ -21,21 +22,18 @@ export const anything: Acceptance = {
   hardware: null,
 };
 
-/** Times that a test can wait for. */
-export const http = makeHttp({
-  connectMs: 2_000,
-  stallMs: 1_500,
-  redirectsMax: 3,
-  slowWindowMs: 1_000,
-  slowBytesMin: 1_000,
-});
+/** With so much time that only a server that never answers uses it up: server and client share one busy process here. */
+export const http = makeHttp({ connectMs: patienceMs, stallMs: patienceMs, slowWindowMs: patienceMs });
+
+/** For servers that keep somebody waiting: times that a test can wait for. */
+export const impatientHttp = makeHttp({ connectMs: 2_000, stallMs: 1_500, slowWindowMs: 1_000, slowBytesMin: 1_000 });
 
 export function setUp(fixture: ReleaseFixture, layout: Layout): void {
   installFirstRoot({ files: realFiles, layout }, fixture.root, sha256(fixture.root));
 }
 
-export function fromServer(layout: Layout, base: string, release: BuiltRelease, acceptance = anything) {
-  return resolveFromServer({ files: realFiles, layout, http }, base, release, acceptance);
+export function fromServer(layout: Layout, base: string, release: BuiltRelease, acceptance = anything, over = http) {
+  return resolveFromServer({ files: realFiles, layout, http: over }, base, release, acceptance);
 }
 
 export function fromFile(layout: Layout, path: string, acceptance = anything) {

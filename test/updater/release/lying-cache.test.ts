@@ -5,9 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { noSources } from '../../../protocol/sources.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
 import { openBundle } from '../../../updater/release/open-bundle.ts';
-import { takeSources } from '../../../updater/release/sources.ts';
-import { loadTrust } from '../../../updater/release/trust-store.ts';
 import { verifyInstalled } from '../../../updater/release/verify-slot.ts';
+import { takeSources } from '../../../updater/trust/sources.ts';
+import { loadTrust } from '../../../updater/trust/trust-store.ts';
 import {
   type BuiltRelease,
   makeAppliance,

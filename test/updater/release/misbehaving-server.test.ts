@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { realFiles } from '../../../updater/effects/files.ts';
-import { makeHttp } from '../../../updater/effects/http.ts';
 import { refreshMetadata } from '../../../updater/release/refresh-metadata.ts';
 import { verifyInstalled } from '../../../updater/release/verify-slot.ts';
 import { makeAppliance, makeReleaseFixture, noise } from '../../support/bundle-fixture.ts';
@@ -23,7 +22,8 @@ import {
 import { type Misbehaviour, startReleaseServer } from '../../support/release-server.ts';
 import { drip, stallBeforeHead, stallInBody } from '../../support/stalling-server.ts';
 import { cutFile, truncateAfter } from '../../support/truncating-server.ts';
-import { anything, fetchInto, fromServer, http, setUp, writeInto } from './install.ts';
+import { patienceMs } from '../../support/world/wait.ts';
+import { anything, fetchInto, fromServer, http, impatientHttp, setUp, writeInto } from './install.ts';
 
 const bundle = '/bundles/app-1.0.52.hfb';
 const timestamp = '/metadata/timestamp.json';
@@ -88,7 +88,8 @@ describe('a misbehaving server', () => {
     await using scene1 = await scene();
     const { server, layout, release } = scene1;
     server.misbehave(misbehaviour);
-    await expect(fromServer(layout, server.base, release)).rejects.toMatchObject({ name: 'ReleaseError', code });
+    const refused = fromServer(layout, server.base, release, anything, impatientHttp);
+    await expect(refused).rejects.toMatchObject({ name: 'ReleaseError', code });
     server.misbehave(null);
     const resolved = await fromServer(layout, server.base, release);
     await fetchInto(layout, resolved);
@@ -98,15 +99,14 @@ describe('a misbehaving server', () => {
   it('that drips is cut off by the bound of the whole exchange', async () => {
     await using scene1 = await scene();
     scene1.server.misbehave(drip(timestamp, 20));
-    const patient = makeHttp({ connectMs: 1_000, stallMs: 10_000, redirectsMax: 3 });
     const url = `${scene1.server.base}/metadata/timestamp.json`;
-    await expect(patient.fetch({ url, totalMs: 200 }, 100_000)).rejects.toMatchObject({ code: 'timed-out' });
+    await expect(http.fetch({ url, totalMs: 200 }, 100_000)).rejects.toMatchObject({ code: 'timed-out' });
   });
 
   it('that sends without end is cut off by the bound of bytes', async () => {
     await using scene1 = await scene();
     const url = `${scene1.server.base}${bundle}`;
-    await expect(http.fetch({ url, totalMs: 5_000 }, 1_000)).rejects.toMatchObject({ code: 'too-large' });
+    await expect(http.fetch({ url, totalMs: patienceMs }, 1_000)).rejects.toMatchObject({ code: 'too-large' });
   });
 
   it('is followed when it redirects within its own origin', async () => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Layout } from '../../../protocol/layout.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
 import { refreshMetadata } from '../../../updater/release/refresh-metadata.ts';
-import { loadTrust } from '../../../updater/release/trust-store.ts';
+import { loadTrust } from '../../../updater/trust/trust-store.ts';
 import { makeAppliance, makeReleaseFixture, type ReleaseFixture } from '../../support/bundle-fixture.ts';
 import { type ReleaseServer, startReleaseServer } from '../../support/release-server.ts';
 import { http, setUp } from './install.ts';

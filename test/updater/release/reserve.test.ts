@@ -45,15 +45,32 @@ describe('space of a transaction', () => {
     expect(held()[0]?.[1]).toBeGreaterThanOrEqual(2 * megabyte);
   });
 
-  it('that is not there is an error with the numbers of the system, and nothing is left behind', () => {
-    const tooMuch = realFiles.freeBytes(layout.root) + 1024 ** 4;
-    expect(() => reserveSpace(place, { writing: tooMuch })).toThrow(
-      expect.objectContaining({ code: expect.stringMatching(/^(no-space|disk)$/) }),
+  it('that is not there is refused with both numbers, and nothing of it is taken meanwhile', () => {
+    const asked: number[] = [];
+    const files = withOperations({ freeBytes: () => 2 * megabyte, reserve: (_, bytes) => void asked.push(bytes) });
+    const rows = { fetching: megabyte, writing: 2 * megabyte + 1 };
+    expect(() => reserveSpace({ ...place, files }, rows)).toThrow(
+      expect.objectContaining({ code: 'no-space', message: expect.stringContaining('2097153 bytes') }),
+    );
+    expect(asked).toEqual([megabyte]);
+    reserveSpace({ ...place, files }, { writing: 2 * megabyte });
+    expect(asked).toEqual([megabyte, 2 * megabyte]);
+  });
+
+  it('that goes meanwhile is an error, and nothing is left behind', () => {
+    const files = withOperations({
+      reserve: (path, bytes) => {
+        realFiles.reserve(path, bytes);
+        throw systemError('ENOSPC');
+      },
+    });
+    expect(() => reserveSpace({ ...place, files }, { writing: megabyte })).toThrow(
+      expect.objectContaining({ code: 'no-space' }),
     );
     expect(existsSync(join(work(), 'reserved.writing'))).toBe(false);
   });
 
-  it('is only checked where the file system can not reserve, and the log says so', () => {
+  it('is only checked where the file system cannot reserve, and the log says so', () => {
     const files = withOperations({
       reserve: () => {
         throw systemError('EOPNOTSUPP');

@@ -16,11 +16,11 @@ import type { SlotName } from '../../../protocol/component.ts';
 import { sha256 } from '../../../protocol/digest.ts';
 import type { StateBody } from '../../../protocol/state-record.ts';
 import { type Files, realFiles } from '../../../updater/effects/files.ts';
+import { firstState } from '../../../updater/record/state-store.ts';
 import { probeWritable, requireSpace } from '../../../updater/release/check-space.ts';
 import { prune } from '../../../updater/release/prune.ts';
 import { keepManifest, keptManifest } from '../../../updater/release/resolve-release.ts';
 import { looksSealed, verifyInstalled, verifySlot } from '../../../updater/release/verify-slot.ts';
-import { firstState } from '../../../updater/state-store.ts';
 import { makeAppliance, makeReleaseFixture, noise } from '../../support/bundle-fixture.ts';
 import { fetchInto, fromFile, installFile, setUp, writeInto } from './install.ts';
 
@@ -177,7 +177,7 @@ describe('work of a transaction', () => {
     expect(keptManifest(realFiles, scene.layout, 8, scene.release.manifest)).toBeNull();
   });
 
-  it('S3: is not begun on a disk that can not be written', async () => {
+  it('S3: is not begun on a disk that cannot be written', async () => {
     using scene = await installed();
     const readOnly: Files = {
       ...realFiles,
@@ -245,7 +245,7 @@ describe('pruning', () => {
     expect(verifyInstalled(realFiles, layout, 'updater', '0').sound).toBe(true);
   });
 
-  it('leaves every runtime while a proven slot can not say what it needs', async () => {
+  it('leaves every runtime while a proven slot cannot say what it needs', async () => {
     using scene = await installed();
     rmSync(join(scene.slot, '.seal'));
     prune(realFiles, scene.layout, onSlot('0'));

@@ -6,12 +6,12 @@ import type { StateBody } from '../../../protocol/state-record.ts';
 import { wordOf } from '../../../protocol/wire-enum.ts';
 import type { Files } from '../../../updater/effects/files.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
-import { readHistory } from '../../../updater/history.ts';
-import { runUpdater } from '../../../updater/loop.ts';
-import { createRecordFiles } from '../../../updater/record-store.ts';
+import { settingsShape } from '../../../updater/identity/settings.ts';
+import { readHistory } from '../../../updater/outcome/history.ts';
+import { createRecordFiles } from '../../../updater/record/record-store.ts';
+import { firstState, loadState, saveState } from '../../../updater/record/state-store.ts';
 import { verifyDeviceSlot } from '../../../updater/release/verify-slot.ts';
-import { settingsShape } from '../../../updater/settings.ts';
-import { firstState, loadState, saveState } from '../../../updater/state-store.ts';
+import { runUpdater } from '../../../updater/run/loop.ts';
 import {
   type BuiltRelease,
   makeAppliance,
@@ -141,7 +141,7 @@ describe('a release of the operating system, from a file', () => {
   });
 });
 
-describe('a device that can not be a slot', () => {
+describe('a device that cannot be a slot', () => {
   const refused = async (code: string) => {
     ask(release.path);
     await run();

@@ -6,7 +6,7 @@ import type { HealthAnswer, Start } from '../../../protocol/health.ts';
 import type { Layout } from '../../../protocol/layout.ts';
 import { launchSchema } from '../../../protocol/state-record.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
-import { rewriteRecord } from '../../../updater/record-store.ts';
+import { rewriteRecord } from '../../../updater/record/record-store.ts';
 import { digestOf, stateIn } from './states.ts';
 
 /** A nonce that is easy to tell from another. */

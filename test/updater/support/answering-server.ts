@@ -7,7 +7,8 @@ import {
   checkInRequestShape,
 } from '../../../protocol/check-in.ts';
 import { generateKeyPair, type KeyPair, type PublicKey } from '../../../protocol/trust/ed25519.ts';
-import { signAnswer, verifyRequest } from '../../../protocol/trust/http-signature.ts';
+import { type RequestParts, signAnswer, verifyRequest } from '../../../protocol/trust/http-signature.ts';
+import { asSigned } from '../../support/as-signed.ts';
 
 /** What goes out for one request. `signed` is the server's own key unless the test says otherwise. */
 export interface PlannedAnswer {
@@ -24,6 +25,10 @@ export class AnsweringServer {
   readonly key: KeyPair = generateKeyPair();
   readonly requests: CheckInRequest[] = [];
   readonly bodies: Buffer[] = [];
+  /** Of each request: does its signature cover authority and query? */
+  readonly isTargetSigned: boolean[] = [];
+  /** It was put back to a version that knows the first profile only: the other one it refuses, unsigned. */
+  isOld = false;
   plan: PlannedAnswer[] = [];
   url = '';
   readonly #client: PublicKey;
@@ -67,8 +72,15 @@ export class AnsweringServer {
     for await (const part of request) parts.push(Buffer.from(part));
     const body = Buffer.concat(parts);
     this.bodies.push(body);
-    const exchange = { method: request.method ?? '', path: request.url ?? '', body };
+    const exchange = asSigned<RequestParts>(request.headers, {
+      method: request.method ?? '',
+      path: request.url ?? '',
+      body,
+    });
+    this.isTargetSigned.push(exchange.target !== undefined);
     if (exchange.path !== checkInPath) throw new Error(`unexpected ${exchange.path}`);
+    if (this.isOld && exchange.target !== undefined)
+      return void response.writeHead(401).end('{"code":"signature-wrong","message":"outside the profile"}');
     verifyRequest(exchange, request.headers, this.#client);
     this.requests.push(checkInRequestShape.parse(JSON.parse(body.toString())));
     const planned = this.plan.length > 1 ? this.plan.shift() : this.plan[0];
@@ -76,7 +88,7 @@ export class AnsweringServer {
     this.#send(planned, exchange, String(request.headers.signature), response);
   }
 
-  #send(planned: PlannedAnswer, exchange: { method: string; path: string }, signature: string, to: ServerResponse) {
+  #send(planned: PlannedAnswer, exchange: Omit<RequestParts, 'body'>, signature: string, to: ServerResponse) {
     const { status, body, headers = {}, signed = 'own-key' } = planned;
     const bytes = Buffer.from(typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body));
     const key = signed === 'foreign-key' ? generateKeyPair() : this.key;

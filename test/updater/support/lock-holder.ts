@@ -1,5 +1,5 @@
 import { layoutOf } from '../../../protocol/layout.ts';
-import { takeLock } from '../../../updater/lock.ts';
+import { takeLock } from '../../../updater/appliance/lock.ts';
 
 /** `node lock-holder.ts ROOT`: takes the lock, says so, and keeps it until it is killed or its input ends. */
 const lock = takeLock(layoutOf(process.argv[2] ?? ''));

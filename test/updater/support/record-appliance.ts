@@ -3,8 +3,8 @@ import type { Layout } from '../../../protocol/layout.ts';
 import type { StateBody } from '../../../protocol/state-record.ts';
 import { type Status, statusShape } from '../../../protocol/status.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
-import { createRecordFiles } from '../../../updater/record-store.ts';
-import { loadState, saveState } from '../../../updater/state-store.ts';
+import { createRecordFiles } from '../../../updater/record/record-store.ts';
+import { loadState, saveState } from '../../../updater/record/state-store.ts';
 
 /** Puts a state on the disk of an appliance, as setup and the loop leave it. */
 export function saveFirstState(layout: Layout, state: StateBody): void {

@@ -4,10 +4,10 @@ import { sha256 } from '../../../protocol/digest.ts';
 import { type Layout, snapshotFiles } from '../../../protocol/layout.ts';
 import { committedName } from '../../../protocol/seal.ts';
 import type { StateBody } from '../../../protocol/state-record.ts';
+import { snapshotDirectory, takeSnapshot } from '../../../updater/agent-data/snapshot.ts';
+import { answerToRollback } from '../../../updater/choice/going-back.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
-import { next } from '../../../updater/machine.ts';
-import { answerToRollback } from '../../../updater/steps/going-back.ts';
-import { snapshotDirectory, takeSnapshot } from '../../../updater/steps/snapshot.ts';
+import { next } from '../../../updater/machine/table.ts';
 import { sealedSlot } from './sealed-slot.ts';
 import { destructiveTrial, killedAgentState } from './state-database.ts';
 import { events, idleState } from './states.ts';
@@ -32,7 +32,7 @@ export function digestsIn(directory: string): Digests {
   });
 }
 
-/** 1.0.49 rewrote the state five days ago, so that 1.0.48 can not read it any more; the copy of before is there. */
+/** 1.0.49 rewrote the state five days ago, so that 1.0.48 cannot read it any more; the copy of before is there. */
 export class RewrittenAppliance {
   readonly layout: Layout = temporaryAppliance();
   /** Digests of the files of the state, as they were before the switch and as they are today. */
@@ -60,8 +60,8 @@ export class RewrittenAppliance {
     return join(snapshotDirectory(this.layout, switched), name);
   }
 
-  ask(data?: { tx: number; ageH: number }, from = state) {
-    return answerToRollback(testAppliance(this.layout).appliance, from, data);
+  ask(data?: { tx: number; ageH: number }, from = state, manifest?: string) {
+    return answerToRollback(testAppliance(this.layout).appliance, from, { data, manifest });
   }
 
   /** In the row `returning`, with the copy of today's state that the row before it made. */

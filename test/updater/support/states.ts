@@ -1,6 +1,6 @@
 import type { Installed, Row, StateBody } from '../../../protocol/state-record.ts';
-import { next } from '../../../updater/machine.ts';
-import type { Choice, EventOf, MachineEvent } from '../../../updater/machine-event.ts';
+import type { Choice, EventOf, MachineEvent } from '../../../updater/machine/event.ts';
+import { next } from '../../../updater/machine/table.ts';
 
 /** A digest that is easy to tell from another. */
 export function digestOf(letter: string): string {

@@ -8,10 +8,10 @@ import type { Quarantined, StateBody } from '../../../protocol/state-record.ts';
 import type { StickLine } from '../../../protocol/status.ts';
 import { replaceJson } from '../../../updater/effects/durable.ts';
 import { type Files, realFiles } from '../../../updater/effects/files.ts';
-import { next } from '../../../updater/machine.ts';
-import { takeRequest } from '../../../updater/steps/requests.ts';
-import { takeFromStick } from '../../../updater/steps/stick.ts';
-import { stickLines } from '../../../updater/steps/stick-notes.ts';
+import { next } from '../../../updater/machine/table.ts';
+import { takeRequest } from '../../../updater/requests/requests.ts';
+import { takeFromStick } from '../../../updater/requests/stick.ts';
+import { stickLines } from '../../../updater/requests/stick-notes.ts';
 import { type BuiltRelease, makeReleaseFixture, noise, type ReleaseFixture } from '../../support/bundle-fixture.ts';
 import { setUp } from '../release/install.ts';
 import { saveFirstState } from './record-appliance.ts';
@@ -78,8 +78,10 @@ export class StickBox {
   /** A person lets things be tried again. */
   async retry(state: StateBody): Promise<StateBody> {
     const id = randomUUID();
+    const left = state.quarantine.at(-1);
+    const asked = { v: 1, id, kind: 'retry', ...(left === undefined ? {} : { manifest: left.manifest }) };
     realFiles.makeDirectory(this.layout.requests, 0o700);
-    replaceJson(realFiles, `${this.layout.requests}/${id}.json`, { v: 1, id, kind: 'retry' }, 0o600);
+    replaceJson(realFiles, `${this.layout.requests}/${id}.json`, asked, 0o600);
     const event = await takeRequest(this.appliance(), state);
     return event === null || event === 'asked' ? state : next(state, event);
   }

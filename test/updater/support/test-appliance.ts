@@ -1,12 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import type { Layout } from '../../../protocol/layout.ts';
 import { generateKeyPair } from '../../../protocol/trust/ed25519.ts';
-import type { Appliance } from '../../../updater/appliance.ts';
-import { openCounter } from '../../../updater/counter.ts';
+import type { Appliance } from '../../../updater/appliance/appliance.ts';
 import { type Files, realFiles } from '../../../updater/effects/files.ts';
 import { makeHttp } from '../../../updater/effects/http.ts';
-import { openEvents } from '../../../updater/events.ts';
+import { settingsShape } from '../../../updater/identity/settings.ts';
 import type { AgentFacts, ProcessControl } from '../../../updater/processes/process-control.ts';
-import { settingsShape } from '../../../updater/settings.ts';
+import { openCounter } from '../../../updater/server/counter.ts';
+import { openEvents } from '../../../updater/server/events.ts';
 import { proveSlot } from './proven-slot.ts';
 import { digestOf, idleState } from './states.ts';
 import { TestClock } from './test-clock.ts';
@@ -72,6 +73,7 @@ export function testAppliance(layout: Layout, files: Files = realFiles) {
     version: '1.0.0',
     manifest: null,
     builtAtS: 0,
+    newTransactionId: () => `transaction-${randomUUID()}`,
     run: () => Promise.resolve({ code: null, stdout: '', stderr: '', complaint: 'nothing can be started here' }),
     log: (line) => lines.push(line),
   };

@@ -36,22 +36,29 @@ export function cutAt(n: number): { files: Files; operations(): number } {
 export function recordFiles(): { files: Files; lines: string[] } {
   const lines: string[] = [];
   const paths = new Map<Handle, string>();
+  /** By the name that it was opened by, also what is below an open directory. */
+  const called = (place: unknown): string =>
+    typeof place === 'number'
+      ? (paths.get(place) ?? '?')
+      : String(place).replace(/^\/proc\/self\/fd\/(\d+)/, (itself, handle) => paths.get(Number(handle)) ?? itself);
   const files = wrapFiles(
     () => undefined,
     (operation, [first, second]) => {
-      const path = typeof first === 'number' ? (paths.get(first) ?? '?') : String(first);
-      lines.push(operation === 'rename' ? `rename ${path} ${String(second)}` : `${operation} ${path}`);
+      const path = called(first);
+      lines.push(operation === 'rename' ? `rename ${path} ${called(second)}` : `${operation} ${path}`);
     },
   );
   const opening =
     <Rest extends unknown[]>(open: (path: string, ...rest: Rest) => Handle) =>
     (path: string, ...rest: Rest): Handle => {
       const handle = open(path, ...rest);
-      paths.set(handle, path);
+      paths.set(handle, called(path));
       return handle;
     };
-  const { openRead, openWrite, openDevice, create } = files;
+  const { openRead, openWrite, openDevice, openDirectory, openName, create } = files;
   const known = {
+    openDirectory: opening(openDirectory),
+    openName: opening(openName),
     openRead: opening(openRead),
     openWrite: opening(openWrite),
     openDevice: opening(openDevice),
@@ -80,7 +87,9 @@ const writing: ReadonlySet<Operation> = new Set([
   'removeTree',
   'makeDirectory',
   'link',
-  'setMode',
+  'sweep',
+  'setModeOf',
+  'setOwnerOf',
   'setOwner',
   'touch',
 ]);

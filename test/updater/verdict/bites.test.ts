@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { clauses } from './clauses.ts';
-import type { Defect } from './defects/defect.ts';
+import { type Defect, roomOf } from './defects/defect.ts';
 import { defects } from './defects/defects.ts';
 
 /**
@@ -14,7 +14,6 @@ import { defects } from './defects/defects.ts';
  */
 const root = join(import.meta.dirname, '../../..');
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-clauses-'));
-const modules = ['verdict', 'trial', 'comparison', 'settings', 'deferral'];
 let found: string[][];
 
 /** A copy of what decides, with one patch; the rest is that of the checkout. @throws when the patch does not fit once */
@@ -24,10 +23,13 @@ function plant(name: string, defect: Defect | null): string {
   symlinkSync(join(root, 'protocol'), join(place, 'protocol'));
   symlinkSync(join(root, 'node_modules'), join(place, 'node_modules'));
   cpSync(join(root, 'package.json'), join(place, 'package.json'));
-  cpSync(join(root, 'updater', 'effects'), join(place, 'updater', 'effects'), { recursive: true });
-  for (const module of modules) cpSync(join(root, 'updater', `${module}.ts`), join(place, 'updater', `${module}.ts`));
+  mkdirSync(join(place, 'updater', 'identity'));
+  for (const room of ['effects', 'words']) symlinkSync(join(root, 'updater', room), join(place, 'updater', room));
+  cpSync(join(root, 'updater', 'verdict'), join(place, 'updater', 'verdict'), { recursive: true });
+  for (const name of ['settings', 'twin', 'system-users'])
+    cpSync(join(root, 'updater', 'identity', `${name}.ts`), join(place, 'updater', 'identity', `${name}.ts`));
   if (defect !== null) {
-    const file = join(place, 'updater', `${defect.file}.ts`);
+    const file = join(place, 'updater', roomOf(defect.file), `${defect.file}.ts`);
     const text = readFileSync(file, 'utf8');
     if (text.split(defect.from).length !== 2) throw new RangeError(`${file} does not have ${defect.from} exactly once`);
     writeFileSync(

@@ -1,13 +1,13 @@
 import type { HealthAnswer } from '../../../protocol/health.ts';
-import type { KeptTrial, Sample, TrialRules } from '../../../updater/trial.ts';
-import type { Verdict } from '../../../updater/verdict.ts';
+import type { KeptTrial, Sample, TrialRules } from '../../../updater/verdict/trial.ts';
+import type { Verdict } from '../../../updater/verdict/verdict.ts';
 
 /** The modules that a case is about: those of the checkout, or of a copy in which a defect was planted. */
 export interface Modules {
-  readonly verdict: typeof import('../../../updater/verdict.ts');
-  readonly trial: typeof import('../../../updater/trial.ts');
-  readonly settings: typeof import('../../../updater/settings.ts');
-  readonly deferral: typeof import('../../../updater/deferral.ts');
+  readonly verdict: typeof import('../../../updater/verdict/verdict.ts');
+  readonly trial: typeof import('../../../updater/verdict/trial.ts');
+  readonly settings: typeof import('../../../updater/identity/settings.ts');
+  readonly deferral: typeof import('../../../updater/verdict/deferral.ts');
 }
 
 /** One clause, as one question with its answer. A list is compared whole, of an object what is expected of it. */

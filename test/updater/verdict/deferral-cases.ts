@@ -90,7 +90,7 @@ export const deferralCases: Readonly<Record<string, readonly Case[]>> = {
   ],
   'the words of the agent': [
     says('are shown as they are', 'a measurement runs', 'a measurement runs'),
-    says('can not move the text of a page or a terminal', 'a b c d', 'a\u001b\n\u202eb\u0000 \u2028 c\u200b\td '),
+    says('cannot move the text of a page or a terminal', 'a b c d', 'a\u001b\n\u202eb\u0000 \u2028 c\u200b\td '),
     says('are bounded', 'x'.repeat(120), 'x'.repeat(200)),
     says('are bounded between characters, not within one', '😀'.repeat(100), '😀'.repeat(100)),
     says('may be none', null, '\u0007 '),
@@ -100,13 +100,12 @@ export const deferralCases: Readonly<Record<string, readonly Case[]>> = {
       name: 'is whose words they are, and how long it may last',
       run: ({ deferral }) => deferral.deferralSentence('1.0.49', 'a measurement runs', 23.5 * 60 * minute),
       expected:
-        '1.0.49 asks not to be stopped now: “a measurement runs”; the switch waits for it for 23 h 30 min more at the most',
+        '1.0.49 asks not to be stopped now: “a measurement runs”; the switch waits for it for at most 23 h 30 min more',
     },
     {
       name: 'is that it has no words',
       run: ({ deferral }) => deferral.deferralSentence('1.0.49', null, minute),
-      expected:
-        '1.0.49 asks not to be stopped now: without saying why; the switch waits for it for 1 min more at the most',
+      expected: '1.0.49 asks not to be stopped now: without saying why; the switch waits for it for at most 1 min more',
     },
   ],
 };

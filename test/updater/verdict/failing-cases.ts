@@ -90,6 +90,40 @@ export const failingCases: Readonly<Record<string, readonly Case[]>> = {
       failed('server-not-reached'),
     ),
   ],
+  'the network path': [
+    looks(
+      'that the version does not know takes the word of the server out of the verdict',
+      [{ seen: 0, path: 'published', ...cutOff, for: 11 }],
+      { ...passed, trial: { serverCompared: false } },
+    ),
+    looks(
+      'that the version knows does not: it must be seen',
+      [{ seen: 1, path: 'published', answer: { networkPath: 'ab'.repeat(32) }, for: 60 }],
+      failed('not-seen-by-server'),
+    ),
+    looks(
+      'that the version knows does not: its loss counts',
+      [
+        { path: 'published', answer: { networkPath: 'ab'.repeat(32) }, for: 3 },
+        { path: 'published', answer: { server: 'fail', networkPath: 'ab'.repeat(32) }, for: 4 },
+      ],
+      failed('server-not-reached'),
+    ),
+    looks(
+      'that the agent was not given is not held against it',
+      [{ seen: 0, path: 'unpublished', answer: { server: 'fail', networkPath: 'ab'.repeat(32) }, for: 11 }],
+      passed,
+    ),
+    looks('that is plain is every version’s', [{ seen: 1, path: 'plain', for: 60 }], failed('not-seen-by-server')),
+    looks(
+      'is asked of each answer anew',
+      [
+        { seen: 0, path: 'unpublished', for: 8 },
+        { seen: 0, path: 'plain', for: 4 },
+      ],
+      undecided(notSeen),
+    ),
+  ],
   'a version': [
     looks(
       'that is not the one of its manifest fails at once (S30)',

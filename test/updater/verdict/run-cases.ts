@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Modules } from './cases.ts';
 import { clauses } from './clauses.ts';
+import { type Defect, roomOf } from './defects/defect.ts';
 
 /** For each copy of the sources that is named: the cases that do not hold in it, as one line of JSON. */
 
 async function failuresIn(directory: string): Promise<string[]> {
-  const load = (name: string) => import(pathToFileURL(join(directory, 'updater', `${name}.ts`)).href);
+  const load = (name: Defect['file']) =>
+    import(pathToFileURL(join(directory, 'updater', roomOf(name), `${name}.ts`)).href);
   const modules: Modules = {
     verdict: await load('verdict'),
     trial: await load('trial'),

@@ -19,9 +19,9 @@ interface Defect {
   readonly seenBy: string;
 }
 
-const inJudge = { file: 'updater/steps/judge.ts', test: 'test/updater/steps/judge.test.ts' };
-const inDefer = { file: 'updater/steps/defer.ts', test: 'test/updater/steps/defer.test.ts' };
-const inSwitch = { file: 'updater/steps/switch.ts', test: 'test/updater/steps/defer.test.ts' };
+const inJudge = { file: 'updater/transaction/judge.ts', test: 'test/updater/transaction/judge.test.ts' };
+const inDefer = { file: 'updater/transaction/defer.ts', test: 'test/updater/transaction/defer.test.ts' };
+const inSwitch = { file: 'updater/transaction/switch.ts', test: 'test/updater/transaction/defer.test.ts' };
 
 const defects: readonly Defect[] = [
   {
@@ -57,7 +57,7 @@ const defects: readonly Defect[] = [
     name: 'a server that is not asked anew',
     from: 'if (verdict.asksServer) memory.forced = true;',
     to: '',
-    seenBy: 'is asked anew before an agent is called cut off that lost it',
+    seenBy: 'that asked for an hour is asked again when only its word is missing',
   },
   {
     ...inJudge,
@@ -74,7 +74,7 @@ const defects: readonly Defect[] = [
     seenBy: 'counts at most two seconds that it did not see, or five looks',
   },
   {
-    file: 'updater/agent-health.ts',
+    file: 'updater/watch/agent-health.ts',
     test: inJudge.test,
     name: 'an answer of any size',
     from: 'if (size > healthBytesMax)',
@@ -82,11 +82,11 @@ const defects: readonly Defect[] = [
     seenBy: 'takes no answer that is larger than it may be',
   },
   {
-    file: 'updater/sentences.ts',
+    file: 'updater/machine/not-compared.ts',
     test: inJudge.test,
     name: 'a missing baseline that nobody is told of',
-    from: "transaction.component !== 'app' || transaction.baseline !== null",
-    to: "transaction.component === 'app' || transaction.baseline !== null",
+    from: '!rulesOf(transaction.component).stopsAgent || transaction.baseline !== null',
+    to: 'rulesOf(transaction.component).stopsAgent || transaction.baseline !== null',
     seenBy: 'says in why that nothing can be compared',
   },
   {
@@ -105,10 +105,10 @@ const defects: readonly Defect[] = [
   },
   {
     ...inDefer,
-    name: 'a deferral that can not be counted',
+    name: 'a deferral that cannot be counted',
     from: 'if (leftMs === 0 || !counted) {',
     to: 'if (leftMs === 0) {',
-    seenBy: 'is not waited for where that can not be counted',
+    seenBy: 'is not waited for where that cannot be counted',
   },
   {
     ...inDefer,
@@ -169,7 +169,7 @@ const defects: readonly Defect[] = [
 ];
 
 beforeAll(() => {
-  const parts = ['protocol', 'updater', 'test/updater', 'test/support', 'package.json', 'tsconfig.json'];
+  const parts = ['protocol', 'updater', 'test/updater', 'test/support', 'test/tiers', 'package.json', 'tsconfig.json'];
   for (const part of [...parts, 'vitest.config.ts'])
     cpSync(join(root, part), join(directory, part), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
@@ -200,7 +200,7 @@ async function planted<T>({ file, from, to }: Defect, look: () => Promise<T>): P
 describe('planted in a copy of the steps', () => {
   it.each(defects)('$name is seen: $seenBy', async (defect) => {
     const { exitCode, all } = await planted(defect, () => run(defect.test, defect.seenBy));
-    expect(all).toMatch(/FAIL .*steps\//);
+    expect(all).toMatch(/FAIL .*transaction\//);
     expect(all).toContain('1 failed');
     expect(exitCode).toBe(1);
   });

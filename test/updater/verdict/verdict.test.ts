@@ -1,9 +1,9 @@
 import { partialDeepStrictEqual } from 'node:assert';
 import { describe, expect, it } from 'vitest';
-import * as deferral from '../../../updater/deferral.ts';
-import * as settings from '../../../updater/settings.ts';
-import * as trial from '../../../updater/trial.ts';
-import * as verdict from '../../../updater/verdict.ts';
+import * as settings from '../../../updater/identity/settings.ts';
+import * as deferral from '../../../updater/verdict/deferral.ts';
+import * as trial from '../../../updater/verdict/trial.ts';
+import * as verdict from '../../../updater/verdict/verdict.ts';
 import { clauses } from './clauses.ts';
 
 const modules = { verdict, trial, settings, deferral };

@@ -8,6 +8,11 @@ export interface Defect {
   readonly seenBy: string;
 }
 
+/** Where in updater/ the file stands. */
+export function roomOf(file: Defect['file']): string {
+  return file === 'settings' ? 'identity' : 'verdict';
+}
+
 export function inVerdict(name: string, from: string, to: string, seenBy: string): Defect {
   return { name, file: 'verdict', from, to, seenBy };
 }

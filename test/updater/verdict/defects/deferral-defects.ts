@@ -120,7 +120,7 @@ export const deferralDefects: readonly Defect[] = [
     'says everything',
     ".replace(oddCharacters, ' ')",
     '',
-    'the words of the agent: can not move the text of a page or a terminal',
+    'the words of the agent: cannot move the text of a page or a terminal',
   ),
   inDeferral('says it all', '.slice(0, wordsMax)', '', 'the words of the agent: are bounded'),
   inDeferral(
@@ -143,7 +143,7 @@ export const deferralDefects: readonly Defect[] = [
   ),
   inDeferral(
     'quotes nothing',
-    "words === null ? 'without saying why' :",
+    'words === null ? verdictTexts.withoutReason :',
     '',
     'what a person is told of a deferral: is that it has no words',
   ),

@@ -2,6 +2,48 @@ import { type Defect, inComparison, inVerdict } from './defect.ts';
 
 export const serverDefects: readonly Defect[] = [
   inVerdict(
+    'waits for a word that cannot come',
+    ' || !trial.serverCompared',
+    '',
+    'the network path: that the version does not know takes the word of the server out of the verdict',
+  ),
+  inComparison(
+    'counts a loss over a path that is not known',
+    "if (!isServerCompared(sample, answer)) return 'none';",
+    '',
+    'the network path: that the version does not know takes the word of the server out of the verdict',
+  ),
+  inComparison(
+    'compares nothing over a path that is not plain',
+    "path === 'plain' || (path === 'published' && networkPath !== undefined)",
+    "path === 'plain'",
+    'the network path: that the version knows does not: it must be seen',
+  ),
+  inComparison(
+    'loses a loss over a path that is known',
+    "path === 'plain' || (path === 'published' && networkPath !== undefined)",
+    "path === 'plain'",
+    'the network path: that the version knows does not: its loss counts',
+  ),
+  inComparison(
+    'compares what the agent was not given',
+    "(path === 'published' && networkPath !== undefined)",
+    'networkPath !== undefined',
+    'the network path: that the agent was not given is not held against it',
+  ),
+  inComparison(
+    'compares nothing where no path is known',
+    "path === 'plain' || (path === 'published' && networkPath !== undefined)",
+    'networkPath !== undefined',
+    'the network path: that is plain is every version’s',
+  ),
+  inVerdict(
+    'does not ask anew',
+    'serverCompared: isServerCompared(sample, ours),',
+    'serverCompared: trial.serverCompared && isServerCompared(sample, ours),',
+    'the network path: is asked of each answer anew',
+  ),
+  inVerdict(
     'needs no word',
     'sample.seen >= seenNeeded || reached === false',
     'true',

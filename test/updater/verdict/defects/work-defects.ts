@@ -75,7 +75,7 @@ export const workDefects: readonly Defect[] = [
   ),
   inVerdict(
     'does not look at the state',
-    "if (!answer.state.migrated) return 'its state is not migrated yet';",
+    'if (!answer.state.migrated) return verdictTexts.notMigratedYet;',
     '',
     'a migration: is not over: that is not healthy',
   ),

@@ -1,0 +1,4 @@
+#!/usr/bin/env node
+import { runOnPinnedNode } from './pinned-node.js';
+
+await runOnPinnedNode('server-lite/main.ts');

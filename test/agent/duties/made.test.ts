@@ -1,0 +1,124 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { emitProgram } from '../../../image/emit.ts';
+import { checkoutRoot } from '../../house/checkout.ts';
+import { TestAppliance, until } from '../agent-process.ts';
+
+/** The maker's module, as a directory of its own with a package of its own. */
+const source = `
+  import { defineDuty } from 'holdfast/agent';
+  import { z } from 'zod';
+  import { unit } from 'meter-units';
+
+  export const tick = defineDuty({
+    name: 'tick',
+    schedule: { everyMs: 100 },
+    result: z.object({ runs: z.number() }),
+    run: async ({ store, log }) => {
+      const runs = Number((await store.get('runs')) ?? 0) + 1;
+      await store.set('runs', runs);
+      log.info(\`read \${runs} \${unit}\`);
+      return { runs };
+    },
+  });
+  export const stuck = defineDuty({
+    name: 'stuck',
+    schedule: { everyMs: 100 },
+    budget: { timeoutMs: 300, attempts: 1, failures: 2 },
+    run: () => {
+      for (;;);
+    },
+  });
+  export const nightly = defineDuty({
+    name: 'nightly',
+    schedule: { calendar: '30 2 * * *', timeZone: 'Europe/Berlin' },
+    run: () => undefined,
+  });
+`;
+
+const work = mkdtempSync(join(tmpdir(), 'hf-maker-'));
+afterAll(() => rmSync(work, { recursive: true }));
+let number = 0;
+
+/** A maker's directory, and where its release goes. */
+function maker(text: string): { makerDir: string; outDir: string } {
+  number += 1;
+  const makerDir = join(work, `maker-${number}`);
+  const units = join(makerDir, 'node_modules', 'meter-units');
+  mkdirSync(units, { recursive: true });
+  writeFileSync(join(makerDir, 'index.ts'), text);
+  writeFileSync(join(units, 'package.json'), JSON.stringify({ name: 'meter-units', version: '3.2.1', type: 'module' }));
+  writeFileSync(join(units, 'index.js'), "export const unit = 'kWh';\n");
+  return { makerDir, outDir: join(work, `out-${number}`) };
+}
+const release = {
+  component: 'app',
+  version: '1.0.0',
+  commit: 'test',
+  sourceDir: checkoutRoot,
+  node: process.execPath,
+} as const;
+
+describe('a release with the work of a maker', () => {
+  let appliance: TestAppliance;
+  beforeEach(async () => {
+    appliance = new TestAppliance();
+    await appliance.startServer();
+  });
+  afterEach(() => appliance.end());
+
+  it('does that work in threads of its own: one that blocks delays neither another one nor the agent', async () => {
+    const directories = maker(source);
+    await emitProgram({ ...release, ...directories });
+    const bill = readFileSync(join(directories.outDir, 'sbom.json'), 'utf8');
+    expect(bill).toContain('meter-units@3.2.1');
+    const run = appliance.run(join(directories.outDir, 'main.js'));
+    await until('the duty that works', () => run.stdout.includes('read 3 kWh'));
+    const health = await until('a breaker that is open', async () => {
+      const answer = await appliance.healthy();
+      return answer.checks.duties === 'warn' ? answer : null;
+    });
+    expect(health.checks.readings).toBe('ok');
+    await until('readings at the server', () => appliance.server.contiguous() >= 3);
+    expect(run.stdout).toMatch(/"duty":"stuck","code":"timed-out"/);
+    run.kill('SIGTERM');
+    expect(await run.exit()).toMatchObject({ code: 0 });
+
+    const again = appliance.run(join(directories.outDir, 'main.js'));
+    await until('what the duty kept', () => /read ([4-9]|\d\d+) kWh/.test(again.stdout));
+    // The breaker is still open.
+    expect((await appliance.healthy()).checks.duties).toBe('warn');
+    expect(again.stdout).not.toContain('"duty":"stuck"');
+  });
+});
+
+describe('a directory that is no work of a maker', () => {
+  it.each<[string, string, RegExp]>([
+    ['has a wrong name for a duty', source.replace("'tick'", "'Tick Tock'"), /duty Tick Tock: name: lower-case words/],
+    ['has a calendar that nobody can follow', source.replace('30 2 * * *', '61 2 * * *'), /duty nightly: .*minute/],
+    ['takes the name of a duty of the agent', source.replace("'tick'", "'readings'"), /the agent's own duty/],
+    ['names two duties alike', source.replace("'stuck'", "'tick'"), /two duties are named tick/],
+    ['imports what is not there', source.replace('meter-units', 'meter-unknown'), /meter-unknown/],
+    ['is no TypeScript', 'export const = 5;', /index\.ts/],
+    ['throws as it is loaded', `${source}\nthrow new Error('no meter here');`, /no meter here/],
+    ['reaches into the agent', "export { runAgent } from 'holdfast/agent/agent.ts';", /holdfast\/agent\/agent\.ts/],
+  ])('because it %s is refused at the build', async (_, text, words) => {
+    const input = { ...release, ...maker(text) };
+    await expect(emitProgram(input)).rejects.toMatchObject({
+      code: 'maker-invalid',
+      message: expect.stringMatching(words),
+      next: expect.stringContaining('--with'),
+    });
+  });
+
+  it('because it is empty is refused at the build', async () => {
+    const { makerDir, outDir } = maker('');
+    rmSync(join(makerDir, 'index.ts'));
+    await expect(emitProgram({ ...release, makerDir, outDir })).rejects.toMatchObject({
+      code: 'maker-invalid',
+      message: expect.stringContaining('has none of index.ts, index.js'),
+    });
+  });
+});

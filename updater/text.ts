@@ -1,8 +1,0 @@
-/** Head and tail of a long text, with a note of what was left out: the cause is often at one end (S32). */
-export function headAndTail(text: string, charactersMax: number): string {
-  if (text.length <= charactersMax) return text;
-  const note = `\n… ${text.length - charactersMax} characters left out …\n`;
-  const rest = charactersMax - note.length;
-  const head = Math.floor(rest / 3);
-  return text.slice(0, head) + note + text.slice(text.length - (rest - head));
-}
