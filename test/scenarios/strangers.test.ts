@@ -133,8 +133,9 @@ describe("the page's user", () => {
     await plant(join(requests, `${randomUUID()}.json`), box.layout.status);
     await as('page', installRequest(file).script);
     const said = await run();
-    expect(said).toContain(`${uploads} held 1 names`);
-    expect(said).toContain(`${requests} held 1 names`);
+    expect(said).toContain(`${uploads} held a name`);
+    // Whichever looks first: the run that puts the places in order, or one that was awake and reads requests.
+    expect(said).toMatch(new RegExp(`${requests} held a name|${requests}/\\S+ is not a request: removed`));
     expect(guarded()).toBe(before);
     expect([readdirSync(uploads), readdirSync(requests)]).toEqual([[], []]);
     expect((await box.status()).lastRequest).toMatchObject({ outcome: 'refused' });
@@ -171,7 +172,7 @@ describe("the page's user", () => {
     lock.release();
     expect(stderr).toContain('No space left');
     const log = await run();
-    expect(log).toMatch(/requests held \d+ names/);
+    expect(log).toMatch(/requests held (a name|\d+ names)/);
     expect(readdirSync(requests), log).toEqual([]);
     expect([(await box.status()).agent.alive, box.agentPid()]).toEqual([true, pid]);
   });

@@ -881,7 +881,9 @@ export const requestTexts = {
   removedNoKind: (directory: string, name: string, kind: string) =>
     `${directory}/${name} was no ${kind} of its own: removed`,
   removedTooMany: (directory: string, removed: number) =>
-    `${directory} held ${removed} names that do not belong there, or are too many or too large: removed`,
+    removed === 1
+      ? `${directory} held a name that does not belong there, or is too large: removed`
+      : `${directory} held ${removed} names that do not belong there, or are too many or too large: removed`,
   pageLeftMore: (files: number) =>
     `The page left more for the updater than it may; ${counted(files, 'file was', 'files were')} removed. Ask again.`,
   pageNotTold: 'the page could not be told',
