@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import type { HealthAnswer, Start } from '../protocol/health.ts';
+import type { HealthAnswerInput, Start } from '../protocol/health.ts';
 import type { Layout } from '../protocol/layout.ts';
 import { Bell } from './bell.ts';
 import { CheckInLoop } from './check-in-loop.ts';
 import { ClockJudge } from './clock-judge.ts';
+import type { Moment } from './duties/progress-of-duty.ts';
+import { dutyLines } from './duty-lines.ts';
 import type { Effects, Log } from './effects/effects.ts';
 import { AgentError } from './errors.ts';
 import { HealthSocket } from './health.ts';
@@ -44,7 +46,7 @@ export async function runAgent(parts: Parts, signal: AbortSignal): Promise<void>
   for (const problem of config.problems) effects.log.warn({ problem }, agentTexts.settingWrong);
   for (const directory of new Set([layout.agent, start.stateDir]))
     await makeRoom(effects.files, directory, effects.log);
-  const at = () => ({ boot: effects.boot, monoMs: effects.clock.monoMs() });
+  const at = momentsOf(effects);
   const outbox = openOutbox(layout.outboxDb, at, effects.log);
   const misspelt = misspeltIn(config);
   if (misspelt !== '') effects.log.warn({ problem: misspelt }, agentTexts.settingUnknown);
@@ -102,6 +104,10 @@ function noteOpened(outbox: Outbox, opener: StateOpener, log: Log): void {
   }
 }
 
+function momentsOf({ boot, clock }: Effects): () => Moment {
+  return () => ({ boot, monoMs: clock.monoMs() });
+}
+
 interface Opened {
   readonly outbox: Outbox;
   readonly state: State;
@@ -111,27 +117,21 @@ interface Opened {
 async function runWithStores(parts: Parts, opened: Opened, signal: AbortSignal): Promise<void> {
   const { effects, layout, start, version, program } = parts;
   const { outbox, state, config } = opened;
+  const at = momentsOf(effects);
   const clockJudge = new ClockJudge(effects.clock);
   const stores = { outbox, state, directory: start.stateDir };
-  const { duties, firstReading, checks } = await scheduledWork(effects, stores, config, { clockJudge, program });
+  const around = { clockJudge, program, signal };
+  const { duties, made, firstReading, checks } = await scheduledWork(effects, stores, config, around);
   const ledger = new Ledger(outbox);
   const checkInBell = new Bell();
   const networkPath = new NetworkPath(effects.files, layout.networkPath, effects.log);
   await networkPath.read();
   const handle = orderHandler({
-    effects,
-    config,
-    state,
-    duties,
-    version,
+    ...{ effects, config, state, duties, made, version, networkPath, checks, checkInBell, signal },
     slot: start.slot,
     hintPath: layout.hint,
     credentialsPath: layout.agentCredentials,
-    networkPath,
-    checks,
     server: () => checkIns.server,
-    checkInBell,
-    signal,
   });
   const inhibitor = new Inhibitor(effects.clock);
   const orders = new OrderQueue(
@@ -152,7 +152,7 @@ async function runWithStores(parts: Parts, opened: Opened, signal: AbortSignal):
   });
   const health = new HealthSocket(
     layout.agentSocket,
-    (): HealthAnswer => ({
+    (): HealthAnswerInput => ({
       proto: 1,
       nonce: start.nonce,
       version,
@@ -162,6 +162,7 @@ async function runWithStores(parts: Parts, opened: Opened, signal: AbortSignal):
       server: checkIns.server,
       inhibit: inhibitor.words,
       networkPath: networkPath.digest,
+      duties: dutyLines(duties, at()),
     }),
   );
 

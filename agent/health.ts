@@ -1,7 +1,7 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { dirname } from 'node:path';
-import { type HealthAnswer, healthTimeoutMs } from '../protocol/health.ts';
+import { type HealthAnswerInput, healthTimeoutMs } from '../protocol/health.ts';
 import { AgentError } from './errors.ts';
 import { agentTexts } from './texts.ts';
 
@@ -13,10 +13,10 @@ const connectionsMax = 8;
 /** Answers each connection with one JSON object and the end of the stream. It reads nothing and counts nothing. */
 export class HealthSocket {
   readonly #path: string;
-  readonly #answer: () => HealthAnswer;
+  readonly #answer: () => HealthAnswerInput;
   readonly #server: Server;
 
-  constructor(path: string, answer: () => HealthAnswer) {
+  constructor(path: string, answer: () => HealthAnswerInput) {
     this.#path = path;
     this.#answer = answer;
     this.#server = createServer((socket) => {

@@ -38,6 +38,16 @@ export const additions = `
     value TEXT NOT NULL,
     PRIMARY KEY (duty, key)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS duty_rows (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    duty TEXT NOT NULL,
+    row TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS duty_rows_of ON duty_rows (duty, n);
 `;
 /** One statement for each of them: it fails on a table that only has the same name. */
-export const added = ['SELECT name, progress FROM duties', 'SELECT duty, key, value FROM duty_values'] as const;
+export const added = [
+  'SELECT name, progress FROM duties',
+  'SELECT duty, key, value FROM duty_values',
+  'SELECT n, duty, row FROM duty_rows',
+] as const;

@@ -6,6 +6,8 @@ import {
   diagnosticArgumentsText,
   dutyArgumentsShape,
   dutyArgumentsText,
+  madeOrderArgumentsShape,
+  madeOrderArgumentsText,
 } from '../protocol/order-arguments.ts';
 import { wordOf } from '../protocol/wire-enum.ts';
 import type { Bell } from './bell.ts';
@@ -15,6 +17,7 @@ import type { Effects } from './effects/effects.ts';
 import { HttpError } from './effects/http.ts';
 import { systemCode } from './errors.ts';
 import type { OrderEnd } from './ledger.ts';
+import type { MadeWork } from './maker/made-work.ts';
 import type { NetworkPath } from './network-path.ts';
 import type { OrderHandler } from './orders.ts';
 import type { ApplianceConfig } from './settings.ts';
@@ -33,6 +36,7 @@ export interface OrderContext {
   readonly config: ApplianceConfig;
   readonly state: State;
   readonly duties: Scheduler;
+  readonly made: MadeWork;
   readonly version: string;
   readonly slot: string;
   readonly hintPath: string;
@@ -52,11 +56,13 @@ const handlers: Handlers = {
     checkInBell.ring();
     return succeeded({ checkingIn: orderTexts.atOnce });
   },
-  'run-checks': (_order, { checks, server }) => succeeded({ checks: checks(), server: server() }),
+  'run-checks': (_order, { checks, server, made }) =>
+    succeeded({ checks: checks(), server: server(), sentences: made.findings.sentences() }),
   identify: (_order, context) => identify(context),
   'network-test': (_order, context) => testNetwork(context),
   diagnostic: (order, context) => diagnose(order, context),
   'run-duty': (order, context) => runDuty(order, context),
+  'run-order': (order, context) => runOrder(order, context),
   'collect-logs': (_order, { effects }) => succeeded({ lines: lastLines(effects.recentLog()) }),
   update_iso: (_order, context) => hintUpdater(context),
 };
@@ -129,6 +135,20 @@ async function runDuty(order: Order, { duties }: OrderContext): Promise<OrderEnd
   if (found === null) return { state: 'failed', error: orderTexts.dutyRunsOn(asked.data.duty, dutyMs / 1_000) };
   if (found.outcome === 'failed') return { state: 'failed', error: `${found.code}: ${found.error}` };
   return succeeded({ duty: asked.data.duty, result: found.result ?? null });
+}
+
+/** An order that the release's maker defined, within its own time. */
+async function runOrder({ args }: Order, { made }: OrderContext): Promise<OrderEnd> {
+  const asked = madeOrderArgumentsShape.safeParse(args);
+  if (!asked.success) return { state: 'failed', error: madeOrderArgumentsText };
+  const { order, ...rest } = asked.data;
+  const run = made.orders.get(order);
+  if (run === undefined) {
+    return { state: 'failed', error: orderTexts.orderUnknown(order, [...made.orders.keys()].join(', ')) };
+  }
+  const end = await run(rest);
+  if (end.outcome === 'failed') return { state: 'failed', error: `${end.code}: ${end.error}` };
+  return succeeded({ order, result: end.result ?? null });
 }
 
 /** The newest lines that fit as JSON, oldest first. */

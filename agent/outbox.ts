@@ -48,7 +48,7 @@ const schema = `
 `;
 
 export type NewEvent = Omit<EventInput, 'id' | 'n' | 'at'>;
-export type CounterName = 'seq' | 'reading' | 'issuedAtS';
+export type CounterName = 'seq' | 'reading' | 'issuedAtS' | `record:${string}`;
 
 /** The events of one check-in: as they travel, and what an acknowledgement calls them. */
 export interface Batch {

@@ -5,35 +5,51 @@ import { dutyStoreIn } from './duties/duty-store.ts';
 import { Readings } from './duties/readings.ts';
 import { Scheduler } from './duties/scheduler.ts';
 import type { Effects } from './effects/effects.ts';
-import { madeDuties, makerPartIn } from './maker/made-duties.ts';
+import { type MadeWork, madeWork } from './maker/made-work.ts';
 import type { Outbox } from './outbox.ts';
 import type { ApplianceConfig } from './settings.ts';
 import type { State } from './state.ts';
+import { agentTexts } from './texts.ts';
 
 /** What the agent does on a schedule, and what its checks say about that. */
 export interface ScheduledWork {
   readonly duties: Scheduler;
+  readonly made: MadeWork;
   /** One reading outside of the schedule. */
   firstReading(): Promise<void>;
   checks(): Record<string, CheckStatus>;
 }
 
-/** @param program the directory of the program, where a release has its maker's part. @throws AgentError `release-invalid` */
+interface Around {
+  readonly clockJudge: ClockJudge;
+  /** The directory of the program, where a release has its maker's part. */
+  readonly program: string;
+  readonly signal: AbortSignal;
+}
+
+/** @throws AgentError `release-invalid` */
 export async function scheduledWork(
   effects: Effects,
   stores: { readonly state: State; readonly outbox: Outbox; readonly directory: string },
   config: ApplianceConfig,
-  { clockJudge, program }: { readonly clockJudge: ClockJudge; readonly program: string },
+  { clockJudge, program, signal }: Around,
 ): Promise<ScheduledWork> {
   const readings = new Readings(effects, stores, config);
   const { database } = stores.state;
-  const made = await madeDuties(effects.files, makerPartIn(program), { database, log: effects.log });
+  const { files, clock, log } = effects;
+  const madeIn = { files, clock, log, stores: { database, outbox: stores.outbox }, settings: config.maker, signal };
+  const made = await madeWork(program, madeIn);
+  for (const problem of made.settingsProblems) log.warn({ problem }, agentTexts.settingWrong);
   const parts = { ...effects, store: dutyStoreIn(database), clockIsWrong: () => clockJudge.isWrong };
-  const duties = new Scheduler(parts, [readings.duty, ...made]);
-  const settingsProblems = config.problems.length;
+  const duties = new Scheduler(parts, [readings.duty, ...made.duties]);
+  const settingsProblems = config.problems.length + made.settingsProblems.length;
   return {
     duties,
+    made,
     firstReading: () => readings.turn(),
-    checks: () => judge({ ...readings.observed, settingsProblems, duties }, effects.clock.monoMs()),
+    checks: () => ({
+      ...made.findings.statuses(),
+      ...judge({ ...readings.observed, settingsProblems, duties }, effects.clock.monoMs()),
+    }),
   };
 }

@@ -15,6 +15,7 @@ const intervalMsShape = z.int().min(20).max(60_000);
  */
 const intervalMsMost = 20_000;
 const siteNameShape = z.string().max(60);
+const makerShape = z.record(z.string(), z.unknown());
 
 /**
  * The appliance's settings, as the site wrote them. Every file that was ever in the field works: a missing field takes
@@ -24,15 +25,18 @@ export class ApplianceConfig {
   readonly intervalMs: number;
   /** What people call the place, for the log and for `identify`. */
   readonly site_name: string;
+  /** For the settings that the release's maker defined. */
+  readonly maker: Readonly<Record<string, unknown>>;
   /** Fields that this version does not know, as they were found. */
   readonly kept: Readonly<Record<string, unknown>>;
   readonly problems: readonly string[];
 
   constructor(found: Readonly<Record<string, unknown>>, unreadable: readonly string[] = []) {
-    const { intervalMs, site_name, ...kept } = found;
+    const { intervalMs, site_name, maker, ...kept } = found;
     const problems = [...unreadable];
     this.intervalMs = Math.min(take('intervalMs', intervalMs, intervalMsShape, 1_000, problems), intervalMsMost);
     this.site_name = take('site_name', site_name, siteNameShape, '', problems);
+    this.maker = take('maker', maker, makerShape, {}, problems);
     this.kept = kept;
     this.problems = problems;
   }

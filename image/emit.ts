@@ -99,7 +99,7 @@ export async function emitProgram(input: EmitInput): Promise<Program> {
   const page = join(folder, 'page', 'main.ts');
   const { makerDir = null, node } = input;
   // A duty of a maker runs in a thread, from the agent's slot.
-  const thread = join(folder, 'duties', 'thread.ts');
+  const thread = join(folder, 'threads', 'thread.ts');
   const entryPoints = {
     main: join(folder, 'main.ts'),
     ...(existsSync(join(sourceDir, page)) ? { page } : {}),

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { cp, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
@@ -25,8 +25,8 @@ export interface MakerInput {
 }
 
 /**
- * Adds a maker's module to a built agent: `maker.js`, with the packages that it imports, and `maker.json`, which says what
- * it defines.
+ * Adds a maker's module to a built agent: `maker.js`, with the packages that it imports, `maker.json`, which says what it
+ * defines, and its `assets/`.
  * @returns the files that went in, relative to the source
  * @throws ImageError `maker-invalid`
  */
@@ -44,6 +44,9 @@ export async function emitMaker({ sourceDir, makerDir, outDir, node, options }: 
     nodePaths: [join(sourceDir, 'node_modules')],
   });
   await writeFile(join(outDir, 'maker.json'), await described(sourceDir, join(outDir, 'maker.js'), node));
+  const assets = join(makerDir, 'assets');
+  // A payload holds files and directories only: what a link leads to is what its maker means.
+  if (existsSync(assets)) await cp(assets, join(outDir, 'assets'), { recursive: true, dereference: true });
   return inputs;
 }
 

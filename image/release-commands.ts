@@ -29,6 +29,7 @@ import { sourceCommit } from './source-commit.ts';
 import { addSourcesCommands } from './sources-commands.ts';
 import { type Print, wholeNumber } from './terminal.ts';
 import { buildTexts, commandTexts, verifyTexts } from './texts.ts';
+import type { RanWork } from './trial/trial-server.ts';
 import { verifiedText, verifyBundle } from './verify/verify-bundle.ts';
 
 const componentShape = z.enum(['app', 'updater', 'os']);
@@ -225,10 +226,18 @@ function writtenLine({ path, bytes, manifest }: Bundle): string {
 
 function triedLines({ commit, starts, triedOn }: TriedRelease): string[] {
   const changes = commit.includes('+') ? commandTexts.withChanges : '';
-  const lines = starts?.map((one) =>
-    one.outcome === 'came-up' ? commandTexts.started(one.state, one.ms) : commandTexts.notStarted(one.state, one.why),
+  const lines = starts?.flatMap((one) =>
+    one.outcome === 'came-up'
+      ? [commandTexts.started(one.state, one.ms), ...(one.work ?? []).map(workLine)]
+      : [commandTexts.notStarted(one.state, one.why)],
   );
   return [commandTexts.source(commit, changes), ...groundLines(triedOn), ...(lines ?? [commandTexts.notTried])];
+}
+
+/** What fails here may be for want of what only an appliance has. */
+function workLine({ name, error }: RanWork): string {
+  const [first = ''] = error.split('\n');
+  return error === '' ? commandTexts.workRan(name) : commandTexts.workFailed(name, first);
 }
 
 function groundLines(triedOn: TriedRelease['triedOn']): string[] {

@@ -69,6 +69,9 @@ export const commandTexts = {
   written: (path: string, bytes: number, manifest: string) => `${path} (${bytes} bytes, manifest ${manifest})`,
   withChanges: ', with changes that this commit does not have',
   started: (state: string, ms: number) => `started with the state ${state} in ${ms} ms`,
+  workRan: (name: string) => `  ${name} ran`,
+  workFailed: (name: string, error: string) =>
+    `  ${name} ran and failed, which may be for want of an appliance: ${error}`,
   notStarted: (state: string, why: string) => `NOT started with the state ${state}: ${why}`,
   source: (commit: string, changes: string) => `source ${commit}${changes}`,
   notTried: 'its start was not tried',
@@ -393,6 +396,7 @@ export const trialTexts = {
   answerHealth: 'answer health',
   continueWorking: 'go on working',
   endOrders: (orders: string) => `end its orders (${orders})`,
+  workCannotRun: (name: string, error: string) => `${name} cannot run in it: ${error}`,
 } as const;
 
 /** A bundle that is verified. */
@@ -508,4 +512,27 @@ export const supervisorTexts = {
   ended: (name: string, how: number | string | null) => `supervisor: ${name} ended (${how})\n`,
   notKept: (bytes: number) => `supervisor: ${bytes} bytes of output were not kept\n`,
   tooMuchOutput: '\nsupervisor: too much output, the rest is not kept\n',
+} as const;
+
+/** `npm run agent`: one agent by hand. */
+export const agentByHandTexts = {
+  program: 'Runs one agent by hand, without launch, updater and server, and prints what its duties and checks do.',
+  root: 'a directory for its data: state, settings, records',
+  with: "a maker's directory, whose work it does",
+  usageNext: 'npm run agent -- --help lists the options',
+  next: (next: string) => `what to do: ${next}`,
+  runs: (root: string) =>
+    `an agent runs in ${root}; its settings are ${root}/agent/agent.json; Ctrl-C ends it. What it says:`,
+  wholeAppliance: (root: string) => `${root} is the data of a whole appliance`,
+  wholeApplianceNext: 'give an empty directory; npm run appliance runs a whole appliance',
+  runsAlready: (root: string) => `an agent runs in ${root} already`,
+  check: (name: string, status: string) => `- check ${name}: ${status}`,
+  duty: (name: string, ended: string, next: string) => `- duty ${name}: ${ended}; ${next}`,
+  notRunYet: 'has not run yet',
+  ran: (ms: number, result: string) => `ran for ${ms} ms${result === '' ? '' : `, result ${result}`}`,
+  failed: (failures: number, error: string) =>
+    failures < 2 ? `failed: ${error}` : `failed ${failures} times in a row: ${error}`,
+  nextIn: (s: string) => `next in ${s} s`,
+  notToday: 'not again within a day',
+  leftAlone: (next: string) => `left alone for now, ${next}`,
 } as const;

@@ -35,6 +35,33 @@ export const startShape = z.object({
 });
 export type Start = z.infer<typeof startShape>;
 
+/** Duties in one health answer: those in trouble first. */
+export const dutyLinesMax = 64;
+export const dutyTextMax = 300;
+
+/** What people see of a duty. */
+export const dutyLineShape = z.object({
+  name: z.string().max(40),
+  /** `open`: it failed again and again, and is left alone until its next try. */
+  state: wireEnum(['waiting', 'running', 'open']),
+  /** Milliseconds until it is due, or tried again; null: not within a day. */
+  nextInMs: z.number().min(0).nullable(),
+  /** Due times that failed in a row. */
+  failures: z.int().min(0),
+  /** The end of its last run; null: none is known. */
+  last: z
+    .object({
+      outcome: wireEnum(['done', 'failed']),
+      /** null: before this boot. */
+      agoMs: z.number().min(0).nullable(),
+      tookMs: z.number().min(0),
+      /** Its error, or the begin of its result as JSON. */
+      text: z.string().max(dutyTextMax),
+    })
+    .nullable(),
+});
+export type DutyLine = z.input<typeof dutyLineShape>;
+
 /** One JSON object, which the agent writes to each connection to agent.sock, then the end of the stream. */
 export const healthAnswerShape = z.object({
   proto: z.int().min(1),
@@ -52,5 +79,9 @@ export const healthAnswerShape = z.object({
    * Names the entries of the network path that the agent tries; absent: it knows none, and asks the server directly.
    */
   networkPath: digestShape.optional(),
+  /** For people: nothing is decided by it, so one of another shape is none. Missing: a version without duties. */
+  duties: z.array(dutyLineShape).max(dutyLinesMax).optional().catch(undefined),
 });
 export type HealthAnswer = z.infer<typeof healthAnswerShape>;
+/** The answer as the agent writes it. */
+export type HealthAnswerInput = z.input<typeof healthAnswerShape>;

@@ -18,6 +18,12 @@ export const dutyArgumentsShape = z.object({ duty: z.string().min(1).max(40) });
 /** For people: the argument of a `run-duty`. */
 export const dutyArgumentsText = 'a run-duty needs duty=NAME';
 
+/** The arguments of a `run-order`: the name of an order that the release's maker defined; the rest is for that order. */
+export const madeOrderArgumentsShape = z.object({ order: z.string().min(1).max(40) }).catchall(z.string());
+
+/** For people: the argument of a `run-order`. */
+export const madeOrderArgumentsText = 'a run-order needs order=NAME';
+
 /**
  * Why an order of this kind cannot be carried out with these arguments; null: it can. The agent checks a diagnostic
  * further.
@@ -27,6 +33,7 @@ export function argumentsProblem(kind: string, args: Readonly<Record<string, str
     return diagnosticArgumentsShape.safeParse(args).success ? null : diagnosticArgumentsText;
   }
   if (kind === 'run-duty') return dutyArgumentsShape.safeParse(args).success ? null : dutyArgumentsText;
+  if (kind === 'run-order') return madeOrderArgumentsShape.safeParse(args).success ? null : madeOrderArgumentsText;
   const [first] = Object.keys(args);
   return first === undefined ? null : `${kind} takes no arguments, and ${first} was given`;
 }

@@ -12,6 +12,7 @@ export const harmlessOrderKinds = [
   'network-test',
   'diagnostic',
   'run-duty',
+  'run-order',
   'update_iso', // the field's name for an update hint: look for a release now
 ] as const;
 /** The kinds that need an operator's key, which the server does not hold. */

@@ -40,6 +40,8 @@ export type RunOutcome =
 export type RunFailure =
   /** It threw, or its promise was rejected. */
   | 'threw'
+  /** The module cannot be loaded in its thread. */
+  | 'not-loaded'
   /** Its deadline passed. */
   | 'timed-out'
   /** Its thread ended by itself: out of memory, or by `process.exit`. */

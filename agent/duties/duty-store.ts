@@ -1,17 +1,10 @@
 import type { Database } from 'better-sqlite3';
 import { z } from 'zod';
-import { cut } from '../../protocol/text.ts';
-import { dutyTexts } from '../texts.ts';
 import { type DutyProgress, noProgress } from './progress-of-duty.ts';
 import type { DutyStore } from './scheduler.ts';
 
 /** Duties that earlier and later versions had are remembered, up to so many in all. */
 const dutiesMax = 2_000;
-/** What one duty may keep: keys, characters of a key, and characters of JSON in all. */
-export const valuesMax = 1_000;
-const keyCharsMax = 200;
-export const valueCharsMax = 1_000_000;
-
 const momentShape = z.object({ boot: z.string(), monoMs: z.number() });
 const count = z.int().min(0);
 const progressShape = z.object({
@@ -53,45 +46,4 @@ function parse(text: string | undefined): DutyProgress {
     if (!(error instanceof SyntaxError)) throw error;
     return noProgress;
   }
-}
-
-/** Values by key of one duty, in state.db. */
-export interface DutyValues {
-  /** null: there is none. */
-  get(key: string): unknown;
-  /** @throws RangeError beyond the bounds of one duty */
-  set(key: string, value: unknown): void;
-  delete(key: string): void;
-}
-
-export function dutyValuesIn(database: Database, duty: string): DutyValues {
-  const find = database.prepare<[string, string], { value: string }>(
-    'SELECT value FROM duty_values WHERE duty = ? AND key = ?',
-  );
-  const write = database.prepare<[string, string, string]>(
-    'INSERT OR REPLACE INTO duty_values (duty, key, value) VALUES (?, ?, ?)',
-  );
-  const remove = database.prepare<[string, string]>('DELETE FROM duty_values WHERE duty = ? AND key = ?');
-  const used = database.prepare<[string, string], { keys: number; chars: number | null }>(
-    'SELECT count(*) AS keys, sum(length(key) + length(value)) AS chars FROM duty_values WHERE duty = ? AND key <> ?',
-  );
-  return {
-    get: (key) => {
-      const found = find.get(duty, key);
-      return found === undefined ? null : JSON.parse(found.value);
-    },
-    set: database.transaction((key: string, value: unknown) => {
-      const json = JSON.stringify(value) ?? 'null';
-      if (key.length > keyCharsMax) throw new RangeError(dutyTexts.keyTooLong(cut(key, 40), keyCharsMax));
-      const { keys = 0, chars = 0 } = used.get(duty, key) ?? {};
-      if (keys >= valuesMax) throw new RangeError(dutyTexts.tooManyValues(valuesMax));
-      if ((chars ?? 0) + key.length + json.length > valueCharsMax) {
-        throw new RangeError(dutyTexts.valuesTooLarge(valueCharsMax));
-      }
-      write.run(duty, key, json);
-    }),
-    delete: (key) => {
-      remove.run(duty, key);
-    },
-  };
 }

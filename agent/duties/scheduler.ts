@@ -10,6 +10,8 @@ import { afterRestart, begun, type DutyProgress, ended, type Moment, noProgress,
 
 /** The scheduler looks at least this often, so that its turns show that it lives. */
 const turnMsMax = 1_000;
+/** A calendar that had no time within a day is looked at again after this. */
+const lookAgainS = 3_600;
 /** Runs at one time; further ones wait for their turn. */
 const runsMax = 8;
 
@@ -37,13 +39,18 @@ export interface DutyView {
   /** Milliseconds until it is due, or tried again; null: not within a day. */
   readonly nextInMs: number | null;
   readonly last: DutyProgress['last'];
+  /** What its last run in this start returned; undefined: none did. */
+  readonly result: unknown;
   readonly failures: number;
 }
 
 interface Entry {
   readonly duty: Duty;
   readonly calendar: Calendar | null;
+  /** The next time of the calendar, and when it was looked for; null: not yet. */
+  next: { readonly atS: number | null; readonly lookedS: number } | null;
   progress: DutyProgress;
+  result: unknown;
   /** The due time that the present attempts belong to; for an interval, on the monotonic clock. */
   dueMs: number;
   running: AbortController | null;
@@ -59,6 +66,7 @@ export class Scheduler {
   turns = 0;
   readonly #parts: SchedulerParts;
   readonly #entries: ReadonlyMap<string, Entry>;
+  readonly #calendars: readonly Entry[];
   readonly #queue = new DueQueue<{ readonly entry: Entry; readonly isRetry: boolean }>();
   readonly #ready: Entry[] = [];
   #running = 0;
@@ -71,6 +79,7 @@ export class Scheduler {
     this.#lookedS = parts.clock.wallS();
     const entries = duties.map((duty) => this.#entryOf(duty));
     this.#entries = new Map(entries.map((entry) => [entry.duty.name, entry]));
+    this.#calendars = entries.filter(({ calendar }) => calendar !== null);
     if (this.#entries.size < duties.length) throw new RangeError('two duties have one name');
     for (const entry of entries) {
       if (entry.calendar === null) this.#queue.add(entry.dueMs, { entry, isRetry: false });
@@ -101,6 +110,7 @@ export class Scheduler {
       if (!due.isRetry) this.#plan(due.entry, nowMs);
     }
     this.#lookAtCalendars();
+    this.#lookAhead();
     this.#startReady();
     this.turns += 1;
   }
@@ -124,19 +134,25 @@ export class Scheduler {
     return [...this.#entries.keys()];
   }
 
-  views(): DutyView[] {
-    return [...this.#entries.values()].map((entry) => this.#viewOf(entry));
+  /** At most `max`, those in trouble first, then as they are defined. */
+  views(max = Number.POSITIVE_INFINITY): DutyView[] {
+    const inTrouble: Entry[] = [];
+    const others: Entry[] = [];
+    for (const entry of this.#entries.values()) {
+      const { open, failures } = entry.progress;
+      (open !== null || failures > 0 ? inTrouble : others).push(entry);
+    }
+    return [...inTrouble, ...others].slice(0, max).map((entry) => this.#viewOf(entry));
   }
 
-  #viewOf({ duty, calendar, progress, dueMs, running }: Entry): DutyView {
+  #viewOf({ duty, calendar, next, progress, dueMs, running, result }: Entry): DutyView {
     const { last, failures, open } = progress;
     const heldMs = waitMs(progress, duty.budget, this.#now());
-    const nowS = this.#parts.clock.wallS();
-    const nextS = calendar?.nextWithinDay(nowS);
-    const untilDueMs =
-      calendar === null ? Math.max(dueMs - this.#nowMs(), 0) : nextS == null ? null : (nextS - nowS) * 1_000;
+    const nextS = next?.atS ?? null;
+    const nextMs = nextS === null ? null : Math.max(nextS - this.#parts.clock.wallS(), 0) * 1_000;
+    const untilDueMs = calendar === null ? Math.max(dueMs - this.#nowMs(), 0) : nextMs;
     const state = running !== null ? 'running' : open !== null ? 'open' : 'waiting';
-    return { name: duty.name, state, last, failures, nextInMs: heldMs > 0 ? heldMs : untilDueMs };
+    return { name: duty.name, state, last, result, failures, nextInMs: heldMs > 0 ? heldMs : untilDueMs };
   }
 
   #entryOf(duty: Duty): Entry {
@@ -147,7 +163,7 @@ export class Scheduler {
     if (progress !== known) this.#write(name, progress);
     const calendar = 'calendar' in schedule ? calendarOf(schedule.calendar, schedule.timeZone) : null;
     const dueMs = 'everyMs' in schedule ? firstDueMs(schedule.everyMs, atOnce, clock.monoMs(), random()) : 0;
-    return { duty, calendar, progress, dueMs, running: null, asked: [] };
+    return { duty, calendar, next: null, progress, dueMs, running: null, asked: [], result: undefined };
   }
 
   /** A duty that still runs, or waits for its turn, is not started a second time: this due time passes. */
@@ -183,6 +199,17 @@ export class Scheduler {
     this.#lookedS = nowS;
   }
 
+  /** For people: one calendar at a turn, because a look at a whole day takes milliseconds. */
+  #lookAhead(): void {
+    const entry = this.#calendars[this.turns % Math.max(this.#calendars.length, 1)];
+    if (entry === undefined) return;
+    const nowS = this.#parts.clock.wallS();
+    const { atS, lookedS } = entry.next ?? { atS: null, lookedS: Number.NEGATIVE_INFINITY };
+    const isKnown = atS === null ? nowS < lookedS + lookAgainS : nowS < atS;
+    if (isKnown && nowS >= lookedS) return;
+    entry.next = { atS: entry.calendar?.nextWithinDay(nowS) ?? null, lookedS: nowS };
+  }
+
   #startReady(): void {
     while (this.#running < runsMax) {
       const entry = this.#ready.shift();
@@ -211,6 +238,7 @@ export class Scheduler {
   #end(entry: Entry, outcome: RunOutcome): void {
     const { duty, progress: before } = entry;
     entry.progress = ended(before, duty.budget, outcome, this.#now());
+    entry.result = outcome.outcome === 'done' ? outcome.result : undefined;
     const { open, attempts, failures, last } = entry.progress;
     if (duty.isTrusted !== true || failures !== before.failures || attempts !== before.attempts) {
       this.#write(duty.name, entry.progress);

@@ -1,26 +1,58 @@
 import { z } from 'zod';
-import { isMadeDuty } from '../duties/made-duty.ts';
-import { type DescribedDuty, dutyShape, requireDuty } from './duty-shape.ts';
+import { type MadeKind, madeIn } from '../threads/made.ts';
+import {
+  checkShape,
+  dutyShape,
+  orderShape,
+  requireDuty,
+  requireSetting,
+  requireShape,
+  settingShape,
+} from './work-shapes.ts';
 
-/** Duties of one maker. */
-const dutiesMax = 1_000;
+/** What one maker may define. Health answers have room for a bounded number of checks. */
+const most: Readonly<Record<MadeKind, number>> = { duty: 1_000, check: 8, order: 100, setting: 200 };
 
 /**
  * `maker.json`, beside the program: what the maker's module defines, written by the build, so that none of its code runs
  * on the agent's main thread.
  */
-export const catalogueShape = z.object({ duties: z.array(dutyShape).max(dutiesMax) });
+export const catalogueShape = z.object({
+  duties: z.array(dutyShape).max(most.duty),
+  checks: z.array(checkShape).max(most.check),
+  orders: z.array(orderShape).max(most.order),
+  settings: z.array(settingShape).max(most.setting),
+});
 export type Catalogue = z.infer<typeof catalogueShape>;
 
-/** @throws RangeError when a definition cannot work, or two have one name */
+/** @throws RangeError when a definition cannot work, two have one name, or there are too many */
 export function catalogueOf(exports: Readonly<Record<string, unknown>>): Catalogue {
-  const duties = new Map<string, DescribedDuty>();
-  for (const value of Object.values(exports)) {
-    if (!isMadeDuty(value)) continue;
-    const duty = requireDuty(value);
-    if (duties.has(duty.name)) throw new RangeError(`two duties are named ${duty.name}`);
-    duties.set(duty.name, duty);
+  const made = madeIn(exports);
+  const named = (kind: MadeKind) => made.filter((one) => one.kind === kind);
+  const catalogue = {
+    duties: named('duty').map(requireDuty),
+    checks: named('check').map((check) => requireShape('check', checkShape, check)),
+    orders: named('order').map((order) => requireShape('order', orderShape, order)),
+    settings: named('setting').map(requireSetting),
+  };
+  for (const [kind, count] of Object.entries(most) as [MadeKind, number][]) {
+    const found = named(kind).length;
+    if (found > count) throw new RangeError(`${found} definitions of the kind ${kind}; at most ${count} are taken`);
   }
-  if (duties.size > dutiesMax) throw new RangeError(`${duties.size} duties; at most ${dutiesMax} are taken`);
-  return { duties: [...duties.values()] };
+  const { duties, checks, orders, settings } = catalogue;
+  requireNames([...duties, ...checks, ...orders]);
+  requireNames(settings);
+  for (const { name, sees } of [...checks, ...orders]) {
+    if (sees === undefined || duties.some((duty) => duty.name === sees)) continue;
+    throw new RangeError(`${name} sees the duty ${sees}, and there is none`);
+  }
+  return catalogue;
+}
+
+function requireNames(described: readonly { readonly name: string }[]): void {
+  const names = new Set<string>();
+  for (const { name } of described) {
+    if (names.has(name)) throw new RangeError(`two are named ${name}`);
+    names.add(name);
+  }
 }

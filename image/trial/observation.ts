@@ -1,15 +1,9 @@
-import { createConnection } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
-import {
-  type HealthAnswer,
-  healthAnswerShape,
-  healthBytesMax,
-  healthTimeoutMs,
-  type Start,
-} from '../../protocol/health.ts';
+import { type HealthAnswer, healthAnswerShape, type Start } from '../../protocol/health.ts';
 import { cutHead } from '../../protocol/text.ts';
 import { ImageError } from '../errors.ts';
+import { readSocket } from '../health-socket.ts';
 import { trialTexts } from '../texts.ts';
 import { type TrialRoot, type TriedFiles, withinRoot } from './trial-root.ts';
 
@@ -68,37 +62,38 @@ export class Observation {
       if (answer !== null && isEnough(answer)) return answer;
       await delay(pollMs);
     }
-    throw await this.#failed(trialTexts.notWithin(what(), ms / 1000));
+    throw await this.fail(trialTexts.notWithin(what(), ms / 1000));
   }
 
   /** @throws ImageError if it must be killed, or ends with an error */
   async stop(ms: number): Promise<void> {
     this.#child.kill('SIGTERM');
     const ended = await Promise.race([this.#child, delay(ms, null)]);
-    if (ended === null) throw await this.#failed(trialTexts.notStopped(ms / 1000));
-    if (ended.exitCode !== 0) throw await this.#failed(trialTexts.stoppedWith(ended.exitCode ?? ended.signal));
+    if (ended === null) throw await this.fail(trialTexts.notStopped(ms / 1000));
+    if (ended.exitCode !== 0) throw await this.fail(trialTexts.stoppedWith(ended.exitCode ?? ended.signal));
   }
 
   async #requireAlive(what: string): Promise<void> {
     if (this.#end === null) return;
-    throw await this.#failed(trialTexts.ended(this.#end, what));
+    throw await this.fail(trialTexts.ended(this.#end, what));
   }
 
   async #ask(): Promise<HealthAnswer | null> {
     const text = await readSocket(this.#socket);
     if (text === null) return null;
     const parsed = healthAnswerShape.safeParse(parseJson(text));
-    if (!parsed.success) throw await this.#failed(trialTexts.otherHealth);
+    if (!parsed.success) throw await this.fail(trialTexts.otherHealth);
     const { nonce, version } = parsed.data;
     if (version !== this.#input.version) {
       const message = trialTexts.otherVersion(this.#state, this.#input.version, version);
       throw new ImageError('version-mismatch', message, trialTexts.otherVersionNext);
     }
-    if (nonce !== this.#start.nonce) throw await this.#failed(trialTexts.otherStart);
+    if (nonce !== this.#start.nonce) throw await this.fail(trialTexts.otherStart);
     return parsed.data;
   }
 
-  async #failed(what: string): Promise<ImageError> {
+  /** Ends it. @returns the error, with the end of its output */
+  async fail(what: string): Promise<ImageError> {
     this.#child.kill('SIGKILL');
     const { all } = await this.#child;
     const output = cutHead(`${all}`.trim(), quotedChars);
@@ -117,21 +112,4 @@ function parseJson(text: string): unknown {
     if (error instanceof SyntaxError) return null; // no answer of any shape
     throw error;
   }
-}
-
-/** @returns null if nobody answers there, or the answer does not end in time */
-function readSocket(path: string): Promise<string | null> {
-  return new Promise((resolve) => {
-    let text = '';
-    const socket = createConnection(path);
-    socket.setTimeout(healthTimeoutMs, () => socket.destroy());
-    socket.on('data', (chunk) => {
-      text += chunk.toString();
-      if (text.length > healthBytesMax) socket.destroy();
-    });
-    // An error is followed by the close as well.
-    socket.on('error', () => resolve(null));
-    socket.on('end', () => resolve(text));
-    socket.on('close', () => resolve(null));
-  });
 }

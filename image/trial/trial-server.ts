@@ -19,22 +19,41 @@ const unknownKind = 'kind-of-the-future';
 const argsOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   diagnostic: { query: 'readings', upTo: '1' },
   'run-duty': { duty: 'readings' },
+  'run-order': { order: 'unknown' },
 };
 const terminal: ReadonlySet<string> = new Set(['succeeded', 'failed', 'refused', 'unsupported', 'expired']);
 const validForS = 600;
 const paceS = 0.2;
 
+interface TrialOrder {
+  readonly kind: string;
+  readonly id: string;
+  /** The piece of a maker's work that it runs; null: another order. */
+  readonly work: string | null;
+  readonly envelope: Envelope;
+}
+
+/** How one run of a maker's work ended. */
+export interface RanWork {
+  readonly name: string;
+  /** Empty: it succeeded. */
+  readonly error: string;
+}
+
 /** The smallest server for one agent on trial: it verifies, gives one order of each kind, and watches how they end. */
 export class TrialServer {
   readonly #server: Server;
   readonly #key: KeyPair = generateKeyPair();
-  #orders: { readonly kind: string; readonly id: string; readonly envelope: Envelope }[] = [];
-  readonly #ended = new Set<string>();
+  readonly #work: readonly string[];
+  #orders: TrialOrder[] = [];
+  /** The error of each order that has ended, by its id; empty: it succeeded. */
+  readonly #ended = new Map<string, string>();
   readonly #seen = new Set<number>();
   #agentKey: PublicKey | null = null;
   #gives = false;
 
-  private constructor() {
+  private constructor(work: readonly string[]) {
+    this.#work = work;
     this.#server = createServer((request, response) => {
       this.#answer(request, response).catch((error: unknown) =>
         response.destroy(error instanceof Error ? error : undefined),
@@ -42,8 +61,9 @@ export class TrialServer {
     });
   }
 
-  static async start(): Promise<TrialServer> {
-    const server = new TrialServer();
+  /** @param work duties and checks of the release's maker, each of which is run once */
+  static async start(work: readonly string[] = []): Promise<TrialServer> {
+    const server = new TrialServer(work);
     await new Promise<void>((resolve, reject) => {
       server.#server.once('error', reject);
       server.#server.listen(0, '127.0.0.1', resolve);
@@ -64,10 +84,12 @@ export class TrialServer {
   expect(appliance: string, agentKey: PublicKey): void {
     this.#agentKey = agentKey;
     const expiresAtS = Math.floor(Date.now() / 1000) + validForS;
-    this.#orders = [...harmlessOrderKinds, unknownKind].map((kind) => {
+    const kinds = [...harmlessOrderKinds, unknownKind].map((kind) => ({ kind, args: argsOf[kind] ?? {}, work: null }));
+    const runs = this.#work.map((work) => ({ kind: 'run-duty', args: { duty: work }, work }));
+    this.#orders = [...kinds, ...runs].map(({ kind, args, work }) => {
       const id = randomUUID();
-      const order: OrderInput = { version: 1, id, appliance, kind, expiresAtS, args: { ...argsOf[kind] } };
-      return { kind, id, envelope: sealEnvelope(orderPayloadType, order, this.#key.privateKey) };
+      const order: OrderInput = { version: 1, id, appliance, kind, expiresAtS, args: { ...args } };
+      return { kind, id, work, envelope: sealEnvelope(orderPayloadType, order, this.#key.privateKey) };
     });
   }
 
@@ -79,6 +101,13 @@ export class TrialServer {
   /** Kinds of the orders that have not ended yet. */
   left(): string[] {
     return this.#orders.filter(({ id }) => !this.#ended.has(id)).map(({ kind }) => kind);
+  }
+
+  /** How the runs of the maker's work ended. */
+  ran(): RanWork[] {
+    return this.#orders.flatMap(({ work, id }) =>
+      work === null ? [] : [{ name: work, error: this.#ended.get(id) ?? '' }],
+    );
   }
 
   async stop(): Promise<void> {
@@ -113,7 +142,7 @@ export class TrialServer {
     const { events } = checkInRequestShape.parse(JSON.parse(body.toString('utf8')));
     for (const { n, order } of events) {
       this.#seen.add(n);
-      if (order !== undefined && terminal.has(wordOf(order.state))) this.#ended.add(order.id);
+      if (order !== undefined && terminal.has(wordOf(order.state))) this.#ended.set(order.id, order.error ?? '');
     }
     let ackUpto = 0;
     while (this.#seen.has(ackUpto + 1)) ackUpto += 1;

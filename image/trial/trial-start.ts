@@ -7,9 +7,10 @@ import { applianceIdOf } from '../../protocol/ids.ts';
 import { generateKeyPair, privateKeyToPem } from '../../protocol/trust/ed25519.ts';
 import { trialTexts } from '../texts.ts';
 import { type FrozenState, layOut, schemaOf } from './frozen-states.ts';
+import { cannotRun, madeWorkIn, workMsMax, workTriedMax } from './made-work.ts';
 import { Observation, type Started, startAgent } from './observation.ts';
 import { makeTrialRoot, type TrialGround, type TrialRoot } from './trial-root.ts';
-import { TrialServer } from './trial-server.ts';
+import { type RanWork, TrialServer } from './trial-server.ts';
 
 /** How long a start may take, and how long it is watched. */
 export interface TrialBounds {
@@ -44,7 +45,13 @@ export interface TrialInput extends Started {
 }
 
 export type TrialOutcome =
-  | { readonly state: string; readonly outcome: 'came-up'; readonly ms: number }
+  | {
+      readonly state: string;
+      readonly outcome: 'came-up';
+      readonly ms: number;
+      /** Of the release's maker, as far as it was run; absent: none was. */
+      readonly work?: readonly RanWork[];
+    }
   | { readonly state: string; readonly outcome: 'skipped'; readonly why: string };
 
 /**
@@ -63,13 +70,14 @@ export async function tryStarts(input: TrialInput): Promise<TrialOutcome[]> {
 /**
  * Starts the built release once more, with the newest of these states and a server that has one order of each harmless
  * kind for it, and one of an unknown kind: it must take them, end each in some way, and continue to run. The release
- * that stranded a fleet came up well and died of an order.
+ * that stranded a fleet came up well and died of an order. Each duty and check of a maker is run once.
  * @throws ImageError `trial-start-failed`, `version-mismatch`
  */
 export async function tryOrders(input: TrialInput): Promise<TrialOutcome> {
   const outcomes: TrialOutcome[] = [];
+  const work = (await madeWorkIn(input.payloadDir)).slice(0, workTriedMax);
   for (const state of input.states.toReversed()) {
-    const server = await TrialServer.start();
+    const server = await TrialServer.start(work);
     try {
       const outcome = await tryState(input, state, server);
       if (outcome.outcome === 'came-up') return { ...outcome, state: trialTexts.stateWithOrders(state.name) };
@@ -153,13 +161,16 @@ async function watch(
     if (server !== null) {
       server.giveOrders();
       await observed.until(
-        bounds.ordersMs,
+        bounds.ordersMs + server.ran().length * workMsMax,
         () => trialTexts.endOrders(server.left().join(', ')),
         () => server.left().length === 0,
       );
+      const broken = server.ran().find(cannotRun);
+      if (broken !== undefined) throw await observed.fail(trialTexts.workCannotRun(broken.name, broken.error));
     }
     await observed.stop(bounds.stopMs);
-    return { state, outcome: 'came-up', ms };
+    const work = server?.ran() ?? [];
+    return { state, outcome: 'came-up', ms, ...(work.length === 0 ? {} : { work }) };
   } finally {
     child.kill('SIGKILL');
     await child;

@@ -34,7 +34,8 @@ async function endOf(id: string) {
 describe('an order', () => {
   it('of each harmless kind is acknowledged, runs and succeeds with a result', async () => {
     const args = { query: 'readings', upTo: '1', duty: 'readings' };
-    const orders = harmlessOrderKinds.map((kind) => orderOf(kind, { args }));
+    const kinds = harmlessOrderKinds.filter((kind) => kind !== 'run-order');
+    const orders = kinds.map((kind) => orderOf(kind, { args }));
     for (const order of orders) appliance.server.order(order);
     appliance.run();
     for (const order of orders) {
@@ -65,6 +66,18 @@ describe('an order', () => {
       { state: 'succeeded', result: '{"duty":"readings","result":null}' },
       { state: 'failed', error: 'there is no duty meter; there are: readings' },
       { state: 'failed', error: 'a run-duty needs duty=NAME' },
+    ]);
+  });
+
+  it('run-order without a release of a maker says that there is none', async () => {
+    const orders = [{ order: 'open-valve' }, {}].map((args) => orderOf('run-order', { args }));
+    for (const order of orders) appliance.server.order(order);
+    appliance.run();
+    const ends = [];
+    for (const { id } of orders) ends.push(await endOf(id));
+    expect(ends).toMatchObject([
+      { state: 'failed', error: 'there is no order open-valve' },
+      { state: 'failed', error: 'a run-order needs order=NAME' },
     ]);
   });
 

@@ -23,7 +23,7 @@ export const importTable: Readonly<Record<string, ImportRule>> = {
   protocol: { ours: [], packages: ['zod', '@tufjs/models'], node: ['node:crypto'] },
   agent: {
     ours: ['protocol'],
-    packages: ['zod', 'got', 'better-sqlite3', 'pino', 'node-cron', 'systeminformation'],
+    packages: ['zod', 'got', 'better-sqlite3', 'pino', 'node-cron', 'systeminformation', 'canonicalize'],
     node: null,
   },
   updater: { ours: ['protocol'], packages: ['zod', 'got', '@tufjs/models'], node: null },
@@ -41,7 +41,11 @@ export const importExceptions: readonly {
   readonly why: string;
 }[] = [
   { path: 'protocol/layout.ts', specifier: 'node:path', why: 'paths are joined, no disk is touched' },
-  { path: 'agent/duties/thread.ts', specifier: null, why: "it runs the maker's module, which no source of ours names" },
+  {
+    path: 'agent/threads/thread.ts',
+    specifier: null,
+    why: "it runs the maker's module, which no source of ours names",
+  },
   { path: 'agent/maker/describe.ts', specifier: null, why: 'it describes the module that the build names' },
   { path: 'bin/pinned-node.js', specifier: null, why: 'it loads the program that it was asked for' },
 ];

@@ -4,12 +4,13 @@
  */
 export const programTests: string[] = [
   'test/scenarios/!(kill-*|bad-*|self-update|after-commit|deferring).test.ts',
-  'test/agent/duties/{inline,made,scheduler,thread-duty}.test.ts',
+  'test/agent/{duties/{inline,scheduler},threads/{made,thread-run}}.test.ts',
   'test/agent/{agent,check-in,known-authority,left-behind,network-path,orders,releases,server-memory}.test.ts',
   'test/commands/{command-lines,unwritten-output}.test.ts',
   'test/crash/{clock-and-power,full-disk}.test.ts',
   'test/house/readme.test.ts',
-  'test/image/{ceremony,ceremony-server,main,no-repository,signed-sources,trial-start}.test.ts',
+  'test/image/development/agent-by-hand.test.ts',
+  'test/image/{ceremony,ceremony-server,main,no-repository,signed-sources,trial-start,trial-work}.test.ts',
   'test/server-lite/{backup,claim-key,connection,connections,damaged,frozen,image-program,kept-port}.test.ts',
   'test/server-lite/cli/hard-times.test.ts',
   'test/server-lite/{locked,notices,orders,process,releases,replace-token,retention,rollout-failures}.test.ts',

@@ -33,6 +33,7 @@ import { workingNow } from '../watch/watch-agent.ts';
 import { nameOf, nounOf } from '../words/component-words.ts';
 import { headAndTail } from '../words/text.ts';
 import { statusTexts } from '../words/texts.ts';
+import { dutySentences } from './duty-sentences.ts';
 import { pinNotice } from './lasting-notices.ts';
 import { lastRollback, whySentence } from './sentences.ts';
 
@@ -132,6 +133,7 @@ function agentLine(
   end: Pick<AgentFacts, 'lastExit' | 'lastOutput'> | null,
 ): StatusInput['agent'] {
   const word = (status: string | { raw: string }) => (typeof status === 'string' ? status : status.raw);
+  const duties = dutySentences(answer);
   return {
     alive: agent?.state === 'active',
     pid: agent?.pid ?? null,
@@ -141,6 +143,7 @@ function agentLine(
     crashes,
     lastExit: end?.lastExit ?? null,
     lastOutput: headAndTail(end?.lastOutput ?? '', outputMax),
+    ...(duties.length === 0 ? {} : { duties }),
   };
 }
 

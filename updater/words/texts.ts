@@ -1,5 +1,6 @@
 import { counted } from '../../protocol/counted.ts';
 import type { FailureReason } from '../../protocol/state-record.ts';
+import { withFullStop } from '../../protocol/text.ts';
 
 /**
  * Every sentence of the updater that a person reads: errors, next steps, answers, pages, help, and lines of the journal. One
@@ -460,6 +461,22 @@ export const pageTexts = {
   megabytes: (megabytes: number) => `${megabytes} MB`,
 } as const;
 
+/** A duty of the agent that is in trouble. @param nextInS null: not within a day */
+export function dutyText(
+  name: string,
+  trouble: {
+    readonly isLeftAlone: boolean;
+    readonly failures: number;
+    readonly nextInS: number | null;
+    readonly error: string;
+  },
+): string {
+  const { isLeftAlone, failures, nextInS, error } = trouble;
+  const times = failures < 2 ? 'failed' : `failed ${failures} times in a row`;
+  const next = nextInS === null ? 'is not tried again today' : `is tried again in ${nextInS} s`;
+  return `The duty ${name} ${times}${isLeftAlone ? ', is left alone for now,' : ''} and ${next}: ${withFullStop(error)}`;
+}
+
 /** What the field page shows: words of the verdict, headings, labels, buttons, and what stands between the facts. */
 export const pageWords = {
   verdicts: {
@@ -533,6 +550,7 @@ export const pageWords = {
   exitSignal: (signal: string) => `signal ${signal}`,
   checks: 'Checks',
   notKnown: 'not known',
+  duties: 'Duties',
   unknown: 'unknown',
   lastWrote: 'What it last wrote:',
 

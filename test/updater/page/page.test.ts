@@ -64,6 +64,7 @@ describe('the page', () => {
         crashes: 3,
         lastExit: { code: 1, signal: null },
         lastOutput: 'Error: no attribute',
+        duties: ['The duty <meter> failed and is tried again in 60 s: no port.'],
       },
       checkIn: {
         last: null,

@@ -1,14 +1,18 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { emitProgram } from '../../../image/emit.ts';
+import { sha256 } from '../../../protocol/digest.ts';
 import { checkoutRoot } from '../../house/checkout.ts';
 import { TestAppliance, until } from '../agent-process.ts';
 
 /** The maker's module, as a directory of its own with a package of its own. */
 const source = `
-  import { defineDuty } from 'holdfast/agent';
+  import { readFileSync } from 'node:fs';
+  import { join } from 'node:path';
+  import { defineCheck, defineDuty, defineOrder, defineSetting } from 'holdfast/agent';
   import { z } from 'zod';
   import { unit } from 'meter-units';
 
@@ -31,6 +35,38 @@ const source = `
       for (;;);
     },
   });
+  export const step = defineSetting({ name: 'step', shape: z.int().min(1), standard: 1, text: 'Counted at once.' });
+  export const place = defineSetting({ name: 'place', shape: z.string(), standard: 'nowhere', text: 'Where it is.' });
+  export const count = defineDuty({
+    name: 'count',
+    schedule: { everyMs: 100 },
+    isRecorded: true,
+    run: async ({ table, settings, assets }) => {
+      const [last] = await table.newest(1);
+      const total = Number(last?.row ?? 0) + settings.get(step);
+      await table.add(total);
+      return { total, place: settings.get(place), label: readFileSync(join(assets, 'label.txt'), 'utf8').trim() };
+    },
+  });
+  export const counted = defineCheck({
+    name: 'counted',
+    everyMs: 1_000,
+    sees: 'count',
+    run: async ({ table }) => {
+      const rows = await table.count();
+      return { status: rows > 0 ? 'ok' : 'warn', sentence: 'The table has rows.', value: rows, unit: 'rows' };
+    },
+  });
+  export const drop = defineOrder({
+    name: 'drop',
+    sees: 'count',
+    args: z.object({ upTo: z.coerce.number().int() }),
+    result: z.object({ left: z.number() }),
+    run: async ({ table, args }) => {
+      await table.removeUpTo(args.upTo);
+      return { left: await table.count() };
+    },
+  });
   export const nightly = defineDuty({
     name: 'nightly',
     schedule: { calendar: '30 2 * * *', timeZone: 'Europe/Berlin' },
@@ -50,6 +86,8 @@ function maker(text: string): { makerDir: string; outDir: string } {
   mkdirSync(units, { recursive: true });
   writeFileSync(join(makerDir, 'index.ts'), text);
   writeFileSync(join(units, 'package.json'), JSON.stringify({ name: 'meter-units', version: '3.2.1', type: 'module' }));
+  mkdirSync(join(makerDir, 'assets'));
+  writeFileSync(join(makerDir, 'assets', 'label.txt'), 'ท่าเรือ\n');
   writeFileSync(join(units, 'index.js'), "export const unit = 'kWh';\n");
   return { makerDir, outDir: join(work, `out-${number}`) };
 }
@@ -94,12 +132,75 @@ describe('a release with the work of a maker', () => {
   });
 });
 
+describe('a check, an order, settings, rows, records and assets of a maker', () => {
+  let appliance: TestAppliance;
+  beforeEach(async () => {
+    appliance = new TestAppliance();
+    await appliance.startServer();
+    appliance.settings({ intervalMs: 50, maker: { step: 5, place: 7 } });
+  });
+  afterEach(() => appliance.end());
+
+  const ended = (id: string) =>
+    until(`the end of ${id}`, () => {
+      const end = appliance.server.orderEnd(id);
+      return ['acknowledged', 'running', undefined].includes(end?.state as string | undefined) ? null : end;
+    });
+  async function orderEnd(kind: string, args: Record<string, string>) {
+    const id = randomUUID();
+    appliance.server.order({ version: 1, id, appliance: appliance.id, kind, expiresAtS: 1_800_000_000, args });
+    return await ended(id);
+  }
+
+  it('do what the maker wrote, with what the site chose', async () => {
+    const directories = maker(source);
+    await emitProgram({ ...release, ...directories });
+    const run = appliance.run(join(directories.outDir, 'main.js'));
+    const health = await until('the check', async () => {
+      const answer = await appliance.healthy();
+      return answer.checks.counted === 'ok' ? answer : null;
+    });
+    // A setting that does not fit is said, and its standard holds.
+    expect(health.checks.settings).toBe('warn');
+    expect(run.stdout).toContain('maker.place: it must be a text, and is a number; \\"nowhere\\" holds');
+    const duty = await until('the line of the duty', async () =>
+      (await appliance.health())?.duties?.find(({ name, last }) => name === 'count' && last !== null),
+    );
+    expect(duty.last).toMatchObject({ outcome: 'done', text: expect.stringContaining('"label":"ท่าเรือ"') });
+    expect(duty.last?.text).toMatch(/"total":\d*[05],"place":"nowhere"/);
+
+    const records = await until('records at the server', () => {
+      const found = appliance.server.records().filter(({ name }) => name.startsWith('count/'));
+      return found.length >= 2 ? found : null;
+    });
+    expect(records.slice(0, 2).map(({ name }) => name)).toEqual(['count/1', 'count/2']);
+    const first = '{"label":"ท่าเรือ","place":"nowhere","total":5}';
+    expect(records[0]?.sha256).toBe(sha256(first));
+
+    expect(await orderEnd('run-checks', {})).toMatchObject({
+      result: expect.stringContaining('The table has rows. ('),
+    });
+    expect(await orderEnd('run-order', { order: 'drop', upTo: '1' })).toMatchObject({
+      state: 'succeeded',
+      result: expect.stringMatching(/^{"order":"drop","result":{"left":\d+}}$/),
+    });
+    expect(await orderEnd('run-order', { order: 'drop', upTo: 'all' })).toMatchObject({
+      state: 'failed',
+      error: expect.stringMatching(/^threw: .*upTo/s),
+    });
+    expect(await orderEnd('run-order', { order: 'lift' })).toMatchObject({
+      state: 'failed',
+      error: 'there is no order lift; there are: drop',
+    });
+  });
+});
+
 describe('a directory that is no work of a maker', () => {
   it.each<[string, string, RegExp]>([
     ['has a wrong name for a duty', source.replace("'tick'", "'Tick Tock'"), /duty Tick Tock: name: lower-case words/],
     ['has a calendar that nobody can follow', source.replace('30 2 * * *', '61 2 * * *'), /duty nightly: .*minute/],
-    ['takes the name of a duty of the agent', source.replace("'tick'", "'readings'"), /the agent's own duty/],
-    ['names two duties alike', source.replace("'stuck'", "'tick'"), /two duties are named tick/],
+    ['takes the name of a duty of the agent', source.replace("'tick'", "'readings'"), /a duty or a check of the agent/],
+    ['names two duties alike', source.replace("'stuck'", "'tick'"), /two are named tick/],
     ['imports what is not there', source.replace('meter-units', 'meter-unknown'), /meter-unknown/],
     ['is no TypeScript', 'export const = 5;', /index\.ts/],
     ['throws as it is loaded', `${source}\nthrow new Error('no meter here');`, /no meter here/],

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { usualBudget } from '../../../agent/duties/definition.ts';
-import { threadDuty } from '../../../agent/duties/thread-duty.ts';
+import { threadDuty } from '../../../agent/threads/thread-run.ts';
 import { until } from '../agent-process.ts';
 
-const entry = new URL('../../../agent/duties/thread.ts', import.meta.url);
+const entry = new URL('../../../agent/threads/thread.ts', import.meta.url);
 const module = new URL('./planted.ts', import.meta.url).href;
 let lines: string[];
 let asked: string[];
@@ -20,7 +20,7 @@ function planted(name: string, timeoutMs = 60_000, everyMs = 3_600_000) {
     { name, schedule: { everyMs }, budget },
     {
       entry,
-      start: { module, duty: name },
+      start: { module, kind: 'duty', name, settings: {}, assets: null },
       log: (level, text) => lines.push(`${level} ${text}`),
       answer: (method, args) => {
         asked.push(method);
@@ -50,7 +50,7 @@ describe('a duty in a thread of its own', () => {
     ['leaks-buffers', 'ended', /more than 128 MB/],
     ['says-too-much', 'threw', /100002 characters of JSON; at most 16384/],
     ['answers-wrong', 'threw', /ZodError/],
-    ['nobody', 'threw', /exports no duty named nobody/],
+    ['nobody', 'not-loaded', /exports nothing named nobody/],
   ])('that %s has failed: %s', async (name, code, words) => {
     expect(await planted(name)()).toEqual({ outcome: 'failed', code, error: expect.stringMatching(words) });
   });

@@ -1,9 +1,9 @@
 import { format } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { cut } from '../../protocol/text.ts';
-import { systemClock } from '../effects/clock.ts';
 import { dutyTexts } from '../texts.ts';
-import { type DutyContext, isMadeDuty, type MadeDuty } from './made-duty.ts';
+import { workContext } from './context.ts';
+import { type Made, madeIn, type WorkContext } from './made.ts';
 import {
   type FromThread,
   type ThreadStart,
@@ -12,15 +12,18 @@ import {
   threadJsonCharsMax,
   threadLineCharsMax,
   threadLinesMax,
-} from './thread-messages.ts';
+} from './messages.ts';
 
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
 
-/** The thread of one duty: everything that a maker's code does happens here, and may block it for as long as it likes. */
-class DutyThread {
+/** The module cannot be loaded in its thread, or does not have what the release says. */
+class NotLoadedError extends Error {}
+
+/** The thread of one piece of work: everything that a maker's code does happens here, and may block it for as long as it likes. */
+class WorkThread {
   readonly #port: MessagePort;
   readonly #start: ThreadStart;
   readonly #waiting = new Map<number, Waiting>();
@@ -57,42 +60,60 @@ class DutyThread {
     this.#running = running;
     this.#linesLeft = threadLinesMax;
     try {
-      const duty = await this.#load();
-      const result = await duty.run(this.#context(running.signal));
-      this.#say({ type: 'done', json: jsonOf(duty.result === undefined ? result : duty.result.parse(result)) });
+      const exports = await this.#load();
+      const found = madeIn(exports).find(({ kind, name }) => kind === this.#start.kind && name === this.#start.name);
+      if (found === undefined) throw new NotLoadedError(dutyTexts.notInModule(this.#start.name, this.#start.module));
+      const result = await this.#work(found, running.signal, madeIn(exports));
+      this.#say({ type: 'done', json: jsonOf(result) });
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#say({ type: 'failed', error: cut(text, threadJsonCharsMax) });
+      const code = error instanceof NotLoadedError ? 'not-loaded' : 'threw';
+      this.#say({ type: 'failed', code, error: cut(text, threadJsonCharsMax) });
     } finally {
       this.#running = null;
     }
   }
 
-  async #load(): Promise<MadeDuty> {
-    const { module, duty } = this.#start;
-    const exports: Record<string, unknown> = await import(module);
-    const found = Object.values(exports)
-      .filter(isMadeDuty)
-      .find(({ name }) => name === duty);
-    if (found === undefined) throw new Error(dutyTexts.notInModule(duty, module));
-    return found;
+  async #load(): Promise<Record<string, unknown>> {
+    try {
+      return (await import(this.#start.module)) as Record<string, unknown>;
+    } catch (cause) {
+      const error = new NotLoadedError(String(cause), { cause });
+      if (cause instanceof Error && cause.stack !== undefined) error.stack = cause.stack;
+      throw error;
+    }
   }
 
-  #context(signal: AbortSignal): DutyContext {
-    return {
+  async #work(made: Made, signal: AbortSignal, all: readonly Made[]): Promise<unknown> {
+    const context = this.#context(signal, all);
+    switch (made.kind) {
+      case 'duty': {
+        const result = await made.run(context);
+        const checked = made.result === undefined ? result : made.result.parse(result);
+        if (made.isRecorded === true) await context.records.add(checked);
+        return checked;
+      }
+      case 'check':
+        return await made.run(context);
+      case 'order': {
+        const { args = {} } = this.#start;
+        const result = await made.run({ ...context, args: (made.args?.parse(args) ?? args) as never });
+        return made.result === undefined ? result : made.result.parse(result);
+      }
+      case 'setting':
+        throw new NotLoadedError(dutyTexts.notInModule(made.name, this.#start.module));
+    }
+  }
+
+  #context(signal: AbortSignal, all: readonly Made[]): WorkContext {
+    return workContext({
       signal,
-      log: {
-        info: (...words) => this.log('info', ...words),
-        warn: (...words) => this.log('warn', ...words),
-        error: (...words) => this.log('error', ...words),
-      },
-      clock: systemClock,
-      store: {
-        get: (key) => this.#call('store.get', key),
-        set: async (key, value) => void (await this.#call('store.set', key, value)),
-        delete: async (key) => void (await this.#call('store.delete', key)),
-      },
-    };
+      settings: this.#start.settings,
+      defined: all.filter((made) => made.kind === 'setting'),
+      assets: this.#start.assets,
+      call: (method, ...args) => this.#call(method, ...args),
+      log: (level, ...words) => this.log(level, ...words),
+    });
   }
 
   #call(method: string, ...args: unknown[]): Promise<unknown> {
@@ -117,7 +138,7 @@ function jsonOf(value: unknown): string {
 }
 
 if (parentPort === null) throw new TypeError('this is the program of a thread');
-const thread = new DutyThread(parentPort, workerData as ThreadStart);
+const thread = new WorkThread(parentPort, workerData as ThreadStart);
 parentPort.on('message', (message: ToThread) => thread.take(message));
 // What a library prints belongs to the duty's log, within its bound.
 for (const level of ['log', 'info', 'debug', 'warn', 'error'] as const) {

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
+import type { Duty, RunFailure, RunOutcome } from '../duties/definition.ts';
 import { dutyTexts } from '../texts.ts';
-import type { Duty, RunFailure, RunOutcome } from './definition.ts';
-import { fromThreadShape, type ThreadStart, type ToThread } from './thread-messages.ts';
+import { fromThreadShape, type ThreadStart, type ToThread } from './messages.ts';
 
 /** JavaScript objects of one thread, in MB; with buffers and the like it may have twice as much. */
 const heapMegabytesMax = 64;
@@ -10,13 +10,15 @@ const lookAtMemoryMs = 1_000;
 /** A thread whose duty is due again within this time is kept; its memory is the price of not starting it again. */
 const keptForMs = 60_000;
 
-/** What a thread may ask of the agent. @throws an error whose message the duty gets */
+/** What a thread may ask of the agent. @throws an error whose message the work gets */
 export type Answer = (method: string, args: unknown) => unknown;
 
 export interface ThreadParts {
   /** The thread's program. */
   readonly entry: URL;
   readonly start: ThreadStart;
+  /** A run begins. */
+  begin?(): void;
   readonly answer: Answer;
   readonly log: (level: 'info' | 'warn' | 'error', text: string) => void;
 }
@@ -42,6 +44,16 @@ export function threadDuty(duty: Omit<Duty, 'run'>, parts: ThreadParts): Duty {
       return outcome;
     },
   };
+}
+
+/** A run in a new thread, which ends with it. */
+export async function oneRun(parts: ThreadParts, timeoutMs: number, signal: AbortSignal): Promise<RunOutcome> {
+  const thread = new Thread(parts);
+  try {
+    return await thread.run(timeoutMs, signal);
+  } finally {
+    await thread.end();
+  }
 }
 
 class Thread {
@@ -75,6 +87,7 @@ class Thread {
     const memory = setInterval(() => void this.#lookAtMemory(), lookAtMemoryMs);
     const abort = () => this.#say({ type: 'abort' });
     signal.addEventListener('abort', abort, { once: true });
+    this.#parts.begin?.();
     this.#say({ type: 'run' });
     try {
       return await end;
@@ -104,7 +117,7 @@ class Thread {
     const message = parsed.data;
     if (message.type === 'log') this.#parts.log(message.level, message.text);
     else if (message.type === 'call') this.#answer(message.call, message.method, message.json);
-    else if (message.type === 'failed') this.#fail('threw', message.error);
+    else if (message.type === 'failed') this.#fail(message.code, message.error);
     else this.#done(message.json);
   }
 

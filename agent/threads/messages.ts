@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import type { MadeKind } from './made.ts';
 
-/** What a duty's thread and the agent say to each other. Texts are JSON or words, so that a thread hands over no objects. */
+/** What a thread with a maker's work and the agent say to each other. Texts are JSON or words, so that a thread hands over no objects. */
 
 /** To the thread. */
 export type ToThread =
@@ -12,7 +13,7 @@ export type ToThread =
 /** From the thread. A library in it may send messages of its own, which are none of these. */
 export const fromThreadShape = z.discriminatedUnion('type', [
   z.object({ type: z.literal('done'), json: z.string() }),
-  z.object({ type: z.literal('failed'), error: z.string() }),
+  z.object({ type: z.literal('failed'), code: z.enum(['threw', 'not-loaded']), error: z.string() }),
   z.object({ type: z.literal('call'), call: z.number(), method: z.string(), json: z.string() }),
   z.object({ type: z.literal('log'), level: z.enum(['info', 'warn', 'error']), text: z.string() }),
 ]);
@@ -22,12 +23,19 @@ export type FromThread = z.infer<typeof fromThreadShape>;
 export interface ThreadStart {
   /** A file URL: the maker's module. */
   readonly module: string;
-  readonly duty: string;
+  readonly kind: MadeKind;
+  readonly name: string;
+  /** Of the site, by name. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** The directory of the module's assets; null: it has none. */
+  readonly assets: string | null;
+  /** Of an order. */
+  readonly args?: Readonly<Record<string, string>>;
 }
 
 /** Characters of JSON of a result, and of what one call carries. */
 export const threadJsonCharsMax = 16 * 1024;
-/** Calls of one duty that may wait for their answers. */
+/** Calls of one thread that may wait for their answers. */
 export const threadCallsMax = 32;
 /** Lines of one run, and characters of one line. */
 export const threadLinesMax = 100;

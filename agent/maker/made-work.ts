@@ -1,0 +1,114 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type Budget, type Duty, type RunOutcome, usualBudget } from '../duties/definition.ts';
+import type { AgentFiles, Clock, Log } from '../effects/effects.ts';
+import { AgentError } from '../errors.ts';
+import { agentTexts, dutyTexts } from '../texts.ts';
+import type { MadeKind } from '../threads/made.ts';
+import { oneRun, type ThreadParts, threadDuty } from '../threads/thread-run.ts';
+import { answersFor, type Stores } from './answers.ts';
+import { type Catalogue, catalogueShape } from './catalogue.ts';
+import { Findings } from './findings.ts';
+import { madeSettings } from './made-settings.ts';
+import type { DescribedDuty } from './work-shapes.ts';
+
+const catalogueBytesMax = 4 * 1024 * 1024;
+
+/** Where a release has its maker's part; all of its files but the assets are there, or none is. */
+interface MakerPart {
+  readonly catalogue: string;
+  readonly module: string;
+  /** The program of a thread. */
+  readonly thread: string;
+  readonly assets: string;
+}
+
+function makerPartIn(directory: string): MakerPart {
+  return {
+    catalogue: join(directory, 'maker.json'),
+    module: join(directory, 'maker.js'),
+    thread: join(directory, 'thread.js'),
+    assets: join(directory, 'assets'),
+  };
+}
+
+/** What a maker put into the release. */
+export interface MadeWork {
+  /** The runs of its checks too. */
+  readonly duties: readonly Duty[];
+  readonly findings: Findings;
+  /** By name. */
+  readonly orders: ReadonlyMap<string, (args: Readonly<Record<string, string>>) => Promise<RunOutcome>>;
+  readonly settingsProblems: readonly string[];
+}
+
+interface Around {
+  readonly files: AgentFiles;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly stores: Stores;
+  /** `maker` of agent.json. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Aborts when the agent stops. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * @param directory the program's
+ * @throws AgentError `release-invalid` when the description cannot be read: such a release never passes its trial
+ */
+export async function madeWork(directory: string, around: Around): Promise<MadeWork> {
+  const part = makerPartIn(directory);
+  const { duties, checks, orders, settings } = await catalogueIn(part, around.files);
+  const { values, problems } = madeSettings(settings, around.settings);
+  const assets = (await around.files.mark(part.assets)) === null ? null : part.assets;
+  const partsOf = (kind: MadeKind, name: string, owner = name): ThreadParts => {
+    const { begin, answer } = answersFor(around.stores, owner);
+    return {
+      entry: pathToFileURL(part.thread),
+      start: { module: pathToFileURL(part.module).href, kind, name, settings: values, assets },
+      log: (level, line) => around.log[level]({ [kind]: name, line }, dutyTexts.says),
+      begin,
+      answer,
+    };
+  };
+  const findings = new Findings(checks, () => around.clock.monoMs());
+  return {
+    duties: [
+      ...duties.map((duty) => threadDuty(scheduled(duty), partsOf('duty', duty.name))),
+      ...checks.map((check) => {
+        const parts = partsOf('check', check.name, check.sees);
+        const duty = findings.duty(check, (signal) => work.run(signal));
+        const work = threadDuty(duty, parts);
+        return duty;
+      }),
+    ],
+    findings,
+    orders: new Map(
+      orders.map(({ name, timeoutMs, sees }) => [
+        name,
+        (args) => {
+          const parts = partsOf('order', name, sees);
+          return oneRun({ ...parts, start: { ...parts.start, args } }, timeoutMs, around.signal);
+        },
+      ]),
+    ),
+    settingsProblems: problems,
+  };
+}
+
+async function catalogueIn({ catalogue }: MakerPart, files: AgentFiles): Promise<Catalogue> {
+  try {
+    const text = await files.readText(catalogue, catalogueBytesMax);
+    if (text === null) return { duties: [], checks: [], orders: [], settings: [] };
+    return catalogueShape.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new AgentError('release-invalid', agentTexts.noRelease(catalogue), agentTexts.noReleaseNext, { cause });
+  }
+}
+
+/** The duty as the scheduler takes it, but for its work. */
+function scheduled({ name, schedule, budget = {} }: DescribedDuty): Omit<Duty, 'run'> {
+  const given = Object.fromEntries(Object.entries(budget).filter(([, value]) => value !== undefined));
+  return { name, schedule: schedule as Duty['schedule'], budget: { ...usualBudget, ...(given as Partial<Budget>) } };
+}
