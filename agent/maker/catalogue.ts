@@ -42,9 +42,9 @@ export function catalogueOf(exports: Readonly<Record<string, unknown>>): Catalog
   const { duties, checks, orders, settings } = catalogue;
   requireNames([...duties, ...checks, ...orders]);
   requireNames(settings);
-  for (const { name, sees } of [...checks, ...orders]) {
-    if (sees === undefined || duties.some((duty) => duty.name === sees)) continue;
-    throw new RangeError(`${name} sees the duty ${sees}, and there is none`);
+  for (const { name, sees } of [...duties, ...checks, ...orders]) {
+    if (sees === undefined || duties.some((duty) => duty.name === sees && duty.sees === undefined)) continue;
+    throw new RangeError(`${name} sees the duty ${sees}, and there is none that has a store of its own`);
   }
   return catalogue;
 }

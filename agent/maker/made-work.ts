@@ -75,7 +75,7 @@ export async function madeWork(directory: string, around: Around): Promise<MadeW
   const findings = new Findings(checks, () => around.clock.monoMs());
   return {
     duties: [
-      ...duties.map((duty) => threadDuty(scheduled(duty), partsOf('duty', duty.name))),
+      ...duties.map((duty) => threadDuty(scheduled(duty), partsOf('duty', duty.name, duty.sees))),
       ...checks.map((check) => {
         const parts = partsOf('check', check.name, check.sees);
         const duty = findings.duty(check, (signal) => work.run(signal));

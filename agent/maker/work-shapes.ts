@@ -41,6 +41,7 @@ export const dutyShape = z.object({
   name: nameShape,
   schedule: scheduleShape,
   budget: budgetShape.partial().optional(),
+  sees: nameShape.optional(),
 });
 export type DescribedDuty = z.infer<typeof dutyShape>;
 

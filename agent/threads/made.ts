@@ -61,6 +61,8 @@ export interface DutyDefinition<Result> {
   readonly result?: z.ZodType<Result>;
   /** Each result becomes a record. */
   readonly isRecorded?: boolean;
+  /** Another duty whose store and table it sees; absent: it has its own. */
+  readonly sees?: string;
   run(context: WorkContext): Promise<Result> | Result;
 }
 

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { judge, type Observed, worst } from '../../agent/checks.ts';
+import { judge, type Observed, ownChecks, worst } from '../../agent/checks.ts';
 import { systemFiles } from '../../agent/effects/files.ts';
 
 const nowMs = 1_000_000;
@@ -14,6 +14,10 @@ const well: Observed = {
   duties: { open: 0 },
   intervalMs: 1_000,
 };
+
+it('the names of the checks are those that a maker may not take', () => {
+  expect(Object.keys(judge(well, nowMs)).sort()).toEqual([...ownChecks].sort());
+});
 
 describe('a state that a power cut takes away (S7)', () => {
   it('is not called healthy, however well it works until then', () => {

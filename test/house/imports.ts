@@ -29,6 +29,8 @@ export const importTable: Readonly<Record<string, ImportRule>> = {
   updater: { ours: ['protocol'], packages: ['zod', 'got', '@tufjs/models'], node: null },
   'server-lite': { ours: ['protocol'], packages: null, node: null },
   image: { ours: ['protocol'], packages: null, node: null },
+  // As a maker's code: it sees one module of the agent's.
+  examples: { ours: [], packages: ['zod', 'holdfast'], node: null },
   // Starts the commands, whatever Node the machine has: nothing that is installed is needed for that; esbuild makes it fast.
   bin: { ours: [], packages: ['esbuild'], node: null },
 };

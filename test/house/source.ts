@@ -14,7 +14,7 @@ export interface SyntaxNode {
 export interface SourceFile {
   /** Relative to the tree's root, with `/`. */
   readonly path: string;
-  /** The first folder: the program that the file belongs to; empty at the root. */
+  /** The first folder: the program that the file belongs to; empty at the root, `test` for every test. */
   readonly program: string;
   readonly text: string;
   readonly syntax: SyntaxNode;
@@ -59,7 +59,7 @@ function parse(path: string, text: string): SyntaxNode {
 export function readSources(root: string): SourceFile[] {
   return filesBelow(root, (path) => /\.(ts|js)$/.test(path)).map((path) => {
     const text = readFileSync(join(root, path), 'utf8');
-    return { path, program: path.includes('/') ? (path.split('/')[0] ?? '') : '', text, syntax: parse(path, text) };
+    return { path, program: programOf(path), text, syntax: parse(path, text) };
   });
 }
 
@@ -89,4 +89,10 @@ export function textOf(node: SyntaxNode | null, key: string): string | null {
 
 export function lineAt(file: SourceFile, offset: number): number {
   return file.text.slice(0, offset).split('\n').length;
+}
+
+/** Tests of examples lie beside them. */
+function programOf(path: string): string {
+  if (path.endsWith('.test.ts')) return 'test';
+  return path.includes('/') ? (path.split('/')[0] ?? '') : '';
 }

@@ -21,7 +21,7 @@ const isAmong = (path: string, globs: readonly string[]) => globs.some((glob) =>
 
 describe('the tiers', () => {
   const byHand = [programs, kill, hostile, systemd].map(includesOf);
-  const tests = filesBelow(checkoutRoot, (path) => /^test\/.*\.test\.ts$/.test(path));
+  const tests = filesBelow(checkoutRoot, (path) => /^(test|examples)\/.*\.test\.ts$/.test(path));
 
   it('run each file of tests once', () => {
     const counted = tests.map((path) => {

@@ -3,8 +3,9 @@
  * and tried, servers that are stopped and started, large states. What decides has its tests in `npm test`, in minutes.
  */
 export const programTests: string[] = [
+  'examples/*/*.test.ts',
   'test/scenarios/!(kill-*|bad-*|self-update|after-commit|deferring).test.ts',
-  'test/agent/{duties/{inline,scheduler},threads/{made,thread-run}}.test.ts',
+  'test/agent/{duties/{inline,scheduler},threads/{first-duty,made,thread-run}}.test.ts',
   'test/agent/{agent,check-in,known-authority,left-behind,network-path,orders,releases,server-memory}.test.ts',
   'test/commands/{command-lines,unwritten-output}.test.ts',
   'test/crash/{clock-and-power,full-disk}.test.ts',
