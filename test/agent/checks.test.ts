@@ -16,7 +16,7 @@ const well: Observed = {
 };
 
 it('the names of the checks are those that a maker may not take', () => {
-  expect(Object.keys(judge(well, nowMs)).sort()).toEqual([...ownChecks].sort());
+  expect(new Set(Object.keys(judge(well, nowMs)))).toEqual(new Set(ownChecks));
 });
 
 describe('a state that a power cut takes away (S7)', () => {
