@@ -21,6 +21,7 @@ import { type Outbox, openOutbox, type StateOpener } from './outbox.ts';
 import { scheduledWork } from './scheduled-work.ts';
 import { setAside } from './set-aside.ts';
 import { type ApplianceConfig, readSettings } from './settings.ts';
+import { tellSettings } from './settings-notes.ts';
 import { openState, type State } from './state.ts';
 import { agentTexts, orderTexts } from './texts.ts';
 
@@ -48,8 +49,7 @@ export async function runAgent(parts: Parts, signal: AbortSignal): Promise<void>
     await makeRoom(effects.files, directory, effects.log);
   const at = momentsOf(effects);
   const outbox = openOutbox(layout.outboxDb, at, effects.log);
-  const misspelt = misspeltIn(config);
-  if (misspelt !== '') effects.log.warn({ problem: misspelt }, agentTexts.settingUnknown);
+  for (const problem of misspeltProblems(config)) effects.log.warn({ problem }, agentTexts.settingUnknown);
   try {
     const state = openStateOrBegin(join(start.stateDir, 'state.db'), outbox, parts);
     try {
@@ -104,6 +104,11 @@ function noteOpened(outbox: Outbox, opener: StateOpener, log: Log): void {
   }
 }
 
+function misspeltProblems(config: ApplianceConfig): string[] {
+  const misspelt = misspeltIn(config);
+  return misspelt === '' ? [] : [misspelt];
+}
+
 function momentsOf({ boot, clock }: Effects): () => Moment {
   return () => ({ boot, monoMs: clock.monoMs() });
 }
@@ -121,7 +126,9 @@ async function runWithStores(parts: Parts, opened: Opened, signal: AbortSignal):
   const clockJudge = new ClockJudge(effects.clock);
   const stores = { outbox, state, directory: start.stateDir };
   const around = { clockJudge, program, signal };
-  const { duties, made, firstReading, checks } = await scheduledWork(effects, stores, config, around);
+  const work = await scheduledWork(effects, stores, config, around);
+  const { duties, made, firstReading, checks } = work;
+  const notes = tellSettings(outbox, [...work.settingsProblems, ...misspeltProblems(config)], effects.log);
   const ledger = new Ledger(outbox);
   const checkInBell = new Bell();
   const networkPath = new NetworkPath(effects.files, layout.networkPath, effects.log);
@@ -163,6 +170,7 @@ async function runWithStores(parts: Parts, opened: Opened, signal: AbortSignal):
       inhibit: inhibitor.words,
       networkPath: networkPath.digest,
       duties: dutyLines(duties, at()),
+      notes,
     }),
   );
 

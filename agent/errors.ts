@@ -5,7 +5,8 @@ export type AgentErrorCode =
   | 'state-too-new'
   | 'state-unreadable'
   | 'socket-path-too-long'
-  | 'file-too-large';
+  | 'file-too-large'
+  | 'not-a-file';
 
 /** What keeps the agent from starting: what happened, and what a person does next. */
 export class AgentError extends Error {

@@ -1,8 +1,6 @@
-import { z } from 'zod';
+import { agentSettingsShape } from '../protocol/agent-settings.ts';
 import { unknownFields, unknownFieldsText } from '../protocol/known-fields.ts';
 import type { ApplianceConfig } from './settings.ts';
-
-const knownShape = z.object({ intervalMs: z.unknown(), site_name: z.unknown(), maker: z.unknown() });
 
 /**
  * Fields of agent.json that are probably misspelt. Other unknown fields belong to other versions and are kept without a
@@ -10,5 +8,5 @@ const knownShape = z.object({ intervalMs: z.unknown(), site_name: z.unknown(), m
  * @returns empty: there are none
  */
 export function misspeltIn({ kept }: Pick<ApplianceConfig, 'kept'>): string {
-  return unknownFieldsText(unknownFields(knownShape, kept).filter(({ meant }) => meant !== null));
+  return unknownFieldsText(unknownFields(agentSettingsShape, kept).filter(({ meant }) => meant !== null));
 }

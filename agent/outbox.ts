@@ -15,6 +15,7 @@ import { chainHash, chainStart, renumber, renumberUncounted } from './outbox-cha
 import { clearTheWay, isUnusable, NotOursError, refuseMarked, setAside } from './set-aside.ts';
 import { closeDatabase, openDatabase, waitBriefly } from './state.ts';
 import { storeTexts } from './texts.ts';
+import { Words } from './words.ts';
 
 /** Acknowledged events that are kept, so that they can be offered again to a server restored from a backup. */
 const acknowledgedMax = 100_000;
@@ -66,10 +67,12 @@ export interface StateOpener {
 /** Events wait here until the server has them; the file also holds the order ledger and the counters. */
 export class Outbox {
   readonly database: Database;
+  readonly words: Words;
   readonly #at: () => EventInput['at'];
 
   constructor(database: Database, at: () => EventInput['at']) {
     this.database = database;
+    this.words = new Words(database);
     this.#at = at;
   }
 
@@ -111,7 +114,7 @@ export class Outbox {
    * answer, which says which numbers an earlier outbox of this appliance has used.
    */
   batch(): Batch {
-    if (this.#word('epoch') === null) return { events: [], sent: [] };
+    if (this.words.get('epoch') === null) return { events: [], sent: [] };
     const rows = this.database
       .prepare<[number], SentEvent & { body: string }>(
         'SELECT id, n, body FROM events WHERE acked = 0 ORDER BY n LIMIT ?',
@@ -151,11 +154,11 @@ export class Outbox {
       .transaction(() => {
         // Earlier versions judge orders by the greatest value that they find here: it follows the server's answers.
         this.setCounter('issuedAtS', answer.issuedAtS);
-        const known = this.#word('epoch');
+        const known = this.words.get('epoch');
         if (known === null && answer.ackUpto > 0) this.#continueAfter(Math.min(answer.ackUpto, eventNumberStepMax));
         const last = this.#lastN();
         const told = [...this.#offerAgain(offeredFrom(answer, known)), ...this.#tellBeyond(answer, last)];
-        if (known !== answer.epoch) this.#setWord('epoch', answer.epoch);
+        if (known !== answer.epoch) this.words.set('epoch', answer.epoch);
         const acknowledge = this.database.prepare('UPDATE events SET acked = 1 WHERE id = ?');
         for (const id of storedOf(sent, answer)) acknowledge.run(id);
         this.database.prepare('DELETE FROM events WHERE acked = 1 AND n <= ?').run(last - acknowledgedMax);
@@ -170,14 +173,16 @@ export class Outbox {
     const { changes } = this.database.prepare('UPDATE events SET acked = 0 WHERE acked = 1 AND n >= ?').run(from);
     if (changes === 0) return [];
     const text = offeredAgainText(changes);
-    const noted = this.database.prepare('SELECT 1 FROM events WHERE acked = 0 AND id = ?').get(this.#word('offered'));
-    if (noted === undefined) this.#setWord('offered', this.append({ kind: 'note', text }));
+    const noted = this.database
+      .prepare('SELECT 1 FROM events WHERE acked = 0 AND id = ?')
+      .get(this.words.get('offered'));
+    if (noted === undefined) this.words.set('offered', this.append({ kind: 'note', text }));
     return [text];
   }
 
   #tellBeyond({ ackUpto, epoch }: ServerMemory, last: number): string[] {
-    if (ackUpto <= last || this.#word('beyond') === epoch) return [];
-    this.#setWord('beyond', epoch);
+    if (ackUpto <= last || this.words.get('beyond') === epoch) return [];
+    this.words.set('beyond', epoch);
     const text = beyondText(ackUpto);
     this.append({ kind: 'note', text });
     return [text];
@@ -220,38 +225,29 @@ export class Outbox {
 
   /** The version that opened state.db last; null: none did since this outbox began. */
   get stateOpenedBy(): StateOpener | null {
-    const version = this.#word('state-opened');
-    const trialTx = this.#word('state-opened-trial') ?? '';
+    const version = this.words.get('state-opened');
+    const trialTx = this.words.get('state-opened-trial') ?? '';
     return version === null ? null : { version, trialTx: trialTx === '' ? null : Number(trialTx) };
   }
 
   set stateOpenedBy({ version, trialTx }: StateOpener) {
     this.database.transaction(() => {
-      this.#setWord('state-opened', version);
-      this.#setWord('state-opened-trial', trialTx === null ? '' : String(trialTx));
+      this.words.set('state-opened', version);
+      this.words.set('state-opened-trial', trialTx === null ? '' : String(trialTx));
     })();
   }
 
   /** The authority that the server said it goes by; null: none. */
   get serverAuthority(): string | null {
-    return this.#word('authority') || null;
+    return this.words.get('authority') || null;
   }
 
   set serverAuthority(authority: string | null) {
-    this.#setWord('authority', authority ?? '');
+    this.words.set('authority', authority ?? '');
   }
 
   #lastN(): number {
     return this.database.prepare<[], { n: number | null }>('SELECT max(n) AS n FROM events').get()?.n ?? 0;
-  }
-
-  #word(name: string): string | null {
-    const row = this.database.prepare<[string], { value: string }>('SELECT value FROM words WHERE name = ?');
-    return row.get(name)?.value ?? null;
-  }
-
-  #setWord(name: string, value: string): void {
-    this.database.prepare('INSERT OR REPLACE INTO words (name, value) VALUES (?, ?)').run(name, value);
   }
 }
 

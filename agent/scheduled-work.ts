@@ -5,6 +5,7 @@ import { dutyStoreIn } from './duties/duty-store.ts';
 import { Readings } from './duties/readings.ts';
 import { Scheduler } from './duties/scheduler.ts';
 import type { Effects } from './effects/effects.ts';
+import { Stores } from './maker/answers.ts';
 import { type MadeWork, madeWork } from './maker/made-work.ts';
 import type { Outbox } from './outbox.ts';
 import type { ApplianceConfig } from './settings.ts';
@@ -15,6 +16,8 @@ import { agentTexts } from './texts.ts';
 export interface ScheduledWork {
   readonly duties: Scheduler;
   readonly made: MadeWork;
+  /** A sentence for each setting that is not in force as it was written. */
+  readonly settingsProblems: readonly string[];
   /** One reading outside of the schedule. */
   firstReading(): Promise<void>;
   checks(): Record<string, CheckStatus>;
@@ -37,19 +40,20 @@ export async function scheduledWork(
   const readings = new Readings(effects, stores, config);
   const { database } = stores.state;
   const { files, clock, log } = effects;
-  const madeIn = { files, clock, log, stores: { database, outbox: stores.outbox }, settings: config.maker, signal };
+  const madeIn = { files, clock, log, stores: new Stores(database, stores.outbox), settings: config.maker, signal };
   const made = await madeWork(program, madeIn);
   for (const problem of made.settingsProblems) log.warn({ problem }, agentTexts.settingWrong);
+  const settingsProblems = [...config.problems, ...made.settingsProblems];
   const parts = { ...effects, store: dutyStoreIn(database), clockIsWrong: () => clockJudge.isWrong };
   const duties = new Scheduler(parts, [readings.duty, ...made.duties]);
-  const settingsProblems = config.problems.length + made.settingsProblems.length;
   return {
     duties,
     made,
+    settingsProblems,
     firstReading: () => readings.turn(),
     checks: () => ({
       ...made.findings.statuses(),
-      ...judge({ ...readings.observed, settingsProblems, duties }, effects.clock.monoMs()),
+      ...judge({ ...readings.observed, settingsProblems: settingsProblems.length, duties }, effects.clock.monoMs()),
     }),
   };
 }

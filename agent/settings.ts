@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { agentSettingsShape } from '../protocol/agent-settings.ts';
+import { readFields } from '../protocol/settings-fields.ts';
 import { shapeProblem } from '../protocol/shape-problem.ts';
 import { parseWritten } from '../protocol/written-json.ts';
 import type { AgentFiles } from './effects/effects.ts';
@@ -7,15 +9,11 @@ import { agentTexts } from './texts.ts';
 
 const settingsBytesMax = 64 * 1024;
 
-/** Milliseconds between two readings. */
-const intervalMsShape = z.int().min(20).max(60_000);
 /**
  * A longer interval is reduced to this: work that stands still for a minute ends a trial, and half a minute is not
  * healthy.
  */
 const intervalMsMost = 20_000;
-const siteNameShape = z.string().max(60);
-const makerShape = z.record(z.string(), z.unknown());
 
 /**
  * The appliance's settings, as the site wrote them. Every file that was ever in the field works: a missing field takes
@@ -32,28 +30,17 @@ export class ApplianceConfig {
   readonly problems: readonly string[];
 
   constructor(found: Readonly<Record<string, unknown>>, unreadable: readonly string[] = []) {
-    const { intervalMs, site_name, maker, ...kept } = found;
-    const problems = [...unreadable];
-    this.intervalMs = Math.min(take('intervalMs', intervalMs, intervalMsShape, 1_000, problems), intervalMsMost);
-    this.site_name = take('site_name', site_name, siteNameShape, '', problems);
-    this.maker = take('maker', maker, makerShape, {}, problems);
-    this.kept = kept;
-    this.problems = problems;
+    const { value, problems } = readFields(agentSettingsShape, found);
+    this.intervalMs = Math.min(value.intervalMs, intervalMsMost);
+    this.site_name = value.site_name;
+    this.maker = value.maker;
+    const known = new Set(Object.keys(agentSettingsShape.shape));
+    this.kept = Object.fromEntries(Object.entries(found).filter(([name]) => !known.has(name)));
+    this.problems = [
+      ...unreadable,
+      ...problems.map(({ path, problem, standard }) => agentTexts.settingStandard(path, problem, standard)),
+    ];
   }
-}
-
-function take<Value>(
-  name: string,
-  found: unknown,
-  shape: z.ZodType<Value>,
-  standard: Value,
-  problems: string[],
-): Value {
-  if (found === undefined) return standard;
-  const parsed = shape.safeParse(found);
-  if (parsed.success) return parsed.data;
-  problems.push(agentTexts.settingStandard(name, shapeProblem(parsed.error), JSON.stringify(standard)));
-  return standard;
 }
 
 /** Reads agent.json; what is wrong with it degrades to the standards and is said, never stops the appliance. */

@@ -38,6 +38,8 @@ export type Start = z.infer<typeof startShape>;
 /** Duties in one health answer: those in trouble first. */
 export const dutyLinesMax = 64;
 export const dutyTextMax = 300;
+/** Sentences for people in one health answer. */
+export const notesMax = 8;
 
 /** What people see of a duty. */
 export const dutyLineShape = z.object({
@@ -81,6 +83,8 @@ export const healthAnswerShape = z.object({
   networkPath: digestShape.optional(),
   /** For people: nothing is decided by it, so one of another shape is none. Missing: a version without duties. */
   duties: z.array(dutyLineShape).max(dutyLinesMax).optional().catch(undefined),
+  /** What is wrong with its settings, in sentences; as for the duties, nothing is decided by it. */
+  notes: z.array(z.string().max(dutyTextMax)).max(notesMax).optional().catch(undefined),
 });
 export type HealthAnswer = z.infer<typeof healthAnswerShape>;
 /** The answer as the agent writes it. */

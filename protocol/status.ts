@@ -50,8 +50,8 @@ const stickLineShape = z.object({
 });
 export type StickLine = z.infer<typeof stickLineShape>;
 
-/** Duties in trouble that the status tells. */
-export const dutySentencesMax = 8;
+/** Sentences of the agent's that the status tells. */
+export const toldSentencesMax = 12;
 
 const answerShape = z.object({
   id: z.string(),
@@ -94,8 +94,8 @@ export const statusShape = z.object({
     crashes: z.int().min(0),
     lastExit: exitShape.nullable(),
     lastOutput: z.string().max(4_000),
-    /** A sentence for each duty in trouble. Absent: there is none, or none is known. */
-    duties: z.array(z.string().max(600)).max(dutySentencesMax).optional(),
+    /** A sentence for each duty in trouble, and for each setting that is not in force. Absent: none is known. */
+    told: z.array(z.string().max(600)).max(toldSentencesMax).optional(),
   }),
   updater: z.object({ version: z.string(), isolation: wireEnum(['users', 'none', 'systemd']) }),
   checkIn: z.object({

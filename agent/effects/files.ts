@@ -12,7 +12,10 @@ export const systemFiles: AgentFiles = {
     try {
       const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
       try {
-        const { size } = await handle.stat();
+        const facts = await handle.stat();
+        const { size } = facts;
+        // A device or a pipe may have no end.
+        if (!facts.isFile()) throw new AgentError('not-a-file', agentTexts.notAFile(path), agentTexts.fileTooLargeNext);
         if (size > bytesMax) {
           throw new AgentError(
             'file-too-large',

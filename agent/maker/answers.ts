@@ -11,9 +11,22 @@ import { dutyValuesIn } from './values.ts';
 /** Records of one run. */
 export const recordsPerRunMax = 20;
 
-export interface Stores {
+/** The stores of a maker's work, each table once: several pieces of work may see one. */
+export class Stores {
   readonly database: Database;
   readonly outbox: Outbox;
+  readonly #tables = new Map<string, WorkTable>();
+
+  constructor(database: Database, outbox: Outbox) {
+    this.database = database;
+    this.outbox = outbox;
+  }
+
+  tableOf(owner: string): WorkTable {
+    const table = this.#tables.get(owner) ?? new WorkTable(this.database, owner);
+    this.#tables.set(owner, table);
+    return table;
+  }
 }
 
 /** What a maker's work may ask of the agent, and how it is answered. */
@@ -28,9 +41,10 @@ const wholeNumber = z.int().min(0);
 const limitShape = wholeNumber.nullish().transform((limit) => limit ?? undefined);
 
 /** @param owner whose values, rows and records they are */
-export function answersFor({ database, outbox }: Stores, owner: string): Answers {
-  const values = dutyValuesIn(database, owner);
-  const table = new WorkTable(database, owner);
+export function answersFor(stores: Stores, owner: string): Answers {
+  const { outbox } = stores;
+  const values = dutyValuesIn(stores.database, owner);
+  const table = stores.tableOf(owner);
   let records = 0;
   const handlers: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
     'store.get': ([key]) => values.get(z.string().parse(key)),

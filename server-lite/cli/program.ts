@@ -11,6 +11,7 @@ import { addOrderCommands } from './order-commands.ts';
 import { addReleaseCommands } from './release-commands.ts';
 import { addRolloutCommands } from './rollout-commands.ts';
 import { addServerCommands } from './server-commands.ts';
+import { addSettingsCommands } from './settings-commands.ts';
 
 type GlobalOptions = ConnectionOptions & { readonly json?: boolean };
 
@@ -45,6 +46,7 @@ export function makeProgram(surroundings: Surroundings): Command {
   addKeyCommands(program, desk);
   addRolloutCommands(program, desk);
   addServerCommands(program, desk);
+  addSettingsCommands(program, desk);
   addDemoCommands(program, desk);
   return program;
 }

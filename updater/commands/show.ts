@@ -27,7 +27,7 @@ export function status(line: CommandLine): number {
     `${found.name} (${found.appliance ?? commandTexts.notClaimed}): ${old === null ? wordOf(found.verdict.word) : commandTexts.unknown}`,
     ...(old === null ? [found.why] : [old.sentence, commandTexts.saidThen(old.said)]),
     ...(found.notices ?? []),
-    ...(found.agent.duties ?? []),
+    ...(found.agent.told ?? []),
     ...slots,
     ...trial,
     ...back,

@@ -59,7 +59,7 @@ export function agentSection({ agent }: Status): Html {
   const checks = Object.entries(agent.checks).map(
     ([name, status]) => html`<span class="check ${wordOf(status)}">${name}: ${wordOf(status)}</span> `,
   );
-  const duties = (agent.duties ?? []).map((sentence) => html`<div>${sentence}</div>`);
+  const told = (agent.told ?? []).map((sentence) => html`<div>${sentence}</div>`);
   const output = agent.lastOutput === '' ? null : html`<p>${pageWords.lastWrote}</p><pre>${agent.lastOutput}</pre>`;
   return section(
     pageWords.agent,
@@ -69,7 +69,7 @@ export function agentSection({ agent }: Status): Html {
       [pageWords.crashes, agent.crashes === 0 ? pageWords.noneSeen : String(agent.crashes)],
       [pageWords.lastExit, exitText(agent)],
       [pageWords.checks, checks.length === 0 ? pageWords.notKnown : html`${checks}`],
-      ...(duties.length === 0 ? [] : [[pageWords.duties, html`${duties}`] as const]),
+      ...(told.length === 0 ? [] : [[pageWords.told, html`${told}`] as const]),
     ])}${output}`,
   );
 }

@@ -33,9 +33,9 @@ import { workingNow } from '../watch/watch-agent.ts';
 import { nameOf, nounOf } from '../words/component-words.ts';
 import { headAndTail } from '../words/text.ts';
 import { statusTexts } from '../words/texts.ts';
-import { dutySentences } from './duty-sentences.ts';
 import { pinNotice } from './lasting-notices.ts';
 import { lastRollback, whySentence } from './sentences.ts';
+import { toldByAgent } from './told-by-agent.ts';
 
 /** Lines of history that the page shows. */
 const linesMax = 10;
@@ -133,7 +133,7 @@ function agentLine(
   end: Pick<AgentFacts, 'lastExit' | 'lastOutput'> | null,
 ): StatusInput['agent'] {
   const word = (status: string | { raw: string }) => (typeof status === 'string' ? status : status.raw);
-  const duties = dutySentences(answer);
+  const told = toldByAgent(answer);
   return {
     alive: agent?.state === 'active',
     pid: agent?.pid ?? null,
@@ -143,7 +143,7 @@ function agentLine(
     crashes,
     lastExit: end?.lastExit ?? null,
     lastOutput: headAndTail(end?.lastOutput ?? '', outputMax),
-    ...(duties.length === 0 ? {} : { duties }),
+    ...(told.length === 0 ? {} : { told }),
   };
 }
 

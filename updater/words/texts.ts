@@ -461,6 +461,11 @@ export const pageTexts = {
   megabytes: (megabytes: number) => `${megabytes} MB`,
 } as const;
 
+/** A setting of the agent that is not in force. */
+export function settingText(problem: string): string {
+  return `agent.json: ${withFullStop(problem)}`;
+}
+
 /** A duty of the agent that is in trouble. @param nextInS null: not within a day */
 export function dutyText(
   name: string,
@@ -550,7 +555,7 @@ export const pageWords = {
   exitSignal: (signal: string) => `signal ${signal}`,
   checks: 'Checks',
   notKnown: 'not known',
-  duties: 'Duties',
+  told: 'It tells',
   unknown: 'unknown',
   lastWrote: 'What it last wrote:',
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { answersFor, recordsPerRunMax } from '../../../agent/maker/answers.ts';
+import { answersFor, recordsPerRunMax, Stores } from '../../../agent/maker/answers.ts';
 import { type Outbox, openOutbox } from '../../../agent/outbox.ts';
 import { openState, type State } from '../../../agent/state.ts';
 import { sha256 } from '../../../protocol/digest.ts';
@@ -23,7 +23,7 @@ afterEach(() => {
   outbox.close();
   rmSync(directory, { recursive: true });
 });
-const answers = (owner = 'meter') => answersFor({ database: state.database, outbox }, owner);
+const answers = (owner = 'meter') => answersFor(new Stores(state.database, outbox), owner);
 const bodies = () =>
   outbox.database
     .prepare<[], { body: string }>('SELECT body FROM events ORDER BY n')
@@ -59,6 +59,18 @@ describe('a record of a piece of work', () => {
     expect(() => answer('records.add', [0])).toThrow(/20 records at most/);
     begin();
     expect(answer('records.add', ['of the next run'])).toBe('meter/21');
+  });
+});
+
+describe('a table that two pieces of work see', () => {
+  it('is one: what one adds and removes, the other one counts', () => {
+    const stores = new Stores(state.database, outbox);
+    const [reader, check] = [answersFor(stores, 'meter'), answersFor(stores, 'meter')];
+    expect(check.answer('table.count', [])).toBe(0);
+    const n = reader.answer('table.add', ['a row']);
+    expect([check.answer('table.count', []), reader.answer('table.count', [])]).toEqual([1, 1]);
+    check.answer('table.removeUpTo', [n]);
+    expect(reader.answer('table.count', [])).toBe(0);
   });
 });
 

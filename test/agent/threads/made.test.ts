@@ -162,6 +162,7 @@ describe('a check, an order, settings, rows, records and assets of a maker', () 
     });
     // A setting that does not fit is said, and its standard holds.
     expect(health.checks.settings).toBe('warn');
+    expect(health.notes).toEqual(['maker.place: it must be a text, and is a number; "nowhere" holds']);
     expect(run.stdout).toContain('maker.place: it must be a text, and is a number; \\"nowhere\\" holds');
     const duty = await until('the line of the duty', async () =>
       (await appliance.health())?.duties?.find(({ name, last }) => name === 'count' && last !== null),

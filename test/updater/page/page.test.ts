@@ -64,7 +64,7 @@ describe('the page', () => {
         crashes: 3,
         lastExit: { code: 1, signal: null },
         lastOutput: 'Error: no attribute',
-        duties: ['The duty meter failed and is tried again in 60 s: no port.'],
+        told: ['The duty meter failed and is tried again in 60 s: no port.'],
       },
       checkIn: {
         last: null,
@@ -80,7 +80,7 @@ describe('the page', () => {
       'Crashes 3',
       'status 1',
       'Error: no attribute',
-      'Duties The duty meter failed and is tried again in 60 s: no port.',
+      'It tells The duty meter failed and is tried again in 60 s: no port.',
       'The server does not answer. Look at the cable.',
       'Last answer none yet',
     ]) {

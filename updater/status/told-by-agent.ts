@@ -1,14 +1,15 @@
 import type { HealthAnswer } from '../../protocol/health.ts';
-import { dutySentencesMax } from '../../protocol/status.ts';
+import { toldSentencesMax } from '../../protocol/status.ts';
 import { wordOf } from '../../protocol/wire-enum.ts';
-import { dutyText } from '../words/texts.ts';
+import { dutyText, settingText } from '../words/texts.ts';
 
 type DutyOf = NonNullable<HealthAnswer['duties']>[number];
 
-/** A sentence for each of the agent's duties that is left alone or failed last, as the agent tells it. */
-export function dutySentences(answer: HealthAnswer | null): string[] {
+/** What the agent tells: settings that are not in force, and duties that are left alone or failed last. */
+export function toldByAgent(answer: HealthAnswer | null): string[] {
   const inTrouble = (answer?.duties ?? []).filter(({ state, failures }) => wordOf(state) === 'open' || failures > 0);
-  return inTrouble.slice(0, dutySentencesMax).map(sentenceOf);
+  const notes = (answer?.notes ?? []).map(settingText);
+  return [...notes, ...inTrouble.map(sentenceOf)].slice(0, toldSentencesMax);
 }
 
 function sentenceOf({ name, state, failures, nextInMs, last }: DutyOf): string {
