@@ -1,7 +1,8 @@
 import { type DutyLine, dutyLinesMax, dutyTextMax } from '../protocol/health.ts';
 import { cut } from '../protocol/text.ts';
 import type { Moment } from './duties/progress-of-duty.ts';
-import type { DutyView, Scheduler } from './duties/scheduler.ts';
+import type { Scheduler } from './duties/scheduler.ts';
+import type { DutyView } from './duties/scheduler-parts.ts';
 
 /** What a health answer says of duties. */
 export function dutyLines(duties: Scheduler, now: Moment): DutyLine[] {

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { z } from 'zod';
 import { type DutyProgress, noProgress } from './progress-of-duty.ts';
-import type { DutyStore } from './scheduler.ts';
+import type { DutyStore } from './scheduler-parts.ts';
 
 /** Duties that earlier and later versions had are remembered, up to so many in all. */
 const dutiesMax = 2_000;

@@ -1,12 +1,12 @@
 import Sqlite from 'better-sqlite3';
 import type { Bell } from '../bell.ts';
-import type { Clock, Log } from '../effects/effects.ts';
 import { dutyTexts } from '../texts.ts';
 import { type Calendar, calendarOf, wasTaken } from './calendar.ts';
 import type { Duty, RunOutcome } from './definition.ts';
 import { DueQueue } from './due-queue.ts';
 import { firstDueMs, nextDueMs } from './interval.ts';
 import { afterRestart, begun, type DutyProgress, ended, type Moment, noProgress, waitMs } from './progress-of-duty.ts';
+import type { DutyView, SchedulerParts } from './scheduler-parts.ts';
 
 /** The scheduler looks at least this often, so that its turns show that it lives. */
 const turnMsMax = 1_000;
@@ -14,35 +14,6 @@ const turnMsMax = 1_000;
 const lookAgainS = 3_600;
 /** Runs at one time; further ones wait for their turn. */
 const runsMax = 8;
-
-/** Where the progress of duties is kept. Each may throw a `SqliteError`: then it is known until the agent ends. */
-export interface DutyStore {
-  read(name: string): DutyProgress;
-  write(name: string, progress: DutyProgress): void;
-}
-
-export interface SchedulerParts {
-  readonly clock: Clock;
-  readonly boot: string;
-  /** Between 0 and 1. */
-  readonly random: () => number;
-  readonly store: DutyStore;
-  readonly log: Log;
-  /** While the wall clock is known to be wrong, no calendar is looked at. */
-  readonly clockIsWrong: () => boolean;
-}
-
-/** What people see of a duty. */
-export interface DutyView {
-  readonly name: string;
-  readonly state: 'waiting' | 'running' | 'open';
-  /** Milliseconds until it is due, or tried again; null: not within a day. */
-  readonly nextInMs: number | null;
-  readonly last: DutyProgress['last'];
-  /** What its last run in this start returned; undefined: none did. */
-  readonly result: unknown;
-  readonly failures: number;
-}
 
 interface Entry {
   readonly duty: Duty;
@@ -54,7 +25,10 @@ interface Entry {
   /** The due time that the present attempts belong to; for an interval, on the monotonic clock. */
   dueMs: number;
   running: AbortController | null;
+  /** Who asked for a run, to be told of the next one that begins. */
   readonly asked: ((outcome: RunOutcome) => void)[];
+  /** Who is told of the run that is under way. */
+  answered: ((outcome: RunOutcome) => void)[];
 }
 
 /**
@@ -115,7 +89,10 @@ export class Scheduler {
     this.turns += 1;
   }
 
-  /** Runs a duty now, whatever its schedule and its breaker say. @returns null: there is no such duty */
+  /**
+   * Runs a duty now, whatever its schedule and its breaker say: a run that is under way began before, so another one follows.
+   * @returns null: there is no such duty
+   */
   runNow(name: string): Promise<RunOutcome> | null {
     const entry = this.#entries.get(name);
     if (entry === undefined) return null;
@@ -163,7 +140,7 @@ export class Scheduler {
     if (progress !== known) this.#write(name, progress);
     const calendar = 'calendar' in schedule ? calendarOf(schedule.calendar, schedule.timeZone) : null;
     const dueMs = 'everyMs' in schedule ? firstDueMs(schedule.everyMs, atOnce, clock.monoMs(), random()) : 0;
-    return { duty, calendar, next: null, progress, dueMs, running: null, asked: [], result: undefined };
+    return { duty, calendar, next: null, progress, dueMs, running: null, asked: [], answered: [], result: undefined };
   }
 
   /** A duty that still runs, or waits for its turn, is not started a second time: this due time passes. */
@@ -223,6 +200,7 @@ export class Scheduler {
     const { duty } = entry;
     const running = new AbortController();
     entry.running = running;
+    entry.answered = entry.asked.splice(0);
     this.#running += 1;
     entry.progress = begun(entry.progress, this.#now(), '');
     if (duty.isTrusted !== true) this.#write(duty.name, entry.progress);
@@ -249,13 +227,15 @@ export class Scheduler {
     if (open !== null && before.open === null)
       this.#parts.log.error({ duty: duty.name, openForMs: open.forMs }, dutyTexts.opened);
     this.#planRetry(entry);
-    for (const tell of entry.asked.splice(0)) tell(outcome);
+    for (const tell of entry.answered.splice(0)) tell(outcome);
+    if (entry.asked.length > 0) this.#makeReady(entry);
     this.#wake?.ring();
   }
 
   #cutOff(entry: Entry): void {
     const { running, duty } = entry;
-    for (const tell of entry.asked.splice(0)) tell({ outcome: 'failed', code: 'cut-off', error: dutyTexts.cutOff });
+    const told = [...entry.answered.splice(0), ...entry.asked.splice(0)];
+    for (const tell of told) tell({ outcome: 'failed', code: 'cut-off', error: dutyTexts.cutOff });
     if (running === null) return;
     entry.running = null;
     entry.progress = { ...entry.progress, runningSince: null };

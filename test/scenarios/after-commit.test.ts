@@ -16,7 +16,7 @@ import { askUpdater, lostEvents, stateOf, wakeUpdater } from '../support/killing
 import { readOnlyDatabase } from '../support/read-only-database.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
-import { until } from '../support/world/wait.ts';
+import { patienceMs, until } from '../support/world/wait.ts';
 import { comesWithinMs, committed, endWorld, makeWorld, paceS, told } from './scene.ts';
 
 /**
@@ -24,7 +24,7 @@ import { comesWithinMs, committed, endWorld, makeWorld, paceS, told } from './sc
  * wanted any more.
  */
 const world = makeWorld();
-const trial = { healthyMs: 500, deadlineMs: 60_000 };
+const trial = { healthyMs: 500, deadlineMs: patienceMs };
 const dayMs = 24 * 60 * 60_000;
 const [loop, data, hung] = ['loop', 'data', 'hung'];
 const boxes = new Map<string, ApplianceBox>();

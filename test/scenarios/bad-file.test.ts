@@ -117,7 +117,7 @@ beforeAll(async () => {
   for (const [called, { path }] of Object.entries(bring)) copyFileSync(path, file(called));
   const proxy = new MisbehavingProxy(world.server.url);
   await proxy.start();
-  const trial = { healthyMs: 300, deadlineMs: 30_000 };
+  const trial = { healthyMs: 300, deadlineMs: patienceMs };
   const box = await world.addAppliance(name, { timerMs: 3_000, trial, settings: { sampleMs: 100 } }, proxy.url);
   await box.powerOn();
   await world.server.startRollout('1.0.52', [name]);

@@ -97,7 +97,7 @@ beforeAll(async () => {
   for (const name of names) {
     const proxy = new MisbehavingProxy(world.server.url);
     await proxy.start();
-    const trial = { healthyMs: 300, deadlineMs: 30_000 };
+    const trial = { healthyMs: 300, deadlineMs: patienceMs };
     const settings = { sampleMs: 100, httpStallMs: 700 };
     const box = await world.addAppliance(name, { timerMs: 2_000, trial, settings }, proxy.url);
     await box.powerOn();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
-import { until } from '../support/world/wait.ts';
+import { patienceMs, until } from '../support/world/wait.ts';
 import { comesWithinMs, committed, endWorld, historyOf, makeWorld, paceS, serves, told } from './scene.ts';
 
 /**
@@ -10,7 +10,7 @@ import { comesWithinMs, committed, endWorld, historyOf, makeWorld, paceS, serves
  */
 const world = makeWorld();
 const timerMs = 1_000;
-const trial = { healthyMs: 500, deadlineMs: 20_000 };
+const trial = { healthyMs: 500, deadlineMs: patienceMs };
 const wanted = '1.0.66';
 const deferMaxMs = 15_000;
 let patient: ApplianceBox;

@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
-import { until } from '../support/world/wait.ts';
+import { patienceMs, until } from '../support/world/wait.ts';
 import { comesWithinMs, endWorld, historyOf, makeWorld, paceS, told, untilOf } from './scene.ts';
 
 /**
@@ -59,7 +59,7 @@ function putFiles(from: string, to: string): void {
 
 beforeAll(async () => {
   await world.found('1.0.49', paceS);
-  const trial = { healthyMs: 4_000, deadlineMs: 30_000 };
+  const trial = { healthyMs: 4_000, deadlineMs: patienceMs };
   box = await world.addAppliance(name, { trial, settings: { sampleMs: 100 } });
   await box.powerOn();
   bad = await world.builder.app('1.0.53');

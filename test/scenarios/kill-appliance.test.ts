@@ -185,7 +185,7 @@ beforeAll(async () => {
   };
   const bundles = build();
   for (const name of ['a', 'b', 'c', 'd']) {
-    const trial = { healthyMs: trialMs.good, deadlineMs: 30_000 };
+    const trial = { healthyMs: trialMs.good, deadlineMs: patienceMs };
     const box = await world.addAppliance(name, {
       timerMs: 10_000,
       trial,
@@ -197,7 +197,7 @@ beforeAll(async () => {
   }
   for (const { name } of lanes) {
     await until(`${name} is there`, patienceMs, async () =>
-      (await world.server.appliance(name)).ackUpto.agent === 0 ? null : true,
+      (await world.server.records(name)).length === 0 ? null : true,
     );
   }
   const ready = await bundles;

@@ -5,6 +5,7 @@ import { directoriesOf } from '../../updater/identity/places.ts';
 import { stateOf } from '../support/killing/look.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
 import type { Built } from '../support/world/builder.ts';
+import { patienceMs } from '../support/world/wait.ts';
 import { endWorld, makeWorld, paceS, serves, untilOf } from './scene.ts';
 
 /** What an appliance loses that nothing can be made of again, or only by somebody else; and what still works then. */
@@ -16,7 +17,7 @@ beforeAll(async () => {
   await world.found('1.0.49', paceS);
   newest = await world.builder.app('1.0.54');
   const make = async (name: string) => {
-    const trial = { healthyMs: 500, deadlineMs: 20_000 };
+    const trial = { healthyMs: 500, deadlineMs: patienceMs };
     const box = await world.addAppliance(name, { trial, settings: { sampleMs: 100 } });
     await box.powerOn();
     await serves(box, '1.0.49');

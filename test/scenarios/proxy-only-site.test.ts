@@ -7,7 +7,7 @@ import { startForwardProxy } from '../support/proxies/forward-proxy.ts';
 import type { SiteProxy } from '../support/proxies/listening.ts';
 import { startCaptivePortal, startRefusingProxy } from '../support/proxies/refusing-proxy.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
-import { until } from '../support/world/wait.ts';
+import { patienceMs, until } from '../support/world/wait.ts';
 import {
   comesWithinMs,
   committed,
@@ -26,7 +26,7 @@ import {
  * Later its factory version is replaced by one that knows no network path, and by one that does.
  */
 const world = makeWorld();
-const trial = { healthyMs: 500, deadlineMs: 20_000 };
+const trial = { healthyMs: 500, deadlineMs: patienceMs };
 const settings = { sampleMs: 100, httpStallMs: 1_000 };
 const name = 'fleet.invalid';
 let proxy: SiteProxy;

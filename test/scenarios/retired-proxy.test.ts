@@ -7,11 +7,12 @@ import { verifiedPath } from '../../updater/trust/sources.ts';
 import { startForwardProxy } from '../support/proxies/forward-proxy.ts';
 import type { SiteProxy } from '../support/proxies/listening.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
+import { patienceMs } from '../support/world/wait.ts';
 import { committed, endWorld, historyOf, makeWorld, paceS, saysThatServerIsReached, untilOf } from './scene.ts';
 
 /** Appliance elm reaches its server directly; later a proxy is named that works, and is retired without a word. */
 const world = makeWorld();
-const trial = { healthyMs: 500, deadlineMs: 20_000 };
+const trial = { healthyMs: 500, deadlineMs: patienceMs };
 let elm: ApplianceBox;
 
 beforeAll(async () => {

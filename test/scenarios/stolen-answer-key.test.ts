@@ -7,7 +7,7 @@ import { privateKeyFromPem } from '../../protocol/trust/ed25519.ts';
 import { signAnswer } from '../../protocol/trust/http-signature.ts';
 import { asSigned } from '../support/as-signed.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
-import { until } from '../support/world/wait.ts';
+import { patienceMs, until } from '../support/world/wait.ts';
 import { comesWithinMs, committed, ended, endWorld, makeWorld, paceS, serves, untilOf } from './scene.ts';
 
 /** A thief has the server's answer key and its place for a while; then the true server is back. */
@@ -67,7 +67,10 @@ async function checkedIn(since: { agent: number; updater: number }) {
 
 beforeAll(async () => {
   await world.found('1.0.52', paceS);
-  box = await world.addAppliance(name, { trial: { healthyMs: 500, deadlineMs: 30_000 }, settings: { sampleMs: 100 } });
+  box = await world.addAppliance(name, {
+    trial: { healthyMs: 500, deadlineMs: patienceMs },
+    settings: { sampleMs: 100 },
+  });
   await box.powerOn();
   await serves(box, '1.0.52');
   await checkedIn({ agent: 0, updater: 0 });

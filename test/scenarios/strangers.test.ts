@@ -13,7 +13,7 @@ import { loadSettings } from '../../updater/identity/settings.ts';
 import { tidyAgentPlaces } from '../../updater/transaction/agent-places.ts';
 import { linkAndFile, type SwapStep, setprivWords, swapping } from '../support/swapping/swapping.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
-import { until } from '../support/world/wait.ts';
+import { patienceMs, until } from '../support/world/wait.ts';
 import { comesWithinMs, endWorld, makeWorld, paceS, serves } from './scene.ts';
 
 /** The page's user and the agent's put what they can in root's way: nothing outside of their own is touched, and the run goes on. */
@@ -71,7 +71,7 @@ function installRequest(file: string): { readonly path: string; readonly request
 
 beforeAll(async () => {
   await world.found('1.0.52', paceS);
-  box = await world.addAppliance('harbour', { timerMs: hourMs, trial: { healthyMs: 500, deadlineMs: 60_000 } });
+  box = await world.addAppliance('harbour', { timerMs: hourMs, trial: { healthyMs: 500, deadlineMs: patienceMs } });
   await execa('mkdir', ['-p', box.layout.run]);
   await execa('mount', ['-t', 'tmpfs', '-o', `mode=0755,size=${runBytes},nr_inodes=16k`, 'run', box.layout.run]);
   await box.powerOn();

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { type TransactionLine, transactionLineShape } from '../../protocol/status.ts';
 import type { ApplianceBox } from '../support/world/appliance-box.ts';
-import { until } from '../support/world/wait.ts';
+import { patienceMs, until } from '../support/world/wait.ts';
 import type { World } from '../support/world/world.ts';
 import { highestOf } from './checks.ts';
 import type { ReadingsSeen, RecordSeen } from './observations.ts';
@@ -52,7 +52,7 @@ const readingsShape = z.object({ count: z.int(), sha256: z.string(), first: z.in
 /** Asks the agent, by an order, what rows it has up to a number. */
 export async function readings(world: World, name: string, upTo: number): Promise<ReadingsSeen> {
   const order = await world.server.sendOrder(name, 'diagnostic', { query: 'readings', upTo: String(upTo) });
-  const ended = await until(`the agent of ${name} reads its rows`, 15_000, async () => {
+  const ended = await until(`the agent of ${name} reads its rows`, patienceMs, async () => {
     const now = await world.server.order(order.id);
     return now.endedAtMs === null ? null : now;
   });

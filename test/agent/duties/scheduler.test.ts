@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Bell } from '../../../agent/bell.ts';
 import { type Budget, type Duty, type RunOutcome, usualBudget } from '../../../agent/duties/definition.ts';
 import { type DutyProgress, noProgress } from '../../../agent/duties/progress-of-duty.ts';
-import { Scheduler, type SchedulerParts } from '../../../agent/duties/scheduler.ts';
+import { Scheduler } from '../../../agent/duties/scheduler.ts';
+import type { SchedulerParts } from '../../../agent/duties/scheduler-parts.ts';
 
 const minuteMs = 60_000;
 /** The time that the timers are at. */
@@ -265,6 +266,20 @@ describe('a run that somebody asks for', () => {
     expect(await scheduler.runNow('meter')).toEqual({ outcome: 'done', result: 7 });
     expect(scheduler.views()[0]?.state).toBe('waiting');
     expect(scheduler.runNow('nobody')).toBeNull();
+  });
+
+  it('that is asked for while another one is under way has a run of its own after it', async () => {
+    let settle: (outcome: RunOutcome) => void = () => undefined;
+    const conduct = (run: number) =>
+      run === 1
+        ? new Promise<RunOutcome>((resolve) => (settle = resolve))
+        : Promise.resolve({ outcome: 'done' as const, result: run });
+    const { scheduler } = start([noting({}, conduct).duty]);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(scheduler.views()[0]?.state).toBe('running');
+    const asked = scheduler.runNow('meter');
+    settle({ outcome: 'failed', code: 'threw', error: 'it began before' });
+    expect(await asked).toEqual({ outcome: 'done', result: 2 });
   });
 
   it('that the stop of the agent cuts off ends with that word', async () => {
