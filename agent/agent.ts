@@ -44,6 +44,7 @@ interface Parts {
 export async function runAgent(parts: Parts, signal: AbortSignal): Promise<void> {
   const { effects, layout, start } = parts;
   const config = await readSettings(effects.files, join(start.stateDir, 'agent.json'));
+  effects.setLogLevel(config.logLevel);
   for (const problem of config.problems) effects.log.warn({ problem }, agentTexts.settingWrong);
   for (const directory of new Set([layout.agent, start.stateDir]))
     await makeRoom(effects.files, directory, effects.log);

@@ -40,7 +40,7 @@ async function main(): Promise<number> {
     });
   }
   const layout = layoutOf(values.root);
-  const { log, recent } = openLog(process.stdout);
+  const { log, recent, setLevel } = openLog(process.stdout, systemClock);
   const boot = (await systemFiles.readText('/proc/sys/kernel/random/boot_id', 4_096))?.trim() || 'unknown';
   const effects: Effects = {
     clock: systemClock,
@@ -49,6 +49,7 @@ async function main(): Promise<number> {
     sensor: memorySensor(),
     log,
     recentLog: recent,
+    setLogLevel: setLevel,
     random: Math.random,
     boot,
   };

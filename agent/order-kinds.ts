@@ -6,6 +6,8 @@ import {
   diagnosticArgumentsText,
   dutyArgumentsShape,
   dutyArgumentsText,
+  logLevelArgumentsShape,
+  logLevelArgumentsText,
   madeOrderArgumentsShape,
   madeOrderArgumentsText,
 } from '../protocol/order-arguments.ts';
@@ -63,6 +65,7 @@ const handlers: Handlers = {
   diagnostic: (order, context) => diagnose(order, context),
   'run-duty': (order, context) => runDuty(order, context),
   'run-order': (order, context) => runOrder(order, context),
+  'log-level': (order, context) => setLogLevel(order, context),
   'collect-logs': (_order, { effects }) => succeeded({ lines: lastLines(effects.recentLog()) }),
   update_iso: (_order, context) => hintUpdater(context),
 };
@@ -135,6 +138,14 @@ async function runDuty(order: Order, { duties }: OrderContext): Promise<OrderEnd
   if (found === null) return { state: 'failed', error: orderTexts.dutyRunsOn(asked.data.duty, dutyMs / 1_000) };
   if (found.outcome === 'failed') return { state: 'failed', error: `${found.code}: ${found.error}` };
   return succeeded({ duty: asked.data.duty, result: found.result ?? null });
+}
+
+/** Until the next start, or the next such order. */
+function setLogLevel({ args }: Order, { effects }: OrderContext): OrderEnd {
+  const asked = logLevelArgumentsShape.safeParse(args);
+  if (!asked.success) return { state: 'failed', error: logLevelArgumentsText };
+  effects.setLogLevel(asked.data.level);
+  return succeeded(asked.data);
 }
 
 /** An order that the release's maker defined, within its own time. */

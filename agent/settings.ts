@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { agentSettingsShape } from '../protocol/agent-settings.ts';
+import { agentSettingsShape, type LogLevel } from '../protocol/agent-settings.ts';
 import { readFields } from '../protocol/settings-fields.ts';
 import { shapeProblem } from '../protocol/shape-problem.ts';
 import { parseWritten } from '../protocol/written-json.ts';
@@ -23,6 +23,7 @@ export class ApplianceConfig {
   readonly intervalMs: number;
   /** What people call the place, for the log and for `identify`. */
   readonly site_name: string;
+  readonly logLevel: LogLevel;
   /** For the settings that the release's maker defined. */
   readonly maker: Readonly<Record<string, unknown>>;
   /** Fields that this version does not know, as they were found. */
@@ -33,6 +34,7 @@ export class ApplianceConfig {
     const { value, problems } = readFields(agentSettingsShape, found);
     this.intervalMs = Math.min(value.intervalMs, intervalMsMost);
     this.site_name = value.site_name;
+    this.logLevel = value.logLevel;
     this.maker = value.maker;
     const known = new Set(Object.keys(agentSettingsShape.shape));
     this.kept = Object.fromEntries(Object.entries(found).filter(([name]) => !known.has(name)));

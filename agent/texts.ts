@@ -16,6 +16,7 @@ export const agentTexts = {
   openerNotNoted: 'the version that opened the state cannot be noted: look at the disk',
   up: 'the agent is up',
   stops: 'the agent stops',
+  linesLeftOut: 'lines were left out: the same came too often',
   noStart: (path: string) => `there is no ${path}, so this start has no nonce and no state`,
   noStartNext: 'let launch start the agent; it writes that file',
   otherStart: (path: string) => `${path} is not what launch writes`,

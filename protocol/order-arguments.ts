@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { logLevels } from './agent-settings.ts';
 
 /** The arguments of a `diagnostic`: the digest of all readings up to a number. */
 export const diagnosticArgumentsShape = z.object({
@@ -24,6 +25,12 @@ export const madeOrderArgumentsShape = z.object({ order: z.string().min(1).max(4
 /** For people: the argument of a `run-order`. */
 export const madeOrderArgumentsText = 'a run-order needs order=NAME';
 
+/** The argument of a `log-level`. */
+export const logLevelArgumentsShape = z.object({ level: z.enum(logLevels) });
+
+/** For people: the argument of a `log-level`. */
+export const logLevelArgumentsText = `a log-level needs level=${logLevels.join(', ')}`;
+
 /**
  * Why an order of this kind cannot be carried out with these arguments; null: it can. The agent checks a diagnostic
  * further.
@@ -34,6 +41,7 @@ export function argumentsProblem(kind: string, args: Readonly<Record<string, str
   }
   if (kind === 'run-duty') return dutyArgumentsShape.safeParse(args).success ? null : dutyArgumentsText;
   if (kind === 'run-order') return madeOrderArgumentsShape.safeParse(args).success ? null : madeOrderArgumentsText;
+  if (kind === 'log-level') return logLevelArgumentsShape.safeParse(args).success ? null : logLevelArgumentsText;
   const [first] = Object.keys(args);
   return first === undefined ? null : `${kind} takes no arguments, and ${first} was given`;
 }

@@ -13,6 +13,7 @@ export const harmlessOrderKinds = [
   'diagnostic',
   'run-duty',
   'run-order',
+  'log-level',
   'update_iso', // the field's name for an update hint: look for a release now
 ] as const;
 /** The kinds that need an operator's key, which the server does not hold. */

@@ -849,7 +849,8 @@ export const cliOrderTexts = {
   list: 'The latest orders, and how they stand',
   listAppliance: 'of one appliance: name or id',
   send: 'Send an order',
-  sendKind: 'check-in, run-checks, run-duty, run-order, collect-logs, identify, network-test, diagnostic or update_iso',
+  sendKind:
+    'check-in, run-checks, run-duty, run-order, collect-logs, log-level, identify, network-test, diagnostic or update_iso',
   sendArg: 'an argument; may be repeated. A diagnostic needs query=readings and upTo=NUMBER; the others take none',
   queued: (id: string, kind: string, name: string) => `Order ${id} (${kind}) is queued for ${name}.`,
   cancel: 'Cancel an order that its appliance has not taken yet',

@@ -1,3 +1,4 @@
+import type { LogLevel } from '../../protocol/agent-settings.ts';
 import type { PathEntry } from '../../protocol/network-path.ts';
 import type { SignatureHeaders } from '../../protocol/trust/http-signature.ts';
 
@@ -62,6 +63,7 @@ export interface Effects {
   readonly log: Log;
   /** The last lines of the log, oldest first. */
   readonly recentLog: () => readonly string[];
+  readonly setLogLevel: (level: LogLevel) => void;
   /** Between 0 and 1, for jitter. */
   readonly random: () => number;
   readonly boot: string;

@@ -1,28 +1,67 @@
 import { pino } from 'pino';
+import { type LogLevel, logLevels } from '../../protocol/agent-settings.ts';
 import { printable } from '../../protocol/printable.ts';
-import type { Log } from './effects.ts';
+import { agentTexts } from '../texts.ts';
+import type { Clock, Log } from './effects.ts';
+import { RateBound } from './rate-bound.ts';
 
 /** Lines that a `collect-logs` order can return. */
 const recentLinesMax = 200;
 
-/** Writes each message as one line of JSON to standard output, and keeps the last lines in memory. */
-export function openLog(output: NodeJS.WritableStream): {
+/** Fields whose value nobody may read in a log, wherever they come from. */
+const secretFields = ['password', 'token', 'secret', 'privateKey', 'authorization', 'cookie', 'pin', 'claim'];
+
+/** A name and a password within an address. */
+const credentialsInUrl = /\/\/[^/\s"@]+@/g;
+
+export interface OpenLog {
   readonly log: Log;
+  /** The last lines, oldest first. */
   readonly recent: () => readonly string[];
-} {
+  /** From now on, until it is set again. */
+  setLevel(level: LogLevel): void;
+}
+
+/**
+ * Writes each message as one line of JSON to standard output, and keeps the last lines in memory. A message that comes
+ * again and again is written a bounded number of times a minute, and then with the count of what was left out.
+ */
+export function openLog(output: NodeJS.WritableStream, clock: Clock): OpenLog {
   const lines: string[] = [];
   // A log that has no reader (EPIPE) must not stop the appliance's work.
   output.on('error', () => undefined);
-  const log = pino(
-    { base: null, timestamp: pino.stdTimeFunctions.isoTime },
+  const logger = pino(
+    {
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+    },
     {
       write(written: string) {
-        const line = printable(written);
+        const line = printable(written.replaceAll(credentialsInUrl, '//[redacted]@'));
         lines.push(line.trimEnd());
         if (lines.length > recentLinesMax) lines.shift();
         output.write(line);
       },
     },
   );
-  return { log, recent: () => lines };
+  const bound = new RateBound(() => clock.monoMs());
+  const bounded = (level: LogLevel) => (facts: object, message: string) => {
+    if (!logger.isLevelEnabled(level)) return;
+    for (const { leftOut, of } of bound.over()) logger.warn({ leftOut, of }, agentTexts.linesLeftOut);
+    if (bound.takes(keyOf(facts, message), message)) logger[level](facts, message);
+  };
+  return {
+    log: { info: bounded('info'), warn: bounded('warn'), error: bounded('error') },
+    recent: () => lines,
+    setLevel: (level) => {
+      logger.level = logLevels.includes(level) ? level : 'info';
+    },
+  };
+}
+
+/** What one duty says often leaves no line of another one out. */
+function keyOf(facts: object, message: string): string {
+  const who = ['duty', 'check', 'order'].map((name) => (name in facts ? String(Reflect.get(facts, name)) : ''));
+  return `${message} ${who.join(' ')}`;
 }

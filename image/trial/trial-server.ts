@@ -20,6 +20,7 @@ const argsOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   diagnostic: { query: 'readings', upTo: '1' },
   'run-duty': { duty: 'readings' },
   'run-order': { order: 'unknown' },
+  'log-level': { level: 'info' },
 };
 const terminal: ReadonlySet<string> = new Set(['succeeded', 'failed', 'refused', 'unsupported', 'expired']);
 const validForS = 600;

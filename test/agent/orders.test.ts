@@ -33,7 +33,7 @@ async function endOf(id: string) {
 
 describe('an order', () => {
   it('of each harmless kind is acknowledged, runs and succeeds with a result', async () => {
-    const args = { query: 'readings', upTo: '1', duty: 'readings' };
+    const args = { query: 'readings', upTo: '1', duty: 'readings', level: 'info' };
     const kinds = harmlessOrderKinds.filter((kind) => kind !== 'run-order');
     const orders = kinds.map((kind) => orderOf(kind, { args }));
     for (const order of orders) appliance.server.order(order);
@@ -67,6 +67,24 @@ describe('an order', () => {
       { state: 'failed', error: 'there is no duty meter; there are: readings' },
       { state: 'failed', error: 'a run-duty needs duty=NAME' },
     ]);
+  });
+
+  it('log-level sets what is written from now on', async () => {
+    const run = appliance.run();
+    const quiet = orderOf('log-level', { args: { level: 'warn' } });
+    appliance.server.order(quiet);
+    expect(await endOf(quiet.id)).toMatchObject({ state: 'succeeded', result: '{"level":"warn"}' });
+    const silent = orderOf('identify');
+    appliance.server.order(silent);
+    await endOf(silent.id);
+    const wrong = orderOf('log-level', { args: { level: 'loud' } });
+    appliance.server.order(wrong);
+    expect(await endOf(wrong.id)).toMatchObject({
+      state: 'failed',
+      error: expect.stringContaining('info, warn, error'),
+    });
+    await until('its line', () => run.stdout.includes('"kind":"log-level","state":"failed"'));
+    expect(run.stdout).not.toContain('"kind":"identify"');
   });
 
   it('run-order without a release of a maker says that there is none', async () => {
