@@ -40,7 +40,7 @@ async function main(): Promise<number> {
     });
   }
   const layout = layoutOf(values.root);
-  const { log, recent, setLevel } = openLog(process.stdout, systemClock);
+  const { log, recent, setLevel, hide } = openLog(process.stdout, systemClock);
   const boot = (await systemFiles.readText('/proc/sys/kernel/random/boot_id', 4_096))?.trim() || 'unknown';
   const effects: Effects = {
     clock: systemClock,
@@ -49,6 +49,7 @@ async function main(): Promise<number> {
     sensor: memorySensor(),
     log,
     recentLog: recent,
+    hideInLog: hide,
     setLogLevel: setLevel,
     random: Math.random,
     boot,

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { CheckStatus } from '../protocol/health.ts';
 import { judge } from './checks.ts';
 import type { ClockJudge } from './clock-judge.ts';
@@ -39,8 +40,18 @@ export async function scheduledWork(
 ): Promise<ScheduledWork> {
   const readings = new Readings(effects, stores, config);
   const { database } = stores.state;
-  const { files, clock, log } = effects;
-  const madeIn = { files, clock, log, stores: new Stores(database, stores.outbox), settings: config.maker, signal };
+  const { files, clock, log, hideInLog } = effects;
+  const secretsDirectory = join(stores.directory, 'secrets');
+  const madeIn = {
+    files,
+    clock,
+    log,
+    hideInLog,
+    secretsDirectory,
+    stores: new Stores(database, stores.outbox),
+    settings: config.maker,
+    signal,
+  };
   const made = await madeWork(program, madeIn);
   for (const problem of made.settingsProblems) log.warn({ problem }, agentTexts.settingWrong);
   const settingsProblems = [...config.problems, ...made.settingsProblems];

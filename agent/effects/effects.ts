@@ -63,6 +63,8 @@ export interface Effects {
   readonly log: Log;
   /** The last lines of the log, oldest first. */
   readonly recentLog: () => readonly string[];
+  /** From now on, this text is replaced wherever a line has it. */
+  readonly hideInLog: (text: string) => void;
   readonly setLogLevel: (level: LogLevel) => void;
   /** Between 0 and 1, for jitter. */
   readonly random: () => number;

@@ -11,6 +11,10 @@ const recentLinesMax = 200;
 /** Fields whose value nobody may read in a log, wherever they come from. */
 const secretFields = ['password', 'token', 'secret', 'privateKey', 'authorization', 'cookie', 'pin', 'claim'];
 
+/** Texts that are looked for, and the length of one that can be told from a word. */
+const hiddenMax = 100;
+const hiddenCharsMin = 6;
+
 /** A name and a password within an address. */
 const credentialsInUrl = /\/\/[^/\s"@]+@/g;
 
@@ -18,6 +22,8 @@ export interface OpenLog {
   readonly log: Log;
   /** The last lines, oldest first. */
   readonly recent: () => readonly string[];
+  /** A text that is replaced from now on; a short one is no secret. */
+  hide(text: string): void;
   /** From now on, until it is set again. */
   setLevel(level: LogLevel): void;
 }
@@ -28,6 +34,7 @@ export interface OpenLog {
  */
 export function openLog(output: NodeJS.WritableStream, clock: Clock): OpenLog {
   const lines: string[] = [];
+  const hidden = new Set<string>();
   // A log that has no reader (EPIPE) must not stop the appliance's work.
   output.on('error', () => undefined);
   const logger = pino(
@@ -38,7 +45,7 @@ export function openLog(output: NodeJS.WritableStream, clock: Clock): OpenLog {
     },
     {
       write(written: string) {
-        const line = printable(written.replaceAll(credentialsInUrl, '//[redacted]@'));
+        const line = printable(withoutHidden(written.replaceAll(credentialsInUrl, '//[redacted]@'), hidden));
         lines.push(line.trimEnd());
         if (lines.length > recentLinesMax) lines.shift();
         output.write(line);
@@ -54,10 +61,20 @@ export function openLog(output: NodeJS.WritableStream, clock: Clock): OpenLog {
   return {
     log: { info: bounded('info'), warn: bounded('warn'), error: bounded('error') },
     recent: () => lines,
+    hide: (text) => {
+      if (text.length >= hiddenCharsMin && hidden.size < hiddenMax) hidden.add(text);
+    },
     setLevel: (level) => {
       logger.level = logLevels.includes(level) ? level : 'info';
     },
   };
+}
+
+function withoutHidden(line: string, hidden: ReadonlySet<string>): string {
+  let text = line;
+  // As it stands within JSON.
+  for (const secret of hidden) text = text.replaceAll(JSON.stringify(secret).slice(1, -1), '[redacted]');
+  return text;
 }
 
 /** What one duty says often leaves no line of another one out. */

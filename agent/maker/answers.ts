@@ -37,11 +37,14 @@ export interface Answers {
   answer(method: string, args: unknown): unknown;
 }
 
+/** The text of a secret that the module defines; null: the site has none. */
+export type Secrets = (name: string) => Promise<string | null>;
+
 const wholeNumber = z.int().min(0);
 const limitShape = wholeNumber.nullish().transform((limit) => limit ?? undefined);
 
 /** @param owner whose values, rows and records they are */
-export function answersFor(stores: Stores, owner: string): Answers {
+export function answersFor(stores: Stores, owner: string, secrets: Secrets): Answers {
   const { outbox } = stores;
   const values = dutyValuesIn(stores.database, owner);
   const table = stores.tableOf(owner);
@@ -55,6 +58,7 @@ export function answersFor(stores: Stores, owner: string): Answers {
     'table.newest': ([limit]) => table.newest(wholeNumber.parse(limit)),
     'table.removeUpTo': ([n]) => table.removeUpTo(wholeNumber.parse(n)),
     'table.count': () => table.count(),
+    'secrets.get': ([name]) => secrets(z.string().parse(name)),
     'records.add': ([value]) => {
       records += 1;
       if (records > recordsPerRunMax) throw new RangeError(dutyTexts.tooManyRecords(recordsPerRunMax));

@@ -7,11 +7,12 @@ import {
   requireDuty,
   requireSetting,
   requireShape,
+  secretShape,
   settingShape,
 } from './work-shapes.ts';
 
 /** What one maker may define. Health answers have room for a bounded number of checks. */
-const most: Readonly<Record<MadeKind, number>> = { duty: 1_000, check: 8, order: 100, setting: 200 };
+const most: Readonly<Record<MadeKind, number>> = { duty: 1_000, check: 8, order: 100, setting: 200, secret: 50 };
 
 /**
  * `maker.json`, beside the program: what the maker's module defines, written by the build, so that none of its code runs
@@ -22,6 +23,7 @@ export const catalogueShape = z.object({
   checks: z.array(checkShape).max(most.check),
   orders: z.array(orderShape).max(most.order),
   settings: z.array(settingShape).max(most.setting),
+  secrets: z.array(secretShape).max(most.secret),
 });
 export type Catalogue = z.infer<typeof catalogueShape>;
 
@@ -34,14 +36,15 @@ export function catalogueOf(exports: Readonly<Record<string, unknown>>): Catalog
     checks: named('check').map((check) => requireShape('check', checkShape, check)),
     orders: named('order').map((order) => requireShape('order', orderShape, order)),
     settings: named('setting').map(requireSetting),
+    secrets: named('secret').map((secret) => requireShape('secret', secretShape, secret)),
   };
   for (const [kind, count] of Object.entries(most) as [MadeKind, number][]) {
     const found = named(kind).length;
     if (found > count) throw new RangeError(`${found} definitions of the kind ${kind}; at most ${count} are taken`);
   }
-  const { duties, checks, orders, settings } = catalogue;
+  const { duties, checks, orders, settings, secrets } = catalogue;
   requireNames([...duties, ...checks, ...orders]);
-  requireNames(settings);
+  requireNames([...settings, ...secrets]);
   for (const { name, sees } of [...duties, ...checks, ...orders]) {
     if (sees === undefined || duties.some((duty) => duty.name === sees && duty.sees === undefined)) continue;
     throw new RangeError(`${name} sees the duty ${sees}, and there is none that has a store of its own`);

@@ -4,8 +4,10 @@ import type {
   MadeCheck,
   MadeDuty,
   MadeOrder,
+  MadeSecret,
   MadeSetting,
   OrderDefinition,
+  SecretDefinition,
   SettingDefinition,
 } from '../threads/made.ts';
 
@@ -22,9 +24,11 @@ export type {
   MadeCheck,
   MadeDuty,
   MadeOrder,
+  MadeSecret,
   MadeSetting,
   OrderDefinition,
   Row,
+  SecretDefinition,
   SettingDefinition,
   WorkContext,
 } from '../threads/made.ts';
@@ -47,4 +51,9 @@ export function defineOrder<Args, Result>(order: OrderDefinition<Args, Result>):
 /** What a site may choose, in `maker` of agent.json. */
 export function defineSetting<Value>(setting: SettingDefinition<Value>): MadeSetting<Value> {
   return { ...setting, kind: 'setting' };
+}
+
+/** What a site keeps secret: a file in `agent/secrets`. */
+export function defineSecret(secret: SecretDefinition): MadeSecret {
+  return { ...secret, kind: 'secret' };
 }

@@ -12,6 +12,7 @@ import { Findings } from './findings.ts';
 import { madeSettings } from './made-settings.ts';
 import type { DescribedDuty } from './work-shapes.ts';
 
+const secretBytesMax = 16 * 1024;
 const catalogueBytesMax = 4 * 1024 * 1024;
 
 /** Where a release has its maker's part; all of its files but the assets are there, or none is. */
@@ -47,6 +48,10 @@ interface Around {
   readonly clock: Clock;
   readonly log: Log;
   readonly stores: Stores;
+  /** Where the site keeps secrets. */
+  readonly secretsDirectory: string;
+  /** What is replaced wherever it would be logged. */
+  readonly hideInLog: (text: string) => void;
   /** `maker` of agent.json. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Aborts when the agent stops. */
@@ -59,11 +64,11 @@ interface Around {
  */
 export async function madeWork(directory: string, around: Around): Promise<MadeWork> {
   const part = makerPartIn(directory);
-  const { duties, checks, orders, settings } = await catalogueIn(part, around.files);
-  const { values, problems } = madeSettings(settings, around.settings);
+  const { duties, checks, orders, settings, secrets } = await catalogueIn(part, around.files);
+  const { values, secretFiles, problems } = madeSettings(settings, secrets, around.settings);
   const assets = (await around.files.mark(part.assets)) === null ? null : part.assets;
   const partsOf = (kind: MadeKind, name: string, owner = name): ThreadParts => {
-    const { begin, answer } = answersFor(around.stores, owner);
+    const { begin, answer } = answersFor(around.stores, owner, (secret) => secretOf(around, secretFiles.get(secret)));
     return {
       entry: pathToFileURL(part.thread),
       start: { module: pathToFileURL(part.module).href, kind, name, settings: values, assets },
@@ -100,11 +105,22 @@ export async function madeWork(directory: string, around: Around): Promise<MadeW
 async function catalogueIn({ catalogue }: MakerPart, files: AgentFiles): Promise<Catalogue> {
   try {
     const text = await files.readText(catalogue, catalogueBytesMax);
-    if (text === null) return { duties: [], checks: [], orders: [], settings: [] };
+    if (text === null) return { duties: [], checks: [], orders: [], settings: [], secrets: [] };
     return catalogueShape.parse(JSON.parse(text));
   } catch (cause) {
     throw new AgentError('release-invalid', agentTexts.noRelease(catalogue), agentTexts.noReleaseNext, { cause });
   }
+}
+
+/** @param file undefined: the module defines no such secret */
+async function secretOf(
+  { files, secretsDirectory, hideInLog }: Around,
+  file: string | undefined,
+): Promise<string | null> {
+  if (file === undefined) throw new RangeError(dutyTexts.noSecret);
+  const text = (await files.readText(join(secretsDirectory, file), secretBytesMax))?.trim() ?? null;
+  if (text !== null) hideInLog(text);
+  return text;
 }
 
 /** The duty as the scheduler takes it, but for its work. */

@@ -61,11 +61,16 @@ export const orderShape = z.object({
   sees: nameShape.optional(),
 });
 
+const fieldNameShape = z
+  .string()
+  .max(40)
+  .regex(/^[a-zA-Z][a-zA-Z0-9_]*$/, dutyTexts.settingNameShape);
+
+export const secretShape = z.object({ name: fieldNameShape, text: z.string().min(1).max(500) });
+export type DescribedSecret = z.infer<typeof secretShape>;
+
 export const settingShape = z.object({
-  name: z
-    .string()
-    .max(40)
-    .regex(/^[a-zA-Z][a-zA-Z0-9_]*$/, dutyTexts.settingNameShape),
+  name: fieldNameShape,
   text: z.string().min(1).max(500),
   standard: z.unknown(),
   /** JSON Schema. */

@@ -37,6 +37,7 @@ export function workContext({ signal, settings, defined, assets, call, log }: Re
       count: async () => Number(await call('table.count')),
     },
     records: { add: async (value) => String(await call('records.add', value)) },
+    secrets: { get: async ({ name }) => (await call('secrets.get', name)) as string | null },
     settings: {
       get: (setting) => {
         if (!defined.some(({ name }) => name === setting.name)) throw new Error(dutyTexts.notExported(setting.name));

@@ -45,6 +45,8 @@ export interface WorkContext {
   };
   /** What the site chose for a setting that the same module defines; its standard when it chose nothing that fits. */
   readonly settings: { get<Value>(setting: MadeSetting<Value>): Value };
+  /** The text of the file that the site keeps for a secret of the same module, without white space around it; null: none. */
+  readonly secrets: { get(secret: MadeSecret): Promise<string | null> };
   /** A directory with the files of the module's `assets`, to read from; null: it has none. */
   readonly assets: string | null;
   /** Aborts at the deadline, and when the agent stops. */
@@ -111,6 +113,14 @@ export interface SettingDefinition<Value> {
   readonly text: string;
 }
 
+/** A file in `agent/secrets`, which goes into no log and no support bundle. */
+export interface SecretDefinition {
+  /** The file's name, unless `maker` of agent.json has another one under it. */
+  readonly name: string;
+  /** For people: what it is for. */
+  readonly text: string;
+}
+
 export interface MadeDuty extends DutyDefinition<unknown> {
   readonly kind: 'duty';
 }
@@ -124,10 +134,13 @@ export interface MadeOrder extends Omit<OrderDefinition<never, unknown>, 'args'>
 export interface MadeSetting<Value> extends SettingDefinition<Value> {
   readonly kind: 'setting';
 }
-export type Made = MadeDuty | MadeCheck | MadeOrder | MadeSetting<unknown>;
+export interface MadeSecret extends SecretDefinition {
+  readonly kind: 'secret';
+}
+export type Made = MadeDuty | MadeCheck | MadeOrder | MadeSetting<unknown> | MadeSecret;
 export type MadeKind = Made['kind'];
 
-const kinds: ReadonlySet<unknown> = new Set<MadeKind>(['duty', 'check', 'order', 'setting']);
+const kinds: ReadonlySet<unknown> = new Set<MadeKind>(['duty', 'check', 'order', 'setting', 'secret']);
 
 /** What a maker's module defines, among all that it exports. */
 export function madeIn(exports: Readonly<Record<string, unknown>>): Made[] {

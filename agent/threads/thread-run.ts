@@ -10,7 +10,7 @@ const lookAtMemoryMs = 1_000;
 /** A thread whose duty is due again within this time is kept; its memory is the price of not starting it again. */
 const keptForMs = 60_000;
 
-/** What a thread may ask of the agent. @throws an error whose message the work gets */
+/** What a thread may ask of the agent, or a promise of it. @throws an error whose message the work gets */
 export type Answer = (method: string, args: unknown) => unknown;
 
 export interface ThreadParts {
@@ -116,7 +116,7 @@ class Thread {
     if (!parsed.success) return;
     const message = parsed.data;
     if (message.type === 'log') this.#parts.log(message.level, message.text);
-    else if (message.type === 'call') this.#answer(message.call, message.method, message.json);
+    else if (message.type === 'call') void this.#answer(message.call, message.method, message.json);
     else if (message.type === 'failed') this.#fail(message.code, message.error);
     else this.#done(message.json);
   }
@@ -129,9 +129,9 @@ class Thread {
     }
   }
 
-  #answer(call: number, method: string, json: string): void {
+  async #answer(call: number, method: string, json: string): Promise<void> {
     try {
-      const value = this.#parts.answer(method, JSON.parse(json));
+      const value = await this.#parts.answer(method, JSON.parse(json));
       this.#say({ type: 'answer', call, json: JSON.stringify(value) ?? 'null' });
     } catch (error) {
       this.#say({ type: 'refusal', call, error: error instanceof Error ? error.message : String(error) });

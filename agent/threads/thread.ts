@@ -101,6 +101,7 @@ class WorkThread {
         return made.result === undefined ? result : made.result.parse(result);
       }
       case 'setting':
+      case 'secret':
         throw new NotLoadedError(dutyTexts.notInModule(made.name, this.#start.module));
     }
   }

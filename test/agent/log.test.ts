@@ -44,6 +44,13 @@ describe('the log', () => {
     expect(lines()[0]).toMatchObject({ token: '[redacted]', url: 'http://[redacted]@proxy:3128/' });
   });
 
+  it('has no text that is to be hidden, in whatever line it stands', () => {
+    const { log, lines, hide } = opened();
+    hide('s3cr"et-of-site');
+    log.info({ line: 'the collector refused s3cr"et-of-site' }, 'with s3cr"et-of-site');
+    expect(lines()[0]).toMatchObject({ line: 'the collector refused [redacted]', msg: 'with [redacted]' });
+  });
+
   it('writes nothing below its level, which is set while it runs', () => {
     const { log, lines, setLevel } = opened();
     setLevel('error');

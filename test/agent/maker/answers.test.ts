@@ -23,7 +23,8 @@ afterEach(() => {
   outbox.close();
   rmSync(directory, { recursive: true });
 });
-const answers = (owner = 'meter') => answersFor(new Stores(state.database, outbox), owner);
+const noSecrets = () => Promise.resolve(null);
+const answers = (owner = 'meter') => answersFor(new Stores(state.database, outbox), owner, noSecrets);
 const bodies = () =>
   outbox.database
     .prepare<[], { body: string }>('SELECT body FROM events ORDER BY n')
@@ -65,7 +66,7 @@ describe('a record of a piece of work', () => {
 describe('a table that two pieces of work see', () => {
   it('is one: what one adds and removes, the other one counts', () => {
     const stores = new Stores(state.database, outbox);
-    const [reader, check] = [answersFor(stores, 'meter'), answersFor(stores, 'meter')];
+    const [reader, check] = [answersFor(stores, 'meter', noSecrets), answersFor(stores, 'meter', noSecrets)];
     expect(check.answer('table.count', [])).toBe(0);
     const n = reader.answer('table.add', ['a row']);
     expect([check.answer('table.count', []), reader.answer('table.count', [])]).toEqual([1, 1]);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { catalogueOf, catalogueShape } from '../../../agent/maker/catalogue.ts';
-import { defineCheck, defineDuty, defineOrder, defineSetting } from '../../../agent/maker/index.ts';
+import { defineCheck, defineDuty, defineOrder, defineSecret, defineSetting } from '../../../agent/maker/index.ts';
 import { madeSettings } from '../../../agent/maker/made-settings.ts';
 
 const read = defineDuty({ name: 'read', schedule: { everyMs: 1_000 }, run: () => 1 });
@@ -13,7 +13,8 @@ const fresh = defineCheck({
 });
 const reset = defineOrder({ name: 'reset', args: z.object({ to: z.coerce.number() }), run: ({ args }) => args.to + 1 });
 const limit = defineSetting({ name: 'limitKw', shape: z.number().min(1).max(500), standard: 50, text: 'Alarm above.' });
-const sound = { read, fresh, reset, limit, somethingElse: 7, helper: () => 1, nothing: null };
+const token = defineSecret({ name: 'collectorToken', text: 'What the collector asks for.' });
+const sound = { read, fresh, reset, limit, token, somethingElse: 7, helper: () => 1, nothing: null };
 
 describe('what a maker’s module defines', () => {
   it('is described without its code, and the description is what the agent reads', () => {
@@ -24,6 +25,7 @@ describe('what a maker’s module defines', () => {
       checks: [{ name: 'fresh', everyMs: 5_000, timeoutMs: 10_000, sees: 'read' }],
       orders: [{ name: 'reset', timeoutMs: 30_000 }],
       settings: [{ name: 'limitKw', standard: 50, schema: { minimum: 1, maximum: 500 } }],
+      secrets: [{ name: 'collectorToken' }],
     });
   });
 
@@ -59,7 +61,7 @@ describe('what a maker’s module defines', () => {
 });
 
 describe('what a site chose for a maker’s settings', () => {
-  const { settings } = catalogueOf(sound);
+  const { settings, secrets } = catalogueOf(sound);
   it.each<[object, object, string[]]>([
     [{}, {}, []],
     [{ limitKw: 80 }, { limitKw: 80 }, []],
@@ -68,6 +70,17 @@ describe('what a site chose for a maker’s settings', () => {
     [{ limitKW: 80 }, {}, ['maker: "limitKW" is not known (limitKw is)']],
     [{ ofAnotherVersion: true }, {}, []],
   ])('%j gives %j', (found, values, problems) => {
-    expect(madeSettings(settings, found as Record<string, unknown>)).toEqual({ values, problems });
+    expect(madeSettings(settings, secrets, found as Record<string, unknown>)).toMatchObject({ values, problems });
+  });
+
+  it.each<[unknown, string, number]>([
+    [undefined, 'collectorToken', 0],
+    ['token-of-site', 'token-of-site', 0],
+    ['../../updater/identity.json', 'collectorToken', 1],
+    ['.', 'collectorToken', 1],
+    [7, 'collectorToken', 1],
+  ])('the file of a secret that is %j is %s, in the directory of secrets alone', (name, file, problems) => {
+    const found = madeSettings(settings, secrets, name === undefined ? {} : { collectorToken: name });
+    expect([found.secretFiles.get('collectorToken'), found.problems.length]).toEqual([file, problems]);
   });
 });

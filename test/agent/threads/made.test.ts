@@ -12,7 +12,7 @@ import { TestAppliance, until } from '../agent-process.ts';
 const source = `
   import { readFileSync } from 'node:fs';
   import { join } from 'node:path';
-  import { defineCheck, defineDuty, defineOrder, defineSetting } from 'holdfast/agent';
+  import { defineCheck, defineDuty, defineOrder, defineSecret, defineSetting } from 'holdfast/agent';
   import { z } from 'zod';
   import { unit } from 'meter-units';
 
@@ -55,6 +55,15 @@ const source = `
     run: async ({ table }) => {
       const rows = await table.count();
       return { status: rows > 0 ? 'ok' : 'warn', sentence: 'The table has rows.', value: rows, unit: 'rows' };
+    },
+  });
+  export const key = defineSecret({ name: 'key', text: 'Opens the collector.' });
+  export const reveal = defineOrder({
+    name: 'reveal',
+    run: async ({ secrets, log }) => {
+      const text = await secrets.get(key);
+      log.info("the key is " + text);
+      return { length: text?.length ?? null };
     },
   });
   export const drop = defineOrder({
@@ -137,7 +146,9 @@ describe('a check, an order, settings, rows, records and assets of a maker', () 
   beforeEach(async () => {
     appliance = new TestAppliance();
     await appliance.startServer();
-    appliance.settings({ intervalMs: 50, maker: { step: 5, place: 7 } });
+    appliance.settings({ intervalMs: 50, maker: { step: 5, place: 7, key: 'site-key' } });
+    mkdirSync(join(appliance.layout.agent, 'secrets'));
+    writeFileSync(join(appliance.layout.agent, 'secrets', 'site-key'), 'hunter2-hunter2\n', { mode: 0o600 });
   });
   afterEach(() => appliance.end());
 
@@ -189,9 +200,14 @@ describe('a check, an order, settings, rows, records and assets of a maker', () 
       state: 'failed',
       error: expect.stringMatching(/^threw: .*upTo/s),
     });
+    expect(await orderEnd('run-order', { order: 'reveal' })).toMatchObject({
+      result: '{"order":"reveal","result":{"length":15}}',
+    });
+    await until('the line about the key', () => run.stdout.includes('the key is [redacted]'));
+    expect(run.stdout).not.toContain('hunter2');
     expect(await orderEnd('run-order', { order: 'lift' })).toMatchObject({
       state: 'failed',
-      error: 'there is no order lift; there are: drop',
+      error: 'there is no order lift; there are: drop, reveal',
     });
   });
 });
