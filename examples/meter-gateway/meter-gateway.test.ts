@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -9,6 +7,7 @@ import { emitProgram } from '../../image/emit.ts';
 import { TestAppliance, until } from '../../test/agent/agent-process.ts';
 import { checkoutRoot } from '../../test/house/checkout.ts';
 import { isAlarm } from './alarm.ts';
+import { Collector } from './collector.ts';
 import { readingOf } from './meter.ts';
 import { SimulatedMeter } from './simulator.ts';
 
@@ -30,37 +29,6 @@ describe('the alarm', () => {
     expect([isAlarm(true, 48, 50), isAlarm(true, 47.5, 50)]).toEqual([true, false]);
   });
 });
-
-/** Takes rows, each number once, unless it is out of order. */
-class Collector {
-  readonly rows = new Map<number, { readonly kWh: number }>();
-  isDown = false;
-  readonly #server: Server;
-
-  constructor() {
-    this.#server = createServer((request, response) => {
-      let text = '';
-      request.on('data', (chunk) => {
-        text += chunk;
-      });
-      request.on('end', () => {
-        const { rows } = JSON.parse(text) as { rows: { n: number; row: { kWh: number } }[] };
-        if (!this.isDown) for (const { n, row } of rows) this.rows.set(n, row);
-        response.writeHead(this.isDown ? 503 : 200).end();
-      });
-    });
-  }
-
-  async start(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-}
 
 describe('the gateway in the agent', () => {
   const release = mkdtempSync(join(tmpdir(), 'hf-gateway-'));

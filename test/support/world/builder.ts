@@ -49,6 +49,11 @@ export class Builder {
     return this.#bundle(plain, { securityVersion: 1 });
   }
 
+  /** The agent of the checkout with the work of a maker. */
+  made(version: string, makerDir: string): Promise<Built> {
+    return this.#bundle({ component: 'app', version, patchFile: null, state: null, makerDir }, { securityVersion: 1 });
+  }
+
   updater(version: string): Promise<Built> {
     const plain = { component: 'updater', version, patchFile: null, state: null } as const;
     return this.#bundle(plain, { securityVersion: 0 });

@@ -5,6 +5,7 @@ import { emitOs } from '../../../image/os.ts';
 import { type SourceInput, type TriedRelease, withTriedRelease } from '../../../image/release.ts';
 import { committedAt, sourceCommit } from '../../../image/source-commit.ts';
 import { sha256 } from '../../../protocol/digest.ts';
+import { treeDigest } from '../hostile/tree-digest.ts';
 import { checkout, nodeBinary } from './checkout.ts';
 import { openProgramCache, sourcesDigest, thisNode } from './program-cache.ts';
 
@@ -27,19 +28,23 @@ export interface EmittedProgram extends z.infer<typeof saidShape> {
   readonly payloadDir: string;
 }
 
-export type ProgramInput = Pick<SourceInput, 'component' | 'version' | 'patchFile' | 'state'>;
+export type ProgramInput = Pick<SourceInput, 'component' | 'version' | 'patchFile' | 'state' | 'makerDir'>;
 
 /** What a build signs as a program; `runtime` is not part of it. */
 export async function emittedProgram(input: ProgramInput): Promise<EmittedProgram> {
-  const { patchFile } = input;
+  const { patchFile, makerDir = null } = input;
   const patch = patchFile === null ? null : sha256(readFileSync(patchFile));
-  const directory = await cached(['program', { ...input, patchFile: patch }], patchFile, async (out) => {
-    const source: SourceInput = { ...input, sourceDir: checkout, runtime: null, triesStarts: false };
-    await withTriedRelease(source, async ({ commit, builtBy, state, sbom }, payloadDir, entry) => {
-      cpSync(payloadDir, join(out, payloadName), { recursive: true });
-      writeFileSync(join(out, saidName), JSON.stringify({ entry, release: { commit, builtBy, state, sbom } }));
-    });
-  });
+  const directory = await cached(
+    ['program', { ...input, patchFile: patch, makerDir: makerDir === null ? null : treeDigest(makerDir) }],
+    patchFile,
+    async (out) => {
+      const source: SourceInput = { ...input, sourceDir: checkout, runtime: null, triesStarts: false };
+      await withTriedRelease(source, async ({ commit, builtBy, state, sbom }, payloadDir, entry) => {
+        cpSync(payloadDir, join(out, payloadName), { recursive: true });
+        writeFileSync(join(out, saidName), JSON.stringify({ entry, release: { commit, builtBy, state, sbom } }));
+      });
+    },
+  );
   const said = saidShape.parse(JSON.parse(readFileSync(join(directory, saidName), 'utf8')));
   return { ...said, payloadDir: join(directory, payloadName) };
 }
