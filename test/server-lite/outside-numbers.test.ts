@@ -12,7 +12,7 @@ import { appliancesOf } from '../../server-lite/store/appliances.ts';
 import { type Db, openDatabase } from '../../server-lite/store/database.ts';
 import { settingsOf } from '../../server-lite/store/settings.ts';
 
-/** Every stored number of the server that an appliance moves: what one process writes, the next one reads and works with. */
+/** Every stored number that an appliance moves: what one process of the server writes, the next one reads. */
 
 /** What a message can name, with its ends more often than the rest. */
 const named = fc.oneof(
