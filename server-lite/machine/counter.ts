@@ -93,7 +93,7 @@ export function countersOf({ appliances, mark, isFullError, onDamage, onFull }: 
     isNew: (key, seq) => isAbove(lastOf(key), seq),
     take: (key, seq) => {
       const known = lastOf(key);
-      if (!isAbove(known, seq)) return { outcome: 'too-low', next: known.seq + 1 };
+      if (!isAbove(known, seq)) return { outcome: 'too-low', next: nextOf(known) };
       // Nothing of this key was taken before: what it has recorded of earlier days is behind it at once.
       const stepped = stepTowards(known.seq, seq, known.seq === 0 ? firstMax : serverCounterStepMax);
       const [oldest = 0] = known.ahead.length < aheadKept ? [] : known.ahead;
@@ -113,6 +113,13 @@ export function countersOf({ appliances, mark, isFullError, onDamage, onFull }: 
       mark.setInOrder();
     },
   };
+}
+
+/** The first counter that is taken next: one that was taken ahead is refused, too. */
+function nextOf({ seq, ahead }: Last): number {
+  let next = seq + 1;
+  for (let i = 0; i < aheadKept && ahead.includes(next); i += 1) next += 1;
+  return next;
 }
 
 /** Of a row that somebody damaged, what is a number counts. */

@@ -106,6 +106,17 @@ describe('an appliance whose identity is damaged', () => {
     expect((await identity.updaterProgram(['rollback'])).exitCode).toBe(0);
     await serves(identity, '1.0.49');
     expect(readFileSync(layout.agentCredentials, 'utf8')).toBe(credentials);
+
+    // The server gives no name twice, also where the appliance stays the same.
+    const claim = `${layout.updater}/claim`;
+    writeFileSync(claim, await world.server.claim('identity-2', 'harbour'), { mode: 0o600 });
+    await identity.updaterProgram(['setup', '--server', world.server.url, '--claim-file', claim, '--json']);
+    const again = await untilOf(identity, 'has checked in under its new name', async () => {
+      const found = await identity.status();
+      return found.name === 'identity-2' && found.checkIn.last !== null && found.notices === undefined ? found : null;
+    });
+    expect(again.server).toBe(world.server.url);
+    await serves(identity, '1.0.49');
   });
 });
 

@@ -18,6 +18,7 @@ import { patienceMs, until } from '../support/world/wait.ts';
 
 const dayMs = 24 * 3_600_000;
 const timestampShape = z.object({ signed: z.object({ version: z.int(), 'x-holdfast-issued-at': z.int() }) });
+const rootShape = z.object({ signed: z.object({ expires: z.string() }) });
 
 async function timestampOf(bench: TestServer) {
   const { signed } = timestampShape.parse(
@@ -118,6 +119,36 @@ describe('metadata that ends', () => {
       /the targets metadata \(version \d+\) expires on 20\d\d-\d\d-\d\d; holdfast release build and publish/;
     expect((await bench.server()).notices).toEqual([expect.stringMatching(sentence)]);
     await bench.publish('1.0.53');
+    expect((await bench.server()).notices).toEqual([]);
+  });
+
+  it('is warned of for the root as well, with what to do for it, until a newer one is there', async () => {
+    await using bench = await TestServer.start([], { openToThisHost: true });
+    await bench.publish('1.0.52');
+    const { signed } = rootShape.parse(
+      JSON.parse(await readFile(join(bench.data, 'releases', 'metadata', '1.root.json'), 'utf8')),
+    );
+    bench.clock.aheadMs += Date.parse(signed.expires) - Date.now() - 33 * dayMs;
+    // The targets have ended long before: they are renewed, and nothing is left to say.
+    await bench.publish('1.0.53');
+    expect((await bench.server()).notices).toEqual([]);
+    bench.clock.aheadMs += 3 * dayMs;
+    const day = signed.expires.slice(0, 10);
+    expect((await bench.server()).notices).toEqual([
+      `the root metadata (version 1) expires on ${day}; renew it with holdfast keys rotate root, then holdfast release publish`,
+    ]);
+    expect((await bench.upload(await renewedRoot(bench))).status).toBe(201);
+    expect((await bench.server()).notices).toEqual([]);
+  });
+
+  it('of the roles that the server signs itself is never warned of: it renews them, as long as it runs', async () => {
+    await using bench = await TestServer.start([], { openToThisHost: true });
+    await bench.publish('1.0.52');
+    const before = await timestampOf(bench);
+    bench.clock.aheadMs += 60 * dayMs;
+    await until('metadata of that day', patienceMs, async () => {
+      return (await timestampOf(bench)).version > before.version ? true : null;
+    });
     expect((await bench.server()).notices).toEqual([]);
   });
 

@@ -22,8 +22,9 @@ export interface Counter {
    */
   adopt(next: number): void;
   /**
-   * At the end of a run: what it reserved and did not use. The server moves by a block with each check-in, so an appliance that
-   * used one up in each run would stay ahead of it for ever, and what somebody recorded of it could be sent again.
+   * At the end of a run: what it reserved and did not use. If each run used up a block, an appliance would, after a
+   * thousand runs without a server, be ahead by more than one check-in moves the server (`serverCounterStepMax`), and what
+   * somebody recorded of it could be sent again.
    */
   giveBack(): void;
 }

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import fc from 'fast-check';
@@ -7,10 +7,14 @@ import { CheckInCounter } from '../../../agent/check-in-counter.ts';
 import { openOutbox } from '../../../agent/outbox.ts';
 import { counterMax, counterStepMax, eventNumberStepMax, trustedTimeStepS } from '../../../protocol/bounded-step.ts';
 import { counterBlock } from '../../../protocol/check-in.ts';
+import { sha256 } from '../../../protocol/digest.ts';
 import { realFiles } from '../../../updater/effects/files.ts';
 import { openCounter } from '../../../updater/server/counter.ts';
 import { openEvents } from '../../../updater/server/events.ts';
-import { trustedTime, withinStep } from '../../../updater/trust/trust-files.ts';
+import { trustedTime, trustedTimeMaxS, withinStep } from '../../../updater/trust/trust-files.ts';
+import { installFirstRoot, raiseTrustedTime } from '../../../updater/trust/trust-store.ts';
+import { makeAppliance } from '../../support/bundle-fixture.ts';
+import { generateRepositoryKeys, signedRoot } from '../../support/tuf-repository.ts';
 import { temporaryAppliance } from '../support/temporary-appliance.ts';
 import { TestClock } from '../support/test-clock.ts';
 
@@ -102,6 +106,30 @@ describe('the outbox of the agent', () => {
       { numRuns: 25 },
     );
   });
+
+  it("has the time of the server's last answer, which earlier versions judge by, also below one before it", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: -5, max: Number.MAX_SAFE_INTEGER }),
+        fc.array(answers, { minLength: 1, maxLength: 4 }),
+        (lay, words) => {
+          const { outboxDb } = temporaryAppliance();
+          const first = openOutbox(outboxDb, at, silent);
+          first.setCounter('issuedAtS', lay);
+          first.close();
+          for (const { namesStored, offerFrom, ...answer } of words) {
+            const outbox = openOutbox(outboxDb, at, silent);
+            outbox.settle([], answer);
+            outbox.close();
+            const again = openOutbox(outboxDb, at, silent);
+            expect(again.counter('issuedAtS')).toBe(answer.issuedAtS < counterMax ? answer.issuedAtS : 0);
+            again.close();
+          }
+        },
+      ),
+      { numRuns: 10 },
+    );
+  });
 });
 
 describe('the events of the updater', () => {
@@ -130,19 +158,41 @@ describe('the events of the updater', () => {
 
 describe('the trusted time', () => {
   it('moves by a day for each message, and is read again, whatever was named and whatever lay there', () => {
-    const layout = temporaryAppliance();
+    using appliance = makeAppliance();
+    const { layout } = appliance;
     const place = { files: realFiles, layout, builtAtS: 1_700_000_000 };
-    realFiles.makeDirectory(layout.trust, 0o700);
+    const root = signedRoot(generateRepositoryKeys());
+    const trusted = installFirstRoot(place, root, sha256(root));
+    const secondsNow = () => (trustedTime(place)?.getTime() ?? Number.NaN) / 1000;
     fc.assert(
-      fc.property(lying, named, (seconds, issuedAtS) => {
+      fc.property(lying, fc.array(named, { maxLength: 6 }), (seconds, words) => {
         writeFileSync(join(layout.trust, 'trusted-time'), JSON.stringify({ v: 1, seconds }));
-        const before = (trustedTime(place)?.getTime() ?? Number.NaN) / 1000;
-        expect(before).toBeGreaterThanOrEqual(place.builtAtS);
-        const moved = withinStep(new Date(before * 1000), issuedAtS);
-        expect(moved - before).toBeLessThanOrEqual(trustedTimeStepS);
-        expect(Number.isNaN(new Date(withinStep(null, issuedAtS) * 1000).getTime())).toBe(false);
+        expect(secondsNow()).toBeGreaterThanOrEqual(place.builtAtS);
+        for (const issuedAtS of words) {
+          const before = secondsNow();
+          const wanted = Math.min(Math.max(before, issuedAtS), before + trustedTimeStepS, trustedTimeMaxS);
+          const told = raiseTrustedTime(place, trusted, withinStep(new Date(before * 1000), issuedAtS));
+          expect([(told?.getTime() ?? Number.NaN) / 1000, secondsNow()]).toEqual([wanted, wanted]);
+        }
       }),
-      { numRuns: 200 },
+      runs,
+    );
+  });
+
+  it('that begins with a message is read again, whatever that names', () => {
+    using appliance = makeAppliance();
+    const { layout } = appliance;
+    const place = { files: realFiles, layout };
+    const root = signedRoot(generateRepositoryKeys());
+    const trusted = installFirstRoot(place, root, sha256(root));
+    fc.assert(
+      fc.property(named, (issuedAtS) => {
+        rmSync(join(layout.trust, 'trusted-time'), { force: true });
+        raiseTrustedTime(place, trusted, withinStep(null, issuedAtS));
+        const wantedMs = Math.min(issuedAtS, trustedTimeMaxS) * 1000;
+        expect(trustedTime(place)?.getTime() ?? 0).toBe(wantedMs);
+      }),
+      runs,
     );
   });
 });

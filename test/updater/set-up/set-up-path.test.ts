@@ -75,6 +75,35 @@ describe('set-up at a site that has a proxy only', () => {
     expect(published()).toEqual([entry]);
   });
 
+  it('takes that for https, not that for http, where the server has TLS, and trusts no other authority for it', async () => {
+    const own = makeCertificate(directory, 'site', { names: ['fleet.invalid'] });
+    await using front = await startTlsFront(own, bench.url);
+    await using proxy = await startForwardProxy({ hosts: only });
+    await using other = await startForwardProxy({ hosts: only });
+    const server = front.url.replace('127.0.0.1', 'fleet.invalid');
+    const env = { HTTPS_PROXY: proxy.url, HTTP_PROXY: other.url };
+    expect((await setUp(server, [], env)).code).toBe('unreachable');
+    expect(readSources(place())).toBeNull();
+    expect((await setUp(server, ['--ca', join(directory, 'site.pem')], env)).code).toBe(enrolled);
+    const entry: PathEntry = { proxy: proxy.url, ca: { pins: [], pem: [own.cert.trim()] } };
+    expect(pathInUse(place())).toEqual([entry]);
+    expect(published()).toEqual([entry]);
+    expect(new Set(proxy.asked)).toEqual(new Set([`CONNECT ${new URL(server).host}`]));
+    expect(other.asked).toEqual([]);
+  });
+
+  it.each(['127.0.0.1', '*', '.local 127.0.0.1'])(
+    'asks no proxy for a server that NO_PROXY=%s names, and stores both',
+    async (named) => {
+      await using proxy = await startForwardProxy({ hosts: only });
+      const { code } = await setUp(bench.url, [], { HTTP_PROXY: proxy.url, NO_PROXY: named });
+      expect(code).toBe(enrolled);
+      expect(proxy.asked).toEqual([]);
+      // The sources may be elsewhere, where the proxy is needed.
+      expect(pathInUse(place())).toEqual([{ proxy: proxy.url, noProxy: named.split(' '), ca: noCa }]);
+    },
+  );
+
   it('takes it from --proxy-file first, with a name and a password that nobody is shown', async () => {
     await using proxy = await startForwardProxy({ hosts: only, credentials: 'tech:p@ss w:rd' });
     const address = proxy.url.replace('//', '//tech:p%40ss%20w%3Ard@');

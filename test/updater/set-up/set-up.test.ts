@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -43,7 +43,7 @@ async function setUpBy(
     () => 'done',
     (error: unknown) => (error instanceof Error && 'code' in error ? error.code : error),
   );
-  return { code, lines, identity: realFiles.stat(order.layout.identity) };
+  return { code, lines, identity: realFiles.stat(order.layout.identity), layout: order.layout };
 }
 
 describe('a claim', () => {
@@ -118,6 +118,36 @@ describe('a claim', () => {
   it('is not used up on a machine that has neither settings nor the users of the units', async () => {
     const { code, lines, identity } = await setUpBy(() => ({}), null);
     expect([code, lines, identity]).toEqual(['users-missing', [], null]);
+  });
+});
+
+describe("a partition whose directories are open to all, and are another user's", () => {
+  it('has owner and mode of each put right by set-up', async () => {
+    const self = process.getuid?.() ?? 0;
+    // Without root there is nobody else to own them.
+    const stranger = self === 0 ? 64_321 : self;
+    const placesOf = ({ updater, settings, trust, slots, page }: Layout) =>
+      [
+        [updater, 0o755, 0o700],
+        [settings, 0o644, 0o600],
+        [trust, 0o777, 0o700],
+        [slots, 0o777, 0o755],
+        [page, 0o777, 0o750],
+      ] as const;
+    const open = (layout: Layout) => {
+      for (const path of [layout.trust, layout.slots, layout.page]) mkdirSync(path);
+      for (const [path, mode] of placesOf(layout)) {
+        chownSync(path, stranger, stranger);
+        chmodSync(path, mode);
+      }
+    };
+    // Another server's key and root: it is refused there, and what set-up does before that is seen alone.
+    const { code, layout } = await setUpBy(() => ({ key: other, root: other }), development, open);
+    expect(code).toBe('server-not-pinned');
+    const found = placesOf(layout).map(([path]) => statSync(path));
+    expect(found.map(({ uid, mode }) => [uid, mode & 0o7777])).toEqual(
+      placesOf(layout).map(([, , mode]) => [self, mode]),
+    );
   });
 });
 
