@@ -36,6 +36,8 @@ export const evidenceShape = z.object({
     .nullable()
     .default(null),
   timeline: z.array(markShape).max(evidenceLimits.rowsMax).default([]),
+  /** The file on the appliance that has all of it, from its root. Absent: there was no room for one, or it is older. */
+  whole: z.string().max(80).optional(),
 });
 export type Evidence = z.infer<typeof evidenceShape>;
 
@@ -76,6 +78,7 @@ export function evidenceLines(evidence: Evidence): string[] {
     `checks: ${checks.join(', ') || 'none differed from before'}`,
     ...(server === null ? [] : [`server: ${server.before} → ${server.last} (by the updater: ${byUpdater})`]),
     ...(timeline === '' ? [] : [`timeline: ${timeline}`]),
+    ...(evidence.whole === undefined ? [] : [`in full: ${evidence.whole} on the appliance`]),
   ];
 }
 

@@ -592,6 +592,8 @@ export const operatorTexts = {
   malformedNext: 'correct what is named, then send it again',
   oneAppliance: (name: string) => `appliance ${name}`,
   oneOrder: (id: string) => `order ${id}`,
+  oneRelease: (component: string, version: string) => `release ${component} ${version}`,
+  oneEvent: (serial: number) => `event ${serial}`,
   oneRollout: (id: number) => `rollout ${id}`,
   keyWasRevoked: (role: string, name: string) => `the ${role}'s key of ${name} was revoked`,
   countersReset: (name: string) =>

@@ -50,9 +50,13 @@ function releasesText(releases: readonly ReleaseView[]): string {
     one.version,
     one.manifest.slice(0, 12),
     cliReleaseTexts.megabytes((one.bundleBytes / 1e6).toFixed(1)),
-    one.withdrawn
-      ? cliReleaseTexts.isWithdrawn
-      : cliReleaseTexts.publishedAt(new Date(one.publishedAtMs).toISOString().slice(0, 16), one.failedOn),
+    stateOf(one),
   ]);
   return table(cliReleaseTexts.columns, rows);
+}
+
+function stateOf({ trouble, withdrawn, publishedAtMs, failedOn }: ReleaseView): string {
+  if (trouble !== null) return trouble;
+  if (withdrawn) return cliReleaseTexts.isWithdrawn;
+  return cliReleaseTexts.publishedAt(new Date(publishedAtMs).toISOString().slice(0, 16), failedOn);
 }

@@ -10,7 +10,7 @@ import { noticesOf } from '../notices.ts';
 import type { Looks } from '../operator/looks.ts';
 import { rolloutViews } from '../operator/rollout-view.ts';
 import { cookieName, type Session, type Sessions } from '../operator/session.ts';
-import { orderView } from '../operator/views.ts';
+import { orderViews } from '../operator/views.ts';
 import { Refusal } from '../refusal.ts';
 import { dashboardTexts, logTexts } from '../texts.ts';
 import { dashboardPage, loginPage } from './page.ts';
@@ -121,7 +121,7 @@ function logIn(core: Core, sessions: Sessions, request: FastifyRequest, reply: F
 function stateOf(core: Core, looks: Looks): DashboardState {
   return {
     appliances: looks.appliances(),
-    orders: core.orders.list(null, shownMax.orders).map((row) => orderView(core, row)),
+    orders: orderViews(core, core.orders.list(null, shownMax.orders)),
     rollouts: rolloutViews(core, shownMax.rollouts),
     nowMs: core.nowMs(),
     rowFailed: (what, error) => core.log.error(error, logTexts.notShown(what)),

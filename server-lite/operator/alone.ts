@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { shapeProblem } from '../../protocol/shape-problem.ts';
 import type { Core } from '../core.ts';
 import { logTexts } from '../texts.ts';
 
@@ -12,6 +14,11 @@ export function alone<View>(
     return work();
   } catch (error) {
     core.log.error(error, logTexts.notShown(what));
-    return otherwise(logTexts.itIsNotShown(error instanceof Error ? error.message : String(error)));
+    return otherwise(logTexts.itIsNotShown(whyOf(error)));
   }
+}
+
+function whyOf(error: unknown): string {
+  if (error instanceof z.ZodError) return shapeProblem(error);
+  return error instanceof Error ? error.message : String(error);
 }

@@ -8,7 +8,6 @@ import { keyIdOf } from '../../protocol/ids.ts';
 import { nameShape, typedNameShape } from '../../protocol/names.ts';
 import { shapeProblem } from '../../protocol/shape-problem.ts';
 import { publicKeyOf } from '../../protocol/trust/ed25519.ts';
-import { compareVersions } from '../../protocol/version.ts';
 import { addServerEvent, type Core } from '../core.ts';
 import {
   formerName,
@@ -43,7 +42,7 @@ import {
   unassignmentShape,
 } from './shapes.ts';
 import { uploadRoute } from './upload-route.ts';
-import { eventView, orderView, releaseView } from './views.ts';
+import { eventViews, orderView, orderViews, releaseViews } from './views.ts';
 
 /** How long an unused claim code is valid. */
 const claimValidMs = 30 * 24 * 3_600_000;
@@ -71,16 +70,14 @@ export function operatorRoutes(core: Core, sessions: Sessions, looks: Looks) {
       const nowMs = core.nowMs();
       return { claims: core.claims.open(nowMs).map((claim) => openClaimView(claim, nowMs)) };
     });
-    app.get('/api/releases', { config }, () => {
-      const rows = core.releases.list().sort((a, b) => compareVersions(b.version, a.version));
-      return { releases: rows.map((row) => releaseView(row, core.attempts.failedOn(row.serial))) };
-    });
+    app.get('/api/releases', { config }, () => ({ releases: releaseViews(core) }));
     app.get('/api/events', { config }, (request) => {
       const query = read(eventQueryShape, request.query);
       const appliance = query.appliance === undefined ? {} : { appliance: findAppliance(core, query.appliance).id };
       const kind = query.kind === undefined ? {} : { kind: query.kind };
       const before = query.before === undefined ? {} : { before: query.before };
-      return { events: core.events.list({ ...appliance, ...kind, ...before, limit: query.limit }).map(eventView) };
+      const rows = core.events.list({ ...appliance, ...kind, ...before, limit: query.limit });
+      return { events: eventViews(core, rows) };
     });
     done();
   };
@@ -192,7 +189,7 @@ function orderRoutes(core: Core, app: FastifyInstance): void {
     expireOrders(core);
     const { appliance } = read(orderQueryShape, request.query);
     const id = appliance === undefined ? null : findAppliance(core, appliance).id;
-    return { orders: core.orders.list(id, rowsMax.orders).map((row) => orderView(core, row)) };
+    return { orders: orderViews(core, core.orders.list(id, rowsMax.orders)) };
   });
   app.get('/api/orders/:id', { config }, (request) => {
     expireOrders(core);

@@ -64,6 +64,9 @@ export type ApplianceView = z.infer<typeof applianceViewShape>;
 /** `already`: it was retired before. */
 export const retiredShape = applianceViewShape.extend({ already: z.boolean().default(false) });
 
+/** A time that a calendar has: anything else cannot be shown as one (ECMA-262, time values). */
+const timeShape = z.number().min(0).max(8.64e15);
+
 export const orderViewShape = z.object({
   id: z.string(),
   appliance: z.string(),
@@ -73,11 +76,11 @@ export const orderViewShape = z.object({
   state: z.string(),
   /** The state as a sentence: `sent; the agent has crashed 4 times since`. */
   sentence: z.string(),
-  createdAtMs: z.number(),
+  createdAtMs: timeShape,
   ageS: z.number(),
-  expiresAtMs: z.number(),
-  sentAtMs: z.number().nullable(),
-  endedAtMs: z.number().nullable(),
+  expiresAtMs: timeShape,
+  sentAtMs: timeShape.nullable(),
+  endedAtMs: timeShape.nullable(),
   deliveries: z.number(),
   crashes: z.number(),
   crashText: z.string(),
@@ -88,15 +91,17 @@ export const orderViewShape = z.object({
 export type OrderView = z.infer<typeof orderViewShape>;
 
 export const releaseViewShape = z.object({
-  component: componentShape,
+  component: z.string(),
   version: z.string(),
   manifest: z.string(),
   bundleBytes: z.number(),
   bundleSha256: z.string(),
-  publishedAtMs: z.number(),
+  publishedAtMs: timeShape,
   withdrawn: z.boolean(),
   /** On how many appliances it failed; a server of before did not say. */
   failedOn: z.number().default(0),
+  /** Why it cannot be shown; null: it is shown. */
+  trouble: z.string().nullable().default(null),
 });
 export type ReleaseView = z.infer<typeof releaseViewShape>;
 
@@ -139,7 +144,7 @@ export const eventViewShape = z.object({
   n: z.number(),
   kind: z.string(),
   text: z.string(),
-  receivedAtMs: z.number(),
+  receivedAtMs: timeShape,
   body: z.unknown(),
 });
 export type EventView = z.infer<typeof eventViewShape>;

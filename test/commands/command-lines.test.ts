@@ -128,6 +128,9 @@ describe('an error with --json', () => {
     [exitUsage, 'holdfast-server', 'serve', '--data', directory, '--port', 'many'],
     [exitUsage, 'holdfast-updater', 'status', '--nonsense'],
     [exitUsage, 'holdfast-updater', 'status', 'extra', '--root', nowhere],
+    [exitUsage, 'field page', '--nonsense'],
+    [exitUsage, 'field page', 'page', '--root', nowhere, '--port', 'many'],
+    [exitUsage, 'field page', '--root', directory, '--host', '192.0.2.1'],
     [exitFailed, 'holdfast-server', 'token', '--data', nowhere],
     [exitFailed, 'holdfast-server', 'backup', '--data', nowhere, '--out', nowhere],
   ])('is one line with its code, a sentence and what to do next: %i from %s %s', async (status, program, ...words) => {

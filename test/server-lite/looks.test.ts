@@ -1,7 +1,9 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { fleetSections } from '../../server-lite/dashboard/sections.ts';
 import { alone } from '../../server-lite/operator/alone.ts';
+import { eventViewShape, orderListShape, releaseListShape } from '../../server-lite/operator/shapes.ts';
 import { openServerDatabase } from '../support/server-database.ts';
 import { TestServer } from '../support/test-server.ts';
 import { collectStatements } from './store/plans.ts';
@@ -71,6 +73,72 @@ describe('a view that fails', () => {
     expect((await (await bench.reconnected(alpha)).tryCheckIn('updater')).status).toBe(200);
     for (const each of ['/api/appliances', '/api/rollouts']) expect((await bench.api('GET', each)).status).toBe(200);
     expect(await page(bench)).toContain('Beta: its last report about itself was damaged');
+  });
+});
+
+/** As a page of the file that was damaged: the tables check what is written, and not what is there. */
+async function damage(bench: TestServer, table: string, column: string, where: string, value: string | null = null) {
+  await bench.stop();
+  {
+    using database = openServerDatabase(bench.data);
+    const strict = database.db.prepare('SELECT sql FROM sqlite_schema WHERE name = ?').get(table)?.sql;
+    const rewrite = (sql: string) => {
+      database.db.exec('PRAGMA writable_schema = ON');
+      database.db.prepare('UPDATE sqlite_schema SET sql = ? WHERE name = ?').run(sql, table);
+      database.db.exec('PRAGMA writable_schema = RESET');
+    };
+    rewrite(String(strict).replace(/STRICT$/, ''));
+    const sql = `UPDATE ${table} SET ${column} = coalesce(?, CAST(${column} AS BLOB)) WHERE ${where}`;
+    expect(database.db.prepare(sql).run(value).changes).toBe(1);
+    rewrite(String(strict));
+  }
+  await bench.run();
+}
+
+describe('a damaged row of a list', () => {
+  const notShown = expect.stringMatching(/^It cannot be shown: /);
+
+  it('of orders costs that order, in the list and on the dashboard', async () => {
+    const { bench } = await withTwo();
+    await using _ = bench;
+    const [bad, good] = [await bench.sendOrder('alpha', 'identify'), await bench.sendOrder('alpha', 'run-checks')];
+    await damage(bench, 'orders', 'kind', `id = '${bad.id}'`);
+    const { orders } = orderListShape.parse((await bench.api('GET', '/api/orders')).body);
+    expect(orders.map(({ id, sentence }) => [id, sentence])).toEqual([
+      [good.id, 'queued'],
+      [bad.id, notShown],
+    ]);
+    const shown = await page(bench);
+    expect(shown).toContain('run-checks');
+    expect(shown).toContain('It cannot be shown: ');
+  });
+
+  it.each([
+    ['bundle_sha256', null],
+    ['component', 'nonsense'],
+    ['version', 'none'],
+    ['published_at', '9000000000000000000'],
+  ])('of releases (%s) costs that release', async (column, value) => {
+    const { bench } = await withTwo();
+    await using _ = bench;
+    await bench.publish('1.0.52');
+    await damage(bench, 'releases', column, "version = '1.0.52'", value);
+    const { releases } = releaseListShape.parse((await bench.api('GET', '/api/releases')).body);
+    expect(releases.map(({ version, trouble }) => [version, trouble])).toEqual([
+      ['1.0.49', null],
+      [column === 'version' ? 'none' : '1.0.52', notShown],
+    ]);
+  });
+
+  it('of events costs that event', async () => {
+    const { bench, alpha } = await withTwo();
+    await using _ = bench;
+    const note = (text: string) => alpha.event('updater', { kind: 'note', text });
+    await alpha.checkIn('updater', { events: [note('bad'), note('good')] });
+    await damage(bench, 'events', 'text', "text = 'bad'");
+    const answer = await bench.api('GET', '/api/events?kind=note');
+    const { events } = z.object({ events: z.array(eventViewShape) }).parse(answer.body);
+    expect(events.map(({ text }) => text)).toEqual(['good', notShown]);
   });
 });
 

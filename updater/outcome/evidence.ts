@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { type Evidence, evidenceLimits } from '../../protocol/evidence.ts';
 import type { HealthAnswer } from '../../protocol/health.ts';
 import type { Layout } from '../../protocol/layout.ts';
@@ -42,6 +42,8 @@ function endOfTrial(appliance: Appliance, { tx }: Transaction, agent: AgentFacts
   return hasEnded ? agent : null;
 }
 
+type Seen = Omit<Evidence, 'output' | 'whole'>;
+
 /** Looks at the processes of the trial while they exist. */
 async function look(appliance: Appliance, transaction: Transaction) {
   const { files, layout } = appliance;
@@ -49,9 +51,8 @@ async function look(appliance: Appliance, transaction: Transaction) {
   const { answer } = await readAgentHealth(appliance);
   const { answered, error } = loadRemembered(files, layout);
   const end = agent === null ? null : endOfTrial(appliance, transaction, agent);
-  const evidence: Evidence = {
+  const evidence: Seen = {
     exit: end?.lastExit ?? null,
-    output: headAndTail(end?.lastOutput ?? '', evidenceLimits.outputMax),
     checks: differences(transaction, answer),
     server: {
       before: transaction.baselineServer,
@@ -60,7 +61,7 @@ async function look(appliance: Appliance, transaction: Transaction) {
     },
     timeline: timelineOf(appliance, transaction.tx),
   };
-  return { agent, answer, evidence };
+  return { agent, answer, evidence, output: end?.lastOutput ?? '' };
 }
 
 /**
@@ -74,8 +75,8 @@ export async function keepEvidence(appliance: Appliance, state: StateBody): Prom
   const known = keptEvidence(files, layout, transaction.tx);
   if (known !== null) return known;
   const seen = await look(appliance, transaction);
-  writeEvidence(appliance, transaction, seen);
-  return seen.evidence;
+  const { output, evidence, ...others } = seen;
+  return writeEvidence(appliance, transaction, others, evidence, output);
 }
 
 /** The trial of an updater has no checks: its evidence is how it ended. */
@@ -88,9 +89,8 @@ export async function keepUpdaterEvidence(appliance: Appliance, state: StateBody
   const ends = readUpdaterEnds(files, layout);
   // Ends of another slot belong to another updater.
   const isOfTrial = ends !== null && ends.slot === transaction.slot;
-  const evidence: Evidence = {
+  const evidence: Seen = {
     exit: isOfTrial ? ends.exit : null,
-    output: isOfTrial ? headAndTail(await processes.updaterOutput(), evidenceLimits.outputMax) : '',
     checks: [],
     server: {
       before: transaction.baselineServer,
@@ -99,21 +99,33 @@ export async function keepUpdaterEvidence(appliance: Appliance, state: StateBody
     },
     timeline: timelineOf(appliance, transaction.tx),
   };
-  writeEvidence(appliance, transaction, { evidence });
-  return evidence;
+  const output = isOfTrial ? await processes.updaterOutput() : '';
+  return writeEvidence(appliance, transaction, {}, evidence, output);
 }
 
-function writeEvidence({ files, layout, clock, log }: Appliance, transaction: Transaction, seen: object): void {
+/** What is sent is short, and names the file that has all of it, if there was room for one. */
+function writeEvidence(
+  { files, layout, clock, log }: Appliance,
+  transaction: Transaction,
+  others: object,
+  seen: Seen,
+  output: string,
+): Evidence {
   const directory = join(layout.evidence, String(transaction.tx));
+  const path = join(directory, evidenceName);
+  const whole = relative(layout.root, path);
+  const evidence = { ...seen, output: headAndTail(output, evidenceLimits.outputMax, whole), whole };
   const hasRoom = whereThereIsRoom(() => {
     files.makeDirectory(layout.evidence, 0o700);
     files.makeDirectory(directory, 0o700);
     files.syncDirectory(layout.evidence);
-    const kept = { transaction, ...seen, boot: clock.bootId(), wallS: clock.wallS() };
-    replaceJson(files, join(directory, evidenceName), kept, 0o600);
+    const kept = { transaction, ...others, output, evidence, boot: clock.bootId(), wallS: clock.wallS() };
+    replaceJson(files, path, kept, 0o600);
   });
-  if (!hasRoom) log(outcomeTexts.noSpaceForEvidence);
   prune(files, layout);
+  if (hasRoom) return evidence;
+  log(outcomeTexts.noSpaceForEvidence);
+  return { ...seen, output: headAndTail(output, evidenceLimits.outputMax) };
 }
 
 /** Removes the oldest; files that are not our evidence are left alone. */

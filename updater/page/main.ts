@@ -11,7 +11,7 @@ import { hearUnwritten } from '../../protocol/unwritten-output.ts';
 import { realClock } from '../effects/clock.ts';
 import { readFile, readJson } from '../effects/durable.ts';
 import { realFiles } from '../effects/files.ts';
-import { pageTexts } from '../words/texts.ts';
+import { helpTexts, pageTexts } from '../words/texts.ts';
 import { ArgumentsError, help, passwordLengthMin, readArguments, type ServeArguments } from './arguments.ts';
 import { type RunningPage, servePage } from './serve.ts';
 
@@ -139,7 +139,10 @@ async function main(args: readonly string[]): Promise<number | null> {
     if (!(error instanceof Error && 'code' in error)) throw error;
     const { code, message, next } = systemProblem(error) ?? { ...wordsOf(error), next: null };
     const step = nextSteps[String(error.code)] ?? next;
-    log(`${message} (${code})${step === null ? '' : `; ${step}`}`);
+    if (args.includes('--json')) {
+      const problem = { code, message, next: step ?? helpTexts.tryHelp('holdfast-updater page --help') };
+      process.stderr.write(printable(`${JSON.stringify(problem)}\n`));
+    } else log(`${message} (${code})${step === null ? '' : `; ${step}`}`);
     return error instanceof ArgumentsError ? exitUsage : exitFailed;
   }
 }

@@ -87,7 +87,7 @@ function shortened(event: NewEvent): NewEvent {
         : {
             release: {
               ...release,
-              evidence: { ...evidence, output: headAndTail(evidence.output ?? '', charactersMax) },
+              evidence: { ...evidence, output: headAndTail(evidence.output ?? '', charactersMax, evidence.whole) },
             },
           }),
     };

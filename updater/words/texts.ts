@@ -1325,5 +1325,6 @@ export const wordTexts = {
   notLooked: 'The updater has not looked since the appliance started.',
   noRoomForStatus: 'Its disk is full: the updater has no room to say how it is. Make room, or look at the journal.',
   notLookedFor: (minutes: number) => `The updater has not looked for ${lookAge(minutes)}. What follows is from then.`,
-  leftOut: (characters: number) => `\n… ${counted(characters, 'character')} left out …\n`,
+  leftOut: (characters: number, whole?: string) =>
+    `\n… ${counted(characters, 'character')} left out${whole === undefined ? '' : `; all of it is in ${whole}`} …\n`,
 } as const;

@@ -46,7 +46,7 @@ describe('the evidence of a failed trial', () => {
     expect(told.slice(0, 3)).toEqual(['resolved 0 0', 'fetching 0 500', 'writing 0 1000']);
     expect(told.at(-1)).toBe('reverting 1 0');
     expect(evidenceSummary(seen)).toBe('Its last exit was code 1; it said last: TypeError: no such key.');
-    expect(evidenceLines(seen).at(-1)).toContain('after a reboot: reverting 0.0 s');
+    expect(evidenceLines(seen).at(-2)).toContain('after a reboot: reverting 0.0 s');
     expect(keptEvidence(realFiles, layout, reverting().lastTx)).toEqual(seen);
   });
 
@@ -104,6 +104,31 @@ describe('the evidence of a failed trial', () => {
     expect(evidenceSummary(seen).length).toBeLessThanOrEqual(240);
   });
 
+  it('names the file that has all of it, where it is cut: in the output, and in a line of every view', async () => {
+    const { appliance, processes } = testAppliance(layout);
+    const lastOutput = `first words ${'x'.repeat(5_000)} last words`;
+    processes.facts = { ...crashed, lastOutput };
+    const seen = await keepEvidence(appliance, reverting());
+    const whole = `updater/evidence/${reverting().lastTx}/verdict.json`;
+    expect(seen.output).toMatch(
+      new RegExp(`^first words x+\n… .* left out; all of it is in ${whole} …\nx+ last words$`),
+    );
+    expect(evidenceLines(seen).at(-1)).toBe(`in full: ${whole} on the appliance`);
+    expect(JSON.parse(readFileSync(join(layout.root, whole), 'utf8'))).toMatchObject({ output: lastOutput });
+  });
+
+  it('of an updater names it, too, and the file has all that it wrote', async () => {
+    const { appliance, processes } = testAppliance(layout);
+    const written = `first words ${'x'.repeat(5_000)} last words`;
+    processes.updaterOutput = async () => written;
+    const ends = { failures: 1, invocation: 'one', exit: { code: 3, signal: null } };
+    writeFileSync(layout.updaterEnds, JSON.stringify({ ...ends, slot: reverting().transaction?.slot }));
+    const seen = await keepUpdaterEvidence(appliance, reverting());
+    const whole = `updater/evidence/${reverting().lastTx}/verdict.json`;
+    expect(seen.output).toContain(`all of it is in ${whole}`);
+    expect(JSON.parse(readFileSync(join(layout.root, whole), 'utf8'))).toMatchObject({ output: written });
+  });
+
   it('is that of the first look: a repeated step finds the processes gone', async () => {
     const { appliance, processes } = testAppliance(layout);
     processes.facts = { ...crashed, lastOutput: 'last words' };
@@ -130,7 +155,8 @@ describe('the evidence of a failed trial', () => {
     const { appliance, processes, lines } = testAppliance(layout, full);
     processes.facts = { ...crashed, lastOutput: 'last words' };
     markRow(appliance, reverting());
-    expect((await keepEvidence(appliance, reverting())).output).toBe('last words');
+    const seen = await keepEvidence(appliance, reverting());
+    expect([seen.output, seen.whole]).toEqual(['last words', undefined]);
     expect(lines.join('\n')).toContain('there is no space for the evidence');
     expect(lines.join('\n')).toContain('the timeline cannot be written');
   });
