@@ -70,7 +70,7 @@ function freshPiece(name) {
 
 const isMissing = (error) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
-/** Each has a directory of its own, so that whoever loads one finds it whole. @returns the path of the piece */
+/** Each has a directory of its own, so that every process that loads one finds it complete. @returns the path of the piece */
 async function make(program, name) {
   mkdirSync(place, { recursive: true });
   const { build } = await import('esbuild');

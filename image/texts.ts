@@ -347,7 +347,7 @@ export const buildTexts = {
   baseManifest: 'its manifest is not one of this version',
   baseChunkNotListed: 'a chunk is not listed',
   baseChunkDamaged: 'a chunk of it is damaged',
-  baseHeader: (position: number) => `it has no header at byte ${position}`,
+  baseForm: (message: string) => `it ${message}`,
   noSchema: (why: string) => `agent/migrations.ts does not say its state schema: ${why}`,
   noSchemaNext: 'export stateSchema from it, or declare the state of this release',
   nameNotKept: 'its name is not one that every file system keeps as it is',

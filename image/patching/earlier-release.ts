@@ -1,10 +1,10 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
-import { blockBytes, readBundleHeader } from '../../protocol/bundle-header.ts';
 import { type Digest, sha256 } from '../../protocol/digest.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import { manifestLimits } from '../../protocol/payload.ts';
+import { BundleError, type Place, readBundle } from '../../protocol/read-bundle.ts';
 import { readManifest } from '../../protocol/read-manifest.ts';
 import { ImageError } from '../errors.ts';
 import { buildTexts } from '../texts.ts';
@@ -38,6 +38,7 @@ export async function readEarlierRelease(path: string): Promise<EarlierRelease> 
     return await read(file, path);
   } catch (cause) {
     if (cause instanceof ImageError) throw cause;
+    if (cause instanceof BundleError) throw unusable(path, buildTexts.baseForm(cause.message), cause);
     throw unusable(path, buildTexts.baseUnreadable, cause);
   } finally {
     await file.close();
@@ -49,11 +50,14 @@ function unusable(path: string, what: string, cause?: unknown): ImageError {
 }
 
 async function read(file: FileHandle, path: string): Promise<EarlierRelease> {
-  const entries = await entriesOf(file, path);
-  const packed = entries.get('manifest.json.zst');
-  const frames = entries.get('chunks');
-  if (packed === undefined || frames === undefined) throw unusable(path, buildTexts.baseEmpty);
-  const bytes = await unpack(await exactly(file, packed), { maxOutputLength: manifestLimits.manifestBytesMax });
+  const { size: end } = await file.stat();
+  const { release } = await readBundle({
+    size: end,
+    read: (position, size) => exactly(file, { position, size }),
+  });
+  if (release === null) throw unusable(path, buildTexts.baseEmpty);
+  const { manifestFrame, chunks: frames } = release;
+  const bytes = await unpack(manifestFrame, { maxOutputLength: manifestLimits.manifestBytesMax });
   const reading = readManifest(bytes);
   if (reading.outcome !== 'read') throw unusable(path, buildTexts.baseManifest);
   const { manifest } = reading;
@@ -83,23 +87,6 @@ async function contentsOf(manifest: Manifest, raw: (index: number) => Promise<Bu
     position += size;
   }
   return { parts, bytes: Buffer.concat(pieces) };
-}
-
-interface Place {
-  readonly position: number;
-  readonly size: number;
-}
-
-async function entriesOf(file: FileHandle, path: string): Promise<Map<string, Place>> {
-  const entries = new Map<string, Place>();
-  const { size: end } = await file.stat();
-  for (let position = 0; position + blockBytes <= end && !entries.has('chunks'); ) {
-    const header = readBundleHeader(await exactly(file, { position, size: blockBytes }));
-    if (header === null) throw unusable(path, buildTexts.baseHeader(position));
-    entries.set(header.name, { position: position + blockBytes, size: header.size });
-    position += blockBytes + Math.ceil(header.size / blockBytes) * blockBytes;
-  }
-  return entries;
 }
 
 async function exactly(file: FileHandle, { position, size }: Place): Promise<Buffer> {

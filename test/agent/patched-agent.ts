@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
@@ -84,31 +84,4 @@ export class PatchedAgent {
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
   }
-}
-
-/**
- * The sources of many releases beside each other, for one run of the type checker over all of them.
- * @returns what it says, each line with the name of its release; empty when it says nothing
- */
-export async function typeCheck(names: readonly string[], directory: string): Promise<string> {
-  symlinkSync(join(checkout, 'node_modules'), join(directory, 'node_modules'));
-  for (const name of names) {
-    mkdirSync(join(directory, name));
-    await new PatchedAgent(name, join(directory, name)).make();
-  }
-  const settings = z
-    .looseObject({ compilerOptions: z.record(z.string(), z.unknown()) })
-    .parse(JSON.parse(readFileSync(join(checkout, 'tsconfig.json'), 'utf8')));
-  const include = names.map((name) => join(name, name.startsWith('updater-') ? 'updater' : 'agent'));
-  writeFileSync(
-    join(directory, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions: settings.compilerOptions, include }),
-  );
-  const tsc = join(checkout, 'node_modules', '.bin', 'tsc');
-  const { exitCode, all } = await execa(tsc, ['-p', '.', '--pretty', 'false'], {
-    cwd: directory,
-    reject: false,
-    all: true,
-  });
-  return exitCode === 0 ? '' : `${exitCode}: ${all}`;
 }

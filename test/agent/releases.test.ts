@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -10,7 +9,6 @@ import {
   PatchedAgent,
   releaseShape,
   releasesDirectory,
-  typeCheck,
   updaterReleaseShape,
   updaterReleases,
   versions,
@@ -75,15 +73,6 @@ describe('each release', () => {
   it.each(updaterReleases)('%s is described', (name) => {
     const description: unknown = JSON.parse(readFileSync(join(releasesDirectory, name, 'release.json'), 'utf8'));
     expect(`updater-${updaterReleaseShape.parse(description).version}`).toBe(name);
-  });
-
-  it('applies to these sources, and type-checks', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'hfr-all-'));
-    try {
-      expect(await typeCheck([...versions, ...updaterReleases], directory)).toBe('');
-    } finally {
-      rmSync(directory, { recursive: true, force: true });
-    }
   });
 });
 

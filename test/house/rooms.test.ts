@@ -55,6 +55,19 @@ describe('the rooms', () => {
     expect(readdirSync(join(checkoutRoot, 'updater')).length).toBeLessThanOrEqual(hallMax);
   });
 
+  it('of the updater have their tests in folders of the same names, beside what tests share', () => {
+    const roomsOf = (folder: string) =>
+      readdirSync(join(checkoutRoot, folder), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => name)
+        .sort(byText);
+    expect(roomsOf('test/updater')).toEqual([...roomsOf('updater'), 'support'].sort(byText));
+    const tested = roomsOf('updater').filter((room) =>
+      sources.some(({ path }) => path.startsWith(`test/updater/${room}/`) && path.endsWith('.test.ts')),
+    );
+    expect(tested).toEqual(roomsOf('updater'));
+  });
+
   it('that decide import nothing with effects', () => {
     for (const room of pureRooms) {
       expect(

@@ -88,8 +88,8 @@ describe('what may be installed, and who says so', () => {
     const id = (await world.server.appliance(name)).id;
     await world.server.api(applianceViewShape, 'POST', `/api/appliances/${id}/assign`, { version: '1.0.52' });
     await serves(box, '1.0.52');
-    await told('1.0.54', 'does not come by itself');
-    await told('1.0.53', 'does not come by itself');
+    await told('1.0.54', 'only a person can install it');
+    await told('1.0.53', 'only a person can install it');
     const view = await untilOf(box, 'tells the server of it', async () => {
       const found = await world.server.appliance(name);
       return found.reported.updater.app?.version === '1.0.52' ? found : null;

@@ -66,6 +66,7 @@ export const pureTests: string[] = [
   'test/protocol/manifest.test.ts',
   'test/protocol/network-path.test.ts',
   'test/protocol/printable.test.ts',
+  'test/protocol/read-bundle.test.ts',
   'test/protocol/record.test.ts',
   'test/protocol/retry-after.test.ts',
   'test/protocol/trust/envelope.test.ts',

@@ -73,7 +73,7 @@ export const choiceTexts = {
     `the server wants ${component} ${version}, which this updater cannot install`,
   waits: (name: string, why: string) => `${name} waits: ${why}`,
   olderThanLeft: (leftVersion: string, version: string) =>
-    `a person went back from ${leftVersion}, so ${version}, which is older, is not taken by itself`,
+    `a person went back from ${leftVersion}, so ${version}, which is older, is not installed automatically`,
   broughtBack: (version: string, why: string) => `the server brings ${version} back while ${why}`,
   named: 'a rollout or an assignment names it',
   wantedHere: 'it wants that here',
@@ -341,7 +341,7 @@ export const identityTexts = {
 
 /** launch, in the journal. */
 export const launchTexts = {
-  slotNotWhole: (slot: string, component: string) => `slot ${slot} of ${component} is not sealed or not whole`,
+  slotNotWhole: (slot: string, component: string) => `slot ${slot} of ${component} is unsealed or incomplete`,
   usage:
     'usage: launch count|point app|updater [--root DIR]\n       launch ended app|updater --invocation ID --code CODE --status STATUS [--root DIR]\n       launch overdue updater [--after-s SECONDS] [--root DIR]\n',
   trialHangs: 'launch: the updater on trial hangs\n',
@@ -679,7 +679,7 @@ export const planTexts = {
   readSlot: 'read every byte of the slot, reserve space; wait for nothing',
   copyToday: "copy today's state of the agent",
   putEarlier: (age: string) => `put its data of ${age} ago in the place of today's, and read every byte of it`,
-  markBack: (left: string) => `mark the slot as committed; ${left} is not taken by itself again`,
+  markBack: (left: string) => `mark the slot as committed; ${left} is not installed automatically again`,
   runsAgainBack: (version: string, slot: string) =>
     `${version} runs again from slot ${slot}, with its state as it was before the switch.`,
   wouldBeInstalled: (component: string, version: string, inPlace: string) =>
@@ -700,7 +700,7 @@ export const planTexts = {
   flip: (tries: number) => `flip the state record and start the new version, ${counted(tries, 'try', 'tries')}`,
   judge: (healthyS: number, deadlineS: number) =>
     `judge it until it has been healthy for ${healthyS} s, for at most ${deadlineS} s`,
-  leftAlone: (version: string) => `; ${version} is not taken by itself again`,
+  leftAlone: (version: string) => `; ${version} is not installed automatically again`,
   continuesToUpdate: (name: string, left: string) => `${name} continues to update; the agent continues to run${left}.`,
   runsAgain: (version: string, slot: string, left: string) =>
     `${version} runs again from slot ${slot}, with its state as it was before the switch${left}.`,
@@ -896,7 +896,7 @@ export const releaseTexts = {
 /** What people ask for and bring. */
 export const requestTexts = {
   uploadNotRemoved: 'an upload could not be removed',
-  bundleNotRemoved: 'a bundle that is not needed could not be removed',
+  bundleNotRemoved: 'an unneeded bundle could not be removed',
   pathTooLong: (file: string) => `the path ${file} is too long`,
   notThere: (directory: string, name: string) => `${directory}/${name} is not there as a file`,
   notOwn: (directory: string, name: string) => `${directory}/${name} is not a file of the page's own`,
@@ -920,7 +920,7 @@ export const requestTexts = {
   nothingOther: (runs: string, why: string) =>
     `Nothing new: the server wants nothing other than ${runs}, which is installed.${why}`,
   notInstalled: (what: string, text: string) => `${what} is not installed: ${text}`,
-  rolledBackHere: (what: string) => `${what} was rolled back here and is not taken by itself.`,
+  rolledBackHere: (what: string) => `${what} was rolled back here and is not installed automatically.`,
   nothingNew: (what: string) => `Nothing new: ${what} is installed.`,
   belowFloor: (what: string) => `${what} is below the floor here and is not installed.`,
   refusedBefore: 'it was refused before',
@@ -947,16 +947,16 @@ export const requestTexts = {
   failedTrial: (verdict: string) => `it failed its trial here (${verdict})`,
   wentBack: 'a person went back from it',
   notByItself: (version: string, why: string) =>
-    `${version} is not taken by itself: ${why}. Use retry, or install the file.`,
+    `${version} is not installed automatically: ${why}. Use retry, or install the file.`,
   triedFromStick: (version: string) =>
     `${version} was tried from this stick; see what happened. Use retry to try it again.`,
   notNewer: (version: string, committed: string) => `${version} is not newer than ${committed}, which runs.`,
   notNewerThanPrevious: (version: string, previous: string) =>
-    `${version} is not newer than ${previous}, which ran before, so it does not come by itself.`,
+    `${version} is not newer than ${previous}, which ran before, so only a person can install it.`,
   operatorChose: (version: string) =>
-    `An operator chose the release of this appliance, so ${version} is not taken by itself. Install the file.`,
+    `An operator chose the release of this appliance, so ${version} is not installed automatically. Install the file.`,
   olderThanLeft: (left: string, version: string) =>
-    `A person went back from ${left}; ${version} is older, so it is not taken by itself.`,
+    `A person went back from ${left}; ${version} is older, so it is not installed automatically.`,
   takenNext: (version: string) => `${version} is taken next.`,
   misspelt: (word: string) => `${word}: a word is misspelt. Nothing was changed.`,
   stickFileUnreadable: (path: string, code: string) =>

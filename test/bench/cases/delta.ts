@@ -72,9 +72,11 @@ async function benchPair(
     const common = { bench: 'delta', case: pair.name } as const;
     const peers = await peerBytes(join(work, 'peers'), pair);
     const ofCasync = pair.name === 'agent' ? 0.25 : 0.5;
+    // A squashfs is compressed already: nothing is gained on the two that work on bytes.
+    const ofBytes = pair.name.endsWith('squashfs') ? 1 : 0.95;
     for (const { name, bytes } of peers) {
       const peer = { name, value: bytes };
-      const atMost = name === 'casync' ? ofCasync : 1;
+      const atMost = name === 'casync' ? ofCasync : ofBytes;
       tell({ ...common, metric: 'bytes fetched', value: figures.travelled, unit: 'byte', peer, atMost });
     }
     tell({ ...common, metric: 'build', value: buildS, unit: 's' });

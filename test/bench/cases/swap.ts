@@ -169,20 +169,20 @@ async function benchSwitches({ world, box, tell, progress }: Bench): Promise<voi
   const failed = `crash at each start, ${stateMegabytes} MB of state`;
   tell({ case: state, metric: 'one synced copy of the state', value: copy, unit: 'ms' });
   tell({ case: state, metric: 'downtime', value: standstill, unit: 'ms', peer: { name: 'synced copy', value: copy } });
-  tell({ case: state, metric: 'downtime beyond a synced copy', value: standstill - copy, unit: 'ms', atMost: 1_000 });
+  tell({ case: state, metric: 'downtime beyond a synced copy', value: standstill - copy, unit: 'ms', atMost: 500 });
   tell({
     case: failed,
     metric: 'first start to verdict, three tries',
     value: medianOf(verdicts),
     unit: 'ms',
-    atMost: 10_000,
+    atMost: 3_000,
   });
   tell({
     case: failed,
     metric: 'verdict to the old version serving',
     value: medianOf(returns),
     unit: 'ms',
-    atMost: 5_000,
+    atMost: 500,
   });
 }
 

@@ -180,7 +180,7 @@ describe('a quarantined release', () => {
     quarantine: [{ manifest: release.manifest, version: release.version, reason: 'trial', verdict: 'stalled' }],
   });
 
-  it('is not taken by itself, and is taken by a person who names its file', async () => {
+  it('is not installed automatically, and is taken by a person who names its file', async () => {
     const failed = await build('1.0.61');
     const { appliance } = testAppliance(layout);
     const itself = acceptanceOf(appliance, inQuarantine(failed), false);

@@ -86,7 +86,7 @@ describe("the server's decision", () => {
   it('does not bring a person forward to what is older than what they went back from', () => {
     expect(wantedOf(left('1.0.53', 'by hand'), wanting('1.0.52'))).toEqual({
       kind: 'hold',
-      reason: 'a person went back from 1.0.53, so 1.0.52, which is older, is not taken by itself',
+      reason: 'a person went back from 1.0.53, so 1.0.52, which is older, is not installed automatically',
     });
     expect(wantedOf(left('1.0.53', 'by hand'), wanting('1.0.54')).kind).toBe('take');
   });

@@ -141,7 +141,7 @@ describe('a start of the trial slot', () => {
   it('is counted also when the slot cannot be started: its tries end', () => {
     rmSync(join(layout.slot('app', '2'), 'main.js'));
     save(stateIn('armed'));
-    expect(launch()).toEqual({ outcome: 'nothing', why: 'slot 2 of app is not sealed or not whole' });
+    expect(launch()).toEqual({ outcome: 'nothing', why: 'slot 2 of app is unsealed or incomplete' });
     expect(counted().app?.starts).toHaveLength(1);
   });
 

@@ -103,7 +103,7 @@ describe('by itself, and not by itself', () => {
       box.put(release);
       const state = inQuarantine(release, why);
       expect(await box.taken(state)).toBeNull();
-      expect(box.told(state)[0]?.text).toContain('1.0.54 is not taken by itself');
+      expect(box.told(state)[0]?.text).toContain('1.0.54 is not installed automatically');
       expect(await box.taken(await box.retry(state))).toBe('1.0.54');
     },
   );
@@ -132,8 +132,8 @@ describe('by itself, and not by itself', () => {
     for (const version of ['1.0.53', '1.0.54']) box.put(await box.build(version));
     expect(await box.taken(back)).toBeNull();
     expect(box.told(back).map(({ text }) => text)).toEqual([
-      '1.0.53 is not newer than 1.0.54, which ran before, so it does not come by itself.',
-      '1.0.54 is not newer than 1.0.54, which ran before, so it does not come by itself.',
+      '1.0.53 is not newer than 1.0.54, which ran before, so only a person can install it.',
+      '1.0.54 is not newer than 1.0.54, which ran before, so only a person can install it.',
     ]);
     box.put(await box.build('1.0.55'));
     expect(await box.taken(back)).toBe('1.0.55');

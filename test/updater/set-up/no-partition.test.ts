@@ -28,7 +28,7 @@ describe.each(machines)('S47: on a machine with %s', (_what, prepare) => {
   it('launch starts nothing, and says why', async () => {
     prepare();
     const { exitCode, stderr } = await start('launch/main.ts', 'count', 'app');
-    expect(stderr).toBe('launch: starting nothing for app: slot factory of app is not sealed or not whole');
+    expect(stderr).toBe('launch: starting nothing for app: slot factory of app is unsealed or incomplete');
     expect(exitCode).toBe(75);
   });
 
