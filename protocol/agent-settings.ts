@@ -25,4 +25,3 @@ export const agentSettingsShape = z.object({
     .default({})
     .describe("Settings that the release's maker defined; the build of the release says which."),
 });
-export type AgentSettings = z.infer<typeof agentSettingsShape>;

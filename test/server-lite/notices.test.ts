@@ -128,7 +128,7 @@ describe('metadata that ends', () => {
     const { signed } = rootShape.parse(
       JSON.parse(await readFile(join(bench.data, 'releases', 'metadata', '1.root.json'), 'utf8')),
     );
-    bench.clock.aheadMs += Date.parse(signed.expires) - Date.now() - 33 * dayMs;
+    bench.clock.aheadMs += Date.parse(signed.expires) - bench.clock.nowMs() - 33 * dayMs;
     // The targets have ended long before: they are renewed, and nothing is left to say.
     await bench.publish('1.0.53');
     expect((await bench.server()).notices).toEqual([]);

@@ -138,8 +138,17 @@ export class ServerBox {
   }
 
   async events(appliance: string, kind?: string): Promise<z.infer<typeof eventViewShape>[]> {
-    const query = new URLSearchParams({ appliance, limit: '500', ...(kind === undefined ? {} : { kind }) });
-    return (await this.api(z.object({ events: z.array(eventViewShape) }), 'GET', `/api/events?${query}`)).events;
+    const all: z.infer<typeof eventViewShape>[] = [];
+    for (let before: string | null = ''; before !== null; ) {
+      const after = before === '' ? {} : { before };
+      const query = new URLSearchParams({ appliance, limit: '500', ...after, ...(kind === undefined ? {} : { kind }) });
+      const shape = z.object({ events: z.array(eventViewShape) });
+      const { events } = await this.api(shape, 'GET', `/api/events?${query}`);
+      all.push(...events);
+      const last = events.at(-1);
+      before = last === undefined ? null : String(last.serial);
+    }
+    return all;
   }
 
   async records(appliance: string): Promise<z.infer<typeof recordViewShape>[]> {
