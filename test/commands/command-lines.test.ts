@@ -193,7 +193,8 @@ describe('a program that is asked what it is', () => {
     },
   );
 
-  it.each(['setup', 'run', 'status', 'plan', 'install', 'rollback', 'put-aside', 'retry', 'reset'])(
+  const words = ['setup', 'run', 'status', 'why', 'check', 'history', 'sources', 'plan', 'install', 'rollback'];
+  it.each([...words, 'put-aside', 'retry', 'reset'])(
     'holdfast-updater %s --help is about that command',
     async (command) => {
       const { exitCode, stdout } = await run('holdfast-updater', command, '--help');
@@ -203,6 +204,14 @@ describe('a program that is asked what it is', () => {
       expect(calls.length).toBeGreaterThan(0);
     },
   );
+
+  it('the field page has a help of its own', async () => {
+    const { exitCode, stdout } = await run('holdfast-updater', 'page', '--help');
+    expect([exitCode, stdout]).toEqual([
+      exitDone,
+      expect.stringMatching(/^holdfast-updater page: .*--password-file FILE/s),
+    ]);
+  });
 
   it.each(['soak', 'crash', 'tuf', 'bundle', 'holdfast'] as const)('%s has help, and ends with 0', async (program) => {
     expect(await run(program, '--help')).toMatchObject({ exitCode: exitDone, stderr: '' });

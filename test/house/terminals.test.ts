@@ -34,7 +34,7 @@ describe('what is written to a terminal', () => {
     ['nothing where it is printable', "process.stdout.write(printable(text + '\\n'));", 0],
     ['nothing where it only asks', "spawn(file, { stdio: 'pipe' }); write(3, text);", 0],
   ])('is found to be %s', (_, text, count) => {
-    for (const path of ['updater/a.ts', 'image/a.ts']) {
+    for (const path of ['updater/a.ts', 'image/a.ts', 'bin/a.js', 'test/story/a.ts']) {
       expect(terminalViolations(plantSources({ [path]: text }), {}), path).toHaveLength(count);
     }
   });

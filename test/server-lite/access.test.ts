@@ -86,6 +86,8 @@ describe('Host and Origin', () => {
       const { status, text } = await raw(`${bench.url}/health`, headers);
       return status === 200 ? 200 : code(JSON.parse(text));
     };
+    // To a stranger it says that it is there, and nothing of itself or its fleet.
+    expect((await raw(`${bench.url}/health`, { host })).text).toBe('{"status":"ok"}');
     expect(await answer({ host })).toBe(200);
     expect(await answer({ host: `localhost:${new URL(bench.url).port}` })).toBe(200);
     expect(await answer({ host: 'evil.example' })).toBe('host-not-served');

@@ -47,6 +47,11 @@ describe("the operator's terminal", () => {
     expect(stdout).toContain('ท่าเรือ');
     expect(stdout).toContain('\\u001b]0;owned\\u0007');
     expect(stdout).toContain('ميناء');
+    for (const list of ['fleet', 'orders']) {
+      const lines = (await run('--json', list)).stdout.split('\n');
+      // A value a line, and no list around them.
+      expect([list, lines.map((line) => Array.isArray(JSON.parse(line)))]).toEqual([list, [false]]);
+    }
     const json = JSON.parse((await run('--json', 'appliance', 'show', 'alpha')).stdout);
     expect(json.lastCrash.output).toContain(hostileText);
   });

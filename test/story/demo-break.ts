@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ExecaError, execa } from 'execa';
 import { z } from 'zod';
 import { exitFailed } from '../../protocol/exit-status.ts';
+import { printable } from '../../protocol/printable.ts';
 import { checkout, nodeBinary } from '../support/world/checkout.ts';
 import { storyProfileName } from './stage.ts';
 import { readStoryNote, storyNotePath } from './story-note.ts';
@@ -15,7 +16,7 @@ const describedShape = z.object({ securityVersion: z.int() });
 const firstPatch = 55;
 
 function refuse(text: string): never {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(printable(`${text}\n`));
   process.exit(exitFailed);
 }
 
@@ -45,7 +46,7 @@ async function breakOnce(): Promise<void> {
   const releases = listed.map((line) => releaseShape.parse(JSON.parse(line)));
   const patches = releases.filter((one) => one.component === 'app').map((one) => Number(one.version.split('.')[2]));
   const version = `1.0.${Math.max(firstPatch - 1, ...patches) + 1}`;
-  process.stdout.write(`building ${version}, which crashes a second after each start …\n`);
+  process.stdout.write(printable(`building ${version}, which crashes a second after each start …\n`));
   const out = join(dir, 'releases');
   const build = [
     'build',
@@ -71,8 +72,8 @@ async function breakOnce(): Promise<void> {
   ];
   await execa(nodeBinary, [join(checkout, 'image', 'main.ts'), ...build, ...places]);
   await holdfast(dir, ['release', 'publish', join(out, `app-${version}.hfb`)]);
-  process.stdout.write(`${await holdfast(dir, ['rollout', 'start', version, '--canary', 'harbour-1'])}\n`);
-  process.stdout.write(`watch the dashboard, or: ${command} rollout watch\n`);
+  process.stdout.write(printable(`${await holdfast(dir, ['rollout', 'start', version, '--canary', 'harbour-1'])}\n`));
+  process.stdout.write(printable(`watch the dashboard, or: ${command} rollout watch\n`));
 }
 
 try {
@@ -80,6 +81,6 @@ try {
 } catch (error) {
   if (!(error instanceof ExecaError)) throw error;
   // What a command of it says is its own words; nobody who tries Holdfast needs our stack.
-  process.stderr.write(`${error.stderr || error.shortMessage}\n`);
+  process.stderr.write(printable(`${error.stderr || error.shortMessage}\n`));
   process.exitCode = exitFailed;
 }

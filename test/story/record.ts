@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { printable } from '../../protocol/printable.ts';
 import { wrongUsage } from '../support/usage.ts';
 import { observationsShape } from './observations.ts';
 
@@ -23,4 +24,4 @@ if (file === undefined) wrongUsage('node test/story/record.ts FILE, with the obs
 const seen = observationsShape.parse(JSON.parse(readFileSync(file, 'utf8')));
 const recorded = join(import.meta.dirname, 'recorded', 'observations.json');
 writeFileSync(recorded, `${JSON.stringify(JSON.parse(JSON.stringify(seen), withoutBulk), null, 2)}\n`);
-process.stdout.write(`${recorded}\n`);
+process.stdout.write(printable(`${recorded}\n`));

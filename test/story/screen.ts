@@ -1,3 +1,4 @@
+import { printable } from '../../protocol/printable.ts';
 import { cut } from '../../protocol/text.ts';
 
 /** What a person reads: one line a thing, at most 100 columns; everything else goes to the logs. */
@@ -33,8 +34,8 @@ export class Screen {
 
   /** The one line of the set-up; rewritten in place on a terminal. */
   progress(text: string): void {
-    if (this.#isTerminal) this.#write(`\r\x1b[K${text}`);
-    else if (!this.#progress) this.#write(`${text}\n`);
+    if (this.#isTerminal) this.#write(`\r\x1b[K${printable(text)}`);
+    else if (!this.#progress) this.#write(`${printable(text)}\n`);
     this.#progress = true;
   }
 
@@ -54,6 +55,6 @@ export class Screen {
 
   print(text: string): void {
     this.lines += 1;
-    this.#write(`${cut(text, columnsMax)}\n`);
+    this.#write(`${printable(cut(text, columnsMax))}\n`);
   }
 }

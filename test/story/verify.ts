@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { exitDone, exitFailed, exitUsage } from '../../protocol/exit-status.ts';
+import { printable } from '../../protocol/printable.ts';
 import { type Observations, observationsShape } from './observations.ts';
 import { failedChecks } from './verdict.ts';
 
@@ -16,7 +17,7 @@ function readObservations(file: string): Observations | null {
   } catch (error) {
     const isFile = error instanceof SyntaxError || error instanceof z.ZodError;
     if (!isFile && !(error instanceof Error && 'code' in error)) throw error;
-    process.stderr.write(`${file} is not what a story has seen: ${error.message}\n`);
+    process.stderr.write(printable(`${file} is not what a story has seen: ${error.message}\n`));
     return null;
   }
 }
@@ -24,10 +25,10 @@ function readObservations(file: string): Observations | null {
 const [file] = process.argv.slice(2);
 const seen = file === undefined ? null : readObservations(file);
 if (seen === null) {
-  process.stderr.write('node test/story/verify.ts FILE, with the observations.json of a story\n');
+  process.stderr.write(printable('node test/story/verify.ts FILE, with the observations.json of a story\n'));
   process.exitCode = exitUsage;
 } else {
   const failed = failedChecks(seen);
-  for (const { name, wrong } of failed) process.stdout.write(`${name}: ${wrong}\n`);
+  for (const { name, wrong } of failed) process.stdout.write(printable(`${name}: ${wrong}\n`));
   process.exitCode = failed.length > 0 ? exitFailed : exitDone;
 }
