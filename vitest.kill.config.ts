@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: [
       'test/scenarios/{kill,bad}-*.test.ts',
+      'test/agent/{killed-offline,offline}.test.ts',
       'test/crash/{planted,patched}.test.ts',
       'test/updater/agent-data/crowded-state.test.ts',
       'test/updater/run/disk-faults.test.ts',

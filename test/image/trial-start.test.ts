@@ -85,8 +85,8 @@ describe('the trial start of a release', () => {
   it('S2: refuses a release that reads a setting which the oldest settings do not have', async () => {
     const program = await built('settings', {
       file: 'agent/settings.ts',
-      from: 'const problems = [...unreadable];',
-      to: "const problems = [...unreadable];\n    if ('mcp_url' in kept) (site_name as string).trim();",
+      from: 'const known = new Set(',
+      to: "if ('mcp_url' in found) (found.site_name as string).trim();\n    const known = new Set(",
     });
     await expect(trial(program)).rejects.toMatchObject({
       code: 'trial-start-failed',

@@ -41,6 +41,7 @@ export const slowPrograms: string[] = [
 export const otherTiers: string[] = [
   ...programTests,
   'test/scenarios/{kill,bad}-*.test.ts',
+  'test/agent/{killed-offline,offline}.test.ts',
   'test/crash/{planted,patched}.test.ts',
   'test/updater/agent-data/{crowded-state,own-file-system}.test.ts',
   'test/updater/run/disk-faults.test.ts',
