@@ -54,6 +54,7 @@ it(
       if (kill === kills) {
         expect(records.counts().left).toBeGreaterThanOrEqual(kills * recordsBetween);
         await bench.run();
+        records.writeCredentials();
       }
       agent = begin();
     }

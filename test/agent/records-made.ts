@@ -4,6 +4,7 @@ import type { AgentCredentials } from '../../protocol/claim.ts';
 import type { Start } from '../../protocol/health.ts';
 import { type Layout, layoutOf } from '../../protocol/layout.ts';
 import { privateKeyToPem } from '../../protocol/trust/ed25519.ts';
+import type { ApplianceClient } from '../support/appliance-client.ts';
 import { readOnlyDatabase } from '../support/read-only-database.ts';
 import type { TestServer } from '../support/test-server.ts';
 
@@ -12,9 +13,11 @@ export class RecordsMade {
   readonly layout: Layout;
   readonly start: Start;
   readonly #bench: TestServer;
+  readonly #client: ApplianceClient;
 
-  private constructor(bench: TestServer, layout: Layout) {
+  private constructor(bench: TestServer, client: ApplianceClient, layout: Layout) {
     this.#bench = bench;
+    this.#client = client;
     this.layout = layout;
     const stateDir = layout.agent;
     this.start = { nonce: 'ab'.repeat(32), slot: '0', manifest: 'cd'.repeat(32), version: '1.0.49', stateDir };
@@ -26,17 +29,23 @@ export class RecordsMade {
     const layout = layoutOf(root);
     const launched = layout.launchedComponent('app');
     for (const directory of [layout.agentKeys, layout.agentRun, launched]) mkdirSync(directory, { recursive: true });
-    const made = new RecordsMade(bench, layout);
-    const credentials: AgentCredentials = {
-      appliance: client.id,
-      url: bench.url,
-      answerKeys: [...client.answerKeys],
-      privateKey: privateKeyToPem(client.keys.agent.privateKey),
-    };
-    writeFileSync(layout.agentCredentials, JSON.stringify(credentials), { mode: 0o600 });
+    const made = new RecordsMade(bench, client, layout);
+    made.writeCredentials();
     writeFileSync(layout.agentSettings, JSON.stringify(settings));
     writeFileSync(join(launched, 'start.json'), JSON.stringify(made.start));
     return made;
+  }
+
+  /** Where the server is now: a server of the tests has another port after each start. */
+  writeCredentials(): void {
+    const { id, answerKeys, keys } = this.#client;
+    const credentials: AgentCredentials = {
+      appliance: id,
+      url: this.#bench.url,
+      answerKeys: [...answerKeys],
+      privateKey: privateKeyToPem(keys.agent.privateKey),
+    };
+    writeFileSync(this.layout.agentCredentials, JSON.stringify(credentials), { mode: 0o600 });
   }
 
   /** Records in the outbox, and those of them that the server has not acknowledged. */
